@@ -1,0 +1,115 @@
+# Hearth. `make help` lists what can be made. Variants never share objects:
+# build/release, build/asan, build/tsan, build/fuzz. CC=clang goes to build/release-clang.
+BUILD ?= release
+CC    ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+cc_name := $(if $(findstring clang,$(CC)),-clang,)
+B := build/$(BUILD)$(cc_name)
+
+PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit
+pkg_cflags := $(shell pkg-config --cflags $(PACKAGES))
+pkg_libs   := $(shell pkg-config --libs $(PACKAGES))
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Wvla -Wundef -Werror
+FLAGS_release := -O2 -g
+FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_tsan    := -O1 -g -fsanitize=thread
+FLAGS_fuzz    := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+CFLAGS_ALL := -std=c17 -D_GNU_SOURCE -ffp-contract=off -Isrc -Iinclude -include base/banned.h -MMD -MP -pthread \
+              $(WARN) $(FLAGS_$(BUILD)) $(filter -I% -D%,$(pkg_cflags)) $(CFLAGS)
+LIBS := $(pkg_libs) -lm -ldl -pthread
+
+# Without the command line, everything is one library, which tests and fuzzers link.
+LIB_SRC  := $(sort $(shell find src -name '*.c' -not -path 'src/cli/*'))
+CLI_SRC  := $(sort $(wildcard src/cli/*.c))
+TEST_SRC := $(sort $(shell find tests/unit tests/kernels tests/golden tests/simulation -name 'test_*.c' 2>/dev/null))
+HELP_SRC := $(sort $(wildcard tests/support/*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+BENCH_SRC := $(sort $(wildcard bench/bench_*.c))
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+TESTS  := $(patsubst %.c,$(B)/%,$(TEST_SRC))
+REPLAY := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/replay_%,$(FUZZ_SRC))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz-clang/%,$(FUZZ_SRC))
+BENCHES := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
+
+all: $(B)/hearth
+
+# One instruction set a file, compiled with that file's flags; the baseline is plain x86-64.
+isa_avx2        := -mavx2 -mfma -mf16c
+isa_avx512      := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mavx2
+isa_avx512_vnni := $(isa_avx512) -mavx512vnni
+isa_flags = $(if $(filter %_avx2,$(1)),$(isa_avx2))$(if $(filter %_avx512,$(1)),$(isa_avx512))$(if $(filter %_avx512_vnni,$(1)),$(isa_avx512_vnni))
+
+# The version comes from git; a tarball without it says what VERSION says.
+VERSION := 0.1.0
+$(B)/src/cli/%.o: CFLAGS_ALL += -DHEARTH_VERSION='"$(VERSION)"'
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(call isa_flags,$(basename $<)) -c -o $@ $<
+
+$(B)/libhearth.a: $(call obj,$(LIB_SRC))
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/hearth: $(call obj,$(CLI_SRC)) $(B)/libhearth.a
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ $(LIBS)
+
+$(TESTS): $(B)/%: $(B)/%.o $(call obj,$(HELP_SRC)) $(B)/libhearth.a
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -lcmocka $(LIBS)
+
+# A fuzz target is one file; the same file replays its corpus without a fuzzer (tests/fuzz/replay.c).
+$(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libhearth.a
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ $(LIBS)
+
+$(BENCHES): $(B)/%: $(B)/%.o $(B)/libhearth.a
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ $(LIBS)
+
+build/fuzz-clang/fuzz_%: build/fuzz-clang/tests/fuzz/fuzz_%.o build/fuzz-clang/libhearth.a
+	clang $(FLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+tests: $(TESTS) $(REPLAY)        ## build every test program
+test: all tests                  ## build and run all tests
+	tools/run-tests $(B)
+
+asan:                            ## the tests under AddressSanitizer and UBSan
+	$(MAKE) BUILD=asan test
+tsan:                            ## the engine's and the threads' tests under ThreadSanitizer
+	$(MAKE) BUILD=tsan test-threads
+THREAD_TESTS := $(filter %/test_queue %/test_thread_pool %/test_engine% %/test_provider% %/test_gateway%,$(TESTS))
+test-threads: $(THREAD_TESTS)
+	tools/run-tests $(B) $(THREAD_TESTS)
+
+FUZZ_SECONDS ?= 20
+fuzz:                            ## run every fuzz target for FUZZ_SECONDS
+	$(MAKE) BUILD=fuzz CC=clang fuzzers
+	tools/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
+fuzzers: $(FUZZERS)
+
+bench: all $(BENCHES)            ## build the benchmarks of bench/
+golden:                          ## make the golden files again (needs Python packages, see tools/README.md)
+	tools/make-golden
+check:                           ## layers, headers alone, sizes, format, cppcheck, clang-tidy
+	tools/check
+format:                          ## clang-format every file of ours
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+PREFIX ?= /usr/local
+install: all                     ## install below PREFIX
+	install -D $(B)/hearth $(DESTDIR)$(PREFIX)/bin/hearth
+	for f in models/*.gguf; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/hearth/$$(basename $$f); done
+	for f in docs/man/*.1; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$f); done
+	install -D -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hearth
+
+clean:                           ## remove build/
+	rm -rf build
+help:                            ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+.PHONY: all tests test asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

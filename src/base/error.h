@@ -1,0 +1,42 @@
+// error.h - how a failure is told: a code and one line of text on the caller's stack.
+//
+// Bytes from outside (file, socket, user) return an error; a broken promise of our own asserts.
+// Failing never allocates. error_set and error_wrap return false, so that a failing path is one
+// line: `return error_set(err, ERR_FORMAT, ...)`. `err` may be NULL where nobody wants to know.
+// Threads: a struct error belongs to the thread that made it.
+#pragma once
+#include <stdbool.h>
+
+enum error_code {
+    ERR_NONE = 0,
+    ERR_IO,           // the system refused: open, read, write, map
+    ERR_FORMAT,       // bytes from outside that are not what they claim to be
+    ERR_UNSUPPORTED,  // well formed, but we cannot do it
+    ERR_USAGE,        // the caller asked for something that makes no sense
+    ERR_NOT_FOUND,    // a name that nobody knows
+    ERR_MEMORY,       // a big allocation (weights, KV pages, activations) failed
+    ERR_LIMIT,        // a stated bound was reached (context, steps, bytes, queue)
+    ERR_CANCELLED,    // somebody asked for it to stop
+    ERR_NUMERIC,      // NaN or infinity where a number was needed
+    ERR_INTERNAL,
+};
+
+struct error {
+    enum error_code code;
+    char text[256];
+};
+
+// Sets code and text (cut at the buffer's end, on a character boundary). Returns false.
+bool error_set(struct error *err, enum error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// Puts "<prefix>: " before the text, keeps the code. Returns false.
+bool error_wrap(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static inline void error_clear(struct error *err)
+{
+    if (err) {
+        err->code = ERR_NONE;
+        err->text[0] = 0;
+    }
+}

@@ -1,0 +1,25 @@
+// mapping.h - a file mapped read-only, or read whole where it cannot be mapped.
+//
+// Threads: immutable after open. A file that shrinks under a mapping makes reads fault; the
+// caller keeps model files in place while they are open, as every engine asks.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+
+struct buf;
+struct error;
+struct mapping {
+    const unsigned char *ptr;
+    size_t len;
+};
+
+// Maps a regular file; an empty file gives len 0. False with err (ERR_IO).
+bool mapping_open(struct mapping *m, const char *path, struct error *err);
+void mapping_close(struct mapping *m);
+
+// Reads a file (or standard input for "-") of at most max_bytes into out. False with err.
+bool file_read(const char *path, size_t max_bytes, struct buf *out, struct error *err);
+bool file_exists(const char *path);
+bool file_is_folder(const char *path);

@@ -1,0 +1,111 @@
+// chat.h - the words that clients, gateway and providers share: a request going down, events coming
+// up.
+//
+// A request goes down once as a struct chat_request; its answer comes up once as a series of
+// struct chat_event into a sink. Everything a request points to lives in its arena and is never
+// changed after it was read. Threads: a sink is pushed to by one thread at a time, in order;
+// DONE or ERROR comes last, once.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+
+struct json_t;
+
+enum chat_role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL, ROLE_DEVELOPER };
+
+struct chat_message {
+    enum chat_role role;
+    struct slice text;         // the parts' texts joined
+    const struct json_t *raw;  // the message as the client wrote it (tool calls, parts), or NULL
+};
+
+enum chat_input { INPUT_MESSAGES, INPUT_TEXT, INPUT_TOKENS };
+
+// Members a client did not set: NAN for floats, -1 for ints; the provider fills in the model's own
+// defaults (generation_config.json), then Hearth's.
+struct chat_sampling {
+    float temperature, top_p, min_p, typical_p;
+    float repetition_penalty, presence_penalty, frequency_penalty;
+    int top_k;
+    int64_t seed;  // -1: from the clock
+    const struct slice *stops;
+    size_t n_stops;
+    const int32_t *bias_tokens;  // logit bias: parallel arrays
+    const float *bias_values;
+    size_t n_bias;
+    int n_choices;   // return sequences; -1: 1
+    int n_logprobs;  // -1: none; 0: the chosen token's only
+};
+void chat_sampling_unset(struct chat_sampling *s);
+
+struct chat_request {
+    enum chat_input input;
+    const char *model;  // as the client wrote it
+    const struct chat_message *messages;
+    size_t n_messages;
+    struct slice text;      // INPUT_TEXT: raw, no template
+    const int32_t *tokens;  // INPUT_TOKENS
+    size_t n_tokens;
+    const struct json_t *tools;   // array or NULL
+    const struct json_t *extras;  // further template variables, or NULL
+    struct chat_sampling sampling;
+    int max_tokens;  // -1: what is left of the context, at most 4,096
+    bool stream;
+};
+
+enum chat_finish {
+    CHAT_NOT_FINISHED,
+    CHAT_STOP,
+    CHAT_LENGTH,
+    CHAT_TOOL_CALLS,
+    CHAT_FILTERED,
+    CHAT_CANCELLED
+};
+
+struct chat_usage {
+    int64_t prompt_tokens;  // cached ones included
+    int64_t cached_tokens, completion_tokens;
+    double queued_s, prefill_s, decode_s;  // 0 where unknown
+    int64_t bytes_sent;                    // that left this machine
+    int64_t cost_picousd;                  // -1: unknown price
+};
+
+struct chat_token {  // one token with its alternatives
+    int32_t id;
+    float logprob;
+    struct slice bytes;
+    const struct chat_token *top;
+    size_t n_top;
+};
+
+enum chat_event_kind {
+    CHAT_PROGRESS,  // n_done of n_total prompt tokens were read
+    CHAT_TEXT,
+    CHAT_REASONING,
+    CHAT_TOOL_CALL,
+    CHAT_TOOL_ARGUMENTS,
+    CHAT_FINISH,  // choice ended
+    CHAT_USAGE,
+    CHAT_DONE,
+    CHAT_ERROR,
+};
+struct chat_event {
+    enum chat_event_kind kind;
+    int choice;
+    struct slice text;                // valid during the call
+    const struct chat_token *tokens;  // NULL where a vendor gives none
+    size_t n_tokens;
+    enum chat_finish finish;
+    struct chat_usage usage;
+    size_t n_done, n_total;
+    struct error error;
+};
+
+struct chat_sink {
+    void (*push)(void *self, const struct chat_event *event);
+    void *self;
+};

@@ -1,0 +1,104 @@
+// engine.h - many requests over one loaded model, batched continuously over paged KV.
+//
+// engine_new starts the engine's thread, which owns pages and sequences. Others submit and cancel
+// through a queue and read events from an answer's own bounded queue. The engine never blocks on
+// a reader: at the bound the sequence pauses. Failure is local: an error ends its sequence only.
+// Threads: engine_* may be called from any thread; an answer is read by one.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "local/backend/backend.h"
+#include "local/sampling/sampler.h"
+
+struct engine;
+struct engine_answer;
+struct model;
+struct tokenizer;
+
+struct engine_options {
+    int max_rows;  // rows of a step; 0: 512
+    int max_seqs;  // running at once; 0: 64
+    int ctx;       // longest sequence; 0: the model's
+    uint64_t
+        kv_bytes;  // memory for pages; 0: what one sequence of ctx needs, or more if memory allows
+    enum dtype kv_dtype;  // DTYPE_COUNT: the model's default
+    bool no_prefix_cache;
+};
+
+struct flow {             // opaque numbers from above: whose request this is
+    uint64_t share_salt;  // prefix pages are shared only between equal salts
+    uint64_t id;          // fairness
+    int weight, priority;
+    int64_t deadline_ns;  // clock_ns(); 0: none
+};
+
+struct engine_request {  // copied by engine_submit
+    const int32_t *prompt;
+    size_t n_prompt;
+    int max_tokens;  // 0: only the prompt is computed (logprobs of what would come next)
+    int n_choices;   // return sequences that share the prompt; 0: 1
+    struct sampling sampling;
+    const struct slice *stops;  // stop strings; may span tokens; not part of the text
+    size_t n_stops;
+    const int32_t *ends;  // token ids that end the text
+    size_t n_ends;
+    int n_top;          // logprobs: how many alternatives; -1: none at all
+    bool skip_special;  // control tokens give no text
+    struct flow flow;
+};
+
+enum finish_reason {
+    FINISH_NONE,
+    FINISH_STOP,
+    FINISH_LENGTH,
+    FINISH_ERROR,
+    FINISH_CANCELLED,
+    FINISH_TOOL_CALLS
+};
+
+enum engine_event_kind {
+    ENGINE_PREFILL,  // progress: n_done of n_total prompt tokens (few of these)
+    ENGINE_TOKEN,    // a token of a choice and the text that became certain with it (maybe none)
+    ENGINE_FINISH,   // a choice ended: finish (and text that was held back)
+    ENGINE_NEXT,     // max_tokens 0: top alternatives for the next position
+    ENGINE_DONE,     // all choices ended: usage; last, once
+};
+struct engine_event {
+    enum engine_event_kind kind;
+    int choice;
+    int32_t token;
+    struct slice text;  // valid until the next engine_next on this answer
+    float logprob;
+    const struct token_logprob *top;  // n_top of them, as long as text
+    int n_top;
+    enum finish_reason finish;
+    size_t n_done, n_total;
+    struct {
+        size_t prompt_tokens, cached_tokens, completion_tokens;
+        double queued_s, prefill_s, decode_s;
+    } usage;
+    struct error error;  // FINISH_ERROR: why
+};
+
+struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer,
+                          const struct engine_options *o, struct error *err);
+void engine_free(struct engine *e);  // cancels what runs, waits for the thread
+
+int engine_ctx(const struct engine *e);  // longest prompt + max_tokens, after memory was counted
+// NULL with err: ERR_LIMIT (too long, says by how many tokens; or queue full), ERR_USAGE.
+struct engine_answer *engine_submit(struct engine *e, const struct engine_request *r,
+                                    struct error *err);
+// Waits for the next event. False after ENGINE_DONE.
+bool engine_next(struct engine_answer *a, struct engine_event *event);
+void engine_cancel(struct engine_answer *a);       // any thread, any time before engine_answer_free
+void engine_answer_free(struct engine_answer *a);  // cancels if it still runs
+
+struct engine_stats {
+    int64_t steps, rows, prompt_tokens, cached_tokens, completion_tokens, preemptions;
+    int running, waiting, pages_free, pages_total;
+};
+void engine_stats(struct engine *e, struct engine_stats *out);

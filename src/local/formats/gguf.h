@@ -1,0 +1,67 @@
+// gguf.h - read-only view of a GGUF model file (versions 2 and 3).
+//
+// The file is mapped, never copied: every pointer handed out points into the mapping (or the
+// small index made at open) and dies with gguf_close(). Nothing in the file is trusted; open
+// checks each count, offset, type and size once, so that later reads need no checks.
+// Threads: immutable after open, share it freely.
+// Source: github.com/ggml-org/ggml/blob/master/docs/gguf.md
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+
+struct error;
+struct gguf;
+struct model_tensor;
+
+enum gguf_type {
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64,
+};
+
+struct gguf_value {
+    struct slice key;
+    enum gguf_type type;        // GGUF_ARRAY for arrays
+    enum gguf_type item_type;   // of an array
+    uint64_t n;                 // elements of an array, else 1
+    const unsigned char *data;  // first byte of the value (or of the first element), unaligned
+};
+
+// A view of any bytes (for tests and fuzzers); they must outlive it. NULL with err.
+struct gguf *gguf_open_memory(const void *bytes, size_t len, struct error *err);
+struct gguf *gguf_open(const char *path, struct error *err);
+void gguf_close(struct gguf *g);  // NULL is fine
+
+uint32_t gguf_version(const struct gguf *g);
+size_t gguf_n_values(const struct gguf *g);
+const struct gguf_value *gguf_value(const struct gguf *g, size_t i);
+const struct gguf_value *gguf_find(const struct gguf *g, const char *key);  // NULL if absent
+
+// Typed reads; any integer type that holds the value will do. False if absent or of another kind.
+bool gguf_get_u64(const struct gguf *g, const char *key, uint64_t *value);
+bool gguf_get_i64(const struct gguf *g, const char *key, int64_t *value);
+bool gguf_get_f64(const struct gguf *g, const char *key, double *value);  // integers too
+bool gguf_get_bool(const struct gguf *g, const char *key, bool *value);
+bool gguf_get_text(const struct gguf *g, const char *key, struct slice *value);
+
+// Elements of an array value; the kind must fit the item type (checked), i < n (asserted).
+bool gguf_item_i64(const struct gguf_value *v, uint64_t i, int64_t *value);
+bool gguf_item_f64(const struct gguf_value *v, uint64_t i, double *value);
+// Strings have no fixed size: walk them. `cursor` starts as v->data; gives the next string.
+bool gguf_next_text(const struct gguf_value *v, const unsigned char **cursor, struct slice *value);
+
+size_t gguf_n_tensors(const struct gguf *g);
+const struct model_tensor *gguf_tensor(const struct gguf *g, size_t i);  // shapes outermost first

@@ -1,0 +1,67 @@
+// model_file.h - one read-only view of a model on disk: a GGUF file or a Hugging Face folder.
+//
+// Names and numbers are as the files have them; what they mean is the business of local/models
+// and local/tokenizer. Nothing on disk is trusted: open checks counts, offsets, sizes, types and
+// shapes once, so that later reads need no checks. Tensor data is mapped, never copied.
+// Threads: immutable after open. Everything handed out dies with model_file_close().
+// Source: GGUF (github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3);
+// safetensors (github.com/huggingface/safetensors, "Format").
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "local/tensor/dtype.h"
+
+struct error;
+struct gguf;
+struct json_t;
+
+struct model_tensor {
+    const char
+        *name;  // as on disk: "blk.0.attn_q.weight" or "model.layers.0.self_attn.q_proj.weight"
+    enum dtype dtype;
+    int n_dims;        // 0..4
+    int64_t shape[4];  // outermost first: [rows, cols]; all >= 1
+    const void *data;  // rows one after another; may be unaligned in safetensors
+    uint64_t bytes;
+};
+
+enum model_parts {
+    MODEL_ALL = 0,
+    // A folder or file without weights will do: for tokenize, render, show.
+    MODEL_NO_WEIGHTS = 1,
+};
+
+struct model_file;
+
+// NULL on failure, with err naming file, field and what is wrong.
+struct model_file *model_file_open(const char *path, enum model_parts parts, struct error *err);
+void model_file_close(struct model_file *m);  // NULL is fine
+
+const char *model_file_path(const struct model_file *m);
+const struct gguf *model_file_gguf(const struct model_file *m);  // NULL for a folder
+
+size_t model_file_n_tensors(const struct model_file *m);
+const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i);
+const struct model_tensor *model_file_find(const struct model_file *m,
+                                           const char *name);  // or NULL
+
+// Tells the system that these bytes of the mapping are not needed any more (after packing), so
+// that they do not count as resident memory. They can still be read.
+void model_file_forget(const struct model_file *m, const struct model_tensor *t);
+
+// Hugging Face folders: parsed files, NULL where absent (and for GGUF). Borrowed.
+const struct json_t *model_file_config(const struct model_file *m);  // config.json
+const struct json_t *model_file_generation_config(const struct model_file *m);
+const struct json_t *model_file_tokenizer_config(const struct model_file *m);
+const struct json_t *
+model_file_special_tokens(const struct model_file *m);  // special_tokens_map.json
+// Path of a file in the folder ("tokenizer.json"); false if it is not there.
+bool model_file_member(const struct model_file *m, const char *name, char *path, size_t path_bytes);
+
+// The chat template's source: GGUF key tokenizer.chat_template, chat_template.jinja,
+// chat_template.json, or tokenizer_config.json (a string, or the list's "default"; name picks
+// another, e.g. "tool_use"; NULL is the default). Empty slice if there is none.
+struct slice model_file_chat_template(const struct model_file *m, const char *name);

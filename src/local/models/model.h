@@ -1,0 +1,51 @@
+// model.h - a loaded model: facts, packed weights, and the forward pass over backend operations.
+//
+// A family is facts (models/families/), never a name tested in the forward pass. Threads: the
+// engine's thread runs forward; facts are immutable and may be read anywhere.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "local/backend/backend.h"
+
+struct error;
+struct model;
+struct model_facts;  // models/facts.h
+struct model_file;
+
+struct model_options {
+    int ctx;         // longest sequence; 0: the model's own
+    int max_rows;    // rows of the largest batch (scratch is sized once); 0: 512
+    int max_wanted;  // rows of which logits or hidden states are wanted; 0: 64
+    int max_seqs;    // 0: 64
+    // Called between layers while loading, done of total bytes; false cancels (ERR_CANCELLED).
+    bool (*progress)(void *self, uint64_t done, uint64_t total);
+    void *progress_self;
+};
+
+// Layers that share page tables: group 0 full attention, group 1 sliding window (one may be absent;
+// a model whose layers all slide has one group with a window).
+struct kv_group {
+    int n_layers, n_kv_heads, head_dim;
+    int window;  // 0: everything is kept
+};
+
+// NULL with err, naming tensor and what is wrong. The file stays open as long as the model.
+struct model *model_load(const struct model_file *file, struct backend *backend,
+                         const struct model_options *o, struct error *err);
+void model_free(struct model *m);
+
+const struct model_facts *model_facts(const struct model *m);
+struct backend *model_backend(const struct model *m);
+int model_n_vocab(const struct model *m);
+int model_ctx(const struct model *m);  // longest sequence it takes
+int model_n_groups(const struct model *m);
+const struct kv_group *model_group(const struct model *m, int i);
+enum dtype model_kv_default(const struct model *m);  // F32 for F32 weights, else F16
+uint64_t model_weight_bytes(const struct model *m);  // in memory, packed
+
+// One forward pass. kv[g] is the cache of group g. out [number of rows with a want, n_vocab]: rows
+// in the batch's order; for WANT_HIDDEN the first n_embd floats are the normed hidden state.
+void model_forward(struct model *m, struct kv_cache *const *kv, const struct batch *batch,
+                   float *out);
