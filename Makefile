@@ -72,6 +72,7 @@ $(BENCHES): $(B)/%: $(B)/%.o $(B)/libhearth.a
 build/fuzz-clang/fuzz_%: build/fuzz-clang/tests/fuzz/fuzz_%.o build/fuzz-clang/libhearth.a
 	clang $(FLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+libhearth: $(B)/libhearth.a
 tests: $(TESTS) $(REPLAY)        ## build every test program
 test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
@@ -110,6 +111,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: all tests test asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
