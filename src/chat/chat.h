@@ -83,11 +83,13 @@ struct chat_token {  // one token with its alternatives
 };
 
 enum chat_event_kind {
+    CHAT_PROMPT,    // first, from providers that know: the ids of the prompt (prompt, n_prompt)
     CHAT_PROGRESS,  // n_done of n_total prompt tokens were read
     CHAT_TEXT,
     CHAT_REASONING,
     CHAT_TOOL_CALL,
     CHAT_TOOL_ARGUMENTS,
+    CHAT_NEXT,    // max_tokens 0 with logprobs: tokens holds the likeliest for the next position
     CHAT_FINISH,  // choice ended
     CHAT_USAGE,
     CHAT_DONE,
@@ -99,6 +101,8 @@ struct chat_event {
     struct slice text;                // valid during the call
     const struct chat_token *tokens;  // NULL where a vendor gives none
     size_t n_tokens;
+    const int32_t *prompt;  // valid during the call
+    size_t n_prompt;
     enum chat_finish finish;
     struct chat_usage usage;
     size_t n_done, n_total;
