@@ -15,7 +15,7 @@ bool mapping_open(struct mapping *m, const char *path, struct error *err)
     bool ok = false;
     struct stat st;
     *m = (struct mapping){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait
     if (fd < 0)
         return error_set(err, ERR_IO, "open '%s': %s", path, strerror(errno));
     if (fstat(fd, &st) != 0) {

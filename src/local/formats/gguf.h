@@ -38,11 +38,23 @@ struct gguf_value {
     enum gguf_type item_type;   // of an array
     uint64_t n;                 // elements of an array, else 1
     const unsigned char *data;  // first byte of the value (or of the first element), unaligned
+    uint64_t bytes;             // from data on, including the lengths before strings
+};
+
+enum {
+    GGUF_TEXT_KEY_MAX = 65535,     // bytes of a key, as the format says
+    GGUF_VALUES_MAX = 1 << 16,     // keys in a file; real ones have some dozens
+    GGUF_TENSORS_MAX = 1 << 17,    // tensors in a file; real ones have some thousands
+    GGUF_ALIGNMENT_MAX = 1 << 20,  // bytes
+    GGUF_ALIGNMENT_DEFAULT = 32,
 };
 
 // A view of any bytes (for tests and fuzzers); they must outlive it. NULL with err.
 struct gguf *gguf_open_memory(const void *bytes, size_t len, struct error *err);
 struct gguf *gguf_open(const char *path, struct error *err);
+// For who needs the keys only (tokenizer, template): what is wrong with the tensors goes to
+// *tensors, and there are none then; else tensors->code is ERR_NONE.
+struct gguf *gguf_open_keys(const char *path, struct error *tensors, struct error *err);
 void gguf_close(struct gguf *g);  // NULL is fine
 
 uint32_t gguf_version(const struct gguf *g);
@@ -58,10 +70,13 @@ bool gguf_get_bool(const struct gguf *g, const char *key, bool *value);
 bool gguf_get_text(const struct gguf *g, const char *key, struct slice *value);
 
 // Elements of an array value; the kind must fit the item type (checked), i < n (asserted).
+// As integers, booleans are 0 and 1.
 bool gguf_item_i64(const struct gguf_value *v, uint64_t i, int64_t *value);
 bool gguf_item_f64(const struct gguf_value *v, uint64_t i, double *value);
-// Strings have no fixed size: walk them. `cursor` starts as v->data; gives the next string.
+// Strings have no fixed size: walk them. `cursor` starts as v->data; gives the next string, false
+// after the last or if v is no array of strings.
 bool gguf_next_text(const struct gguf_value *v, const unsigned char **cursor, struct slice *value);
 
 size_t gguf_n_tensors(const struct gguf *g);
 const struct model_tensor *gguf_tensor(const struct gguf *g, size_t i);  // shapes outermost first
+const struct model_tensor *gguf_find_tensor(const struct gguf *g, const char *name);  // or NULL
