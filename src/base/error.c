@@ -44,8 +44,9 @@ bool error_wrap(struct error *err, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        (void)snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", inner);
+    int room = (int)sizeof err->text - n - 1;
+    if (n >= 0 && room > 2)
+        (void)snprintf(err->text + n, (size_t)room + 1, ": %.*s", room - 2, inner);
     cut_whole(err->text, sizeof err->text);
     return false;
 }
