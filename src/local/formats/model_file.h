@@ -47,6 +47,11 @@ size_t model_file_n_tensors(const struct model_file *m);
 const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i);
 const struct model_tensor *model_file_find(const struct model_file *m,
                                            const char *name);  // or NULL
+// NULL, or why a tensor that the files hold is not among the tensors above ("type I64").
+const char *model_file_unreadable(const struct model_file *m, const char *name);
+// After MODEL_NO_WEIGHTS: what is wrong with the weights, or that there are none; then there are
+// no tensors. NULL if nothing is.
+const struct error *model_file_weights_error(const struct model_file *m);
 
 // Tells the system that these bytes of the mapping are not needed any more (after packing), so
 // that they do not count as resident memory. They can still be read.

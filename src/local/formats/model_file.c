@@ -1,0 +1,258 @@
+#include "local/formats/model_file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "local/formats/gguf.h"
+#include "local/formats/hf_folder.h"
+#include "local/formats/shown.h"
+
+enum {
+    CONFIG_BYTES_MAX = 4 << 20,
+    GENERATION_BYTES_MAX = 1 << 20,
+    TOKENIZER_CONFIG_BYTES_MAX = 16 << 20,
+    TEMPLATE_BYTES_MAX = 4 << 20,
+};
+
+struct model_file {
+    char *path;
+    struct gguf *gguf;  // a file; all below belongs to folders
+    struct hf_weights weights;
+    struct error weights_error;
+    json_t *config, *generation_config, *tokenizer_config, *special_tokens, *template_json;
+    struct buf template_text;  // chat_template.jinja
+};
+
+// The parts of a split file say how many there are; one part alone is not a model.
+static bool check_not_split(const struct gguf *g, struct error *err)
+{
+    uint64_t n = 1;
+    if (gguf_get_u64(g, "split.count", &n) && n > 1)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "key 'split.count': one of %llu parts; merge them into one file first",
+                         (unsigned long long)n);
+    return true;
+}
+
+static bool open_gguf(struct model_file *m, enum model_parts parts, struct error *err)
+{
+    if (parts == MODEL_NO_WEIGHTS) {
+        m->gguf = gguf_open_keys(m->path, &m->weights_error, err);
+        return m->gguf != NULL;
+    }
+    m->gguf = gguf_open(m->path, err);
+    if (!m->gguf)
+        return false;
+    return check_not_split(m->gguf, err) || error_wrap(err, "open '%s'", shown_path(m->path).text);
+}
+
+static bool read_members(struct model_file *m, struct error *err)
+{
+    const char *folder = m->path;
+    return hf_read_object(folder, "config.json", CONFIG_BYTES_MAX, &m->config, err) &&
+           hf_read_object(folder, "generation_config.json", GENERATION_BYTES_MAX,
+                          &m->generation_config, err) &&
+           hf_read_object(folder, "tokenizer_config.json", TOKENIZER_CONFIG_BYTES_MAX,
+                          &m->tokenizer_config, err) &&
+           hf_read_object(folder, "special_tokens_map.json", CONFIG_BYTES_MAX, &m->special_tokens,
+                          err) &&
+           hf_read_object(folder, "chat_template.json", TEMPLATE_BYTES_MAX, &m->template_json,
+                          err) &&
+           hf_read_text(folder, "chat_template.jinja", TEMPLATE_BYTES_MAX, &m->template_text, err);
+}
+
+static bool holds_something(const struct model_file *m)
+{
+    static const char *const names[] = {"tokenizer.json", "tokenizer.model", "vocab.json",
+                                        "vocab.txt"};
+    char path[4096];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (hf_member(m->path, names[i], path, sizeof path))
+            return true;
+    return m->config || m->tokenizer_config || m->template_json || m->template_text.len;
+}
+
+static bool open_folder(struct model_file *m, enum model_parts parts, struct error *err)
+{
+    struct error *weights_err = parts == MODEL_NO_WEIGHTS ? &m->weights_error : err;
+    if (!read_members(m, err))
+        return false;
+    if (!holds_something(m))
+        return error_set(err, ERR_NOT_FOUND,
+                         "open '%s': holds neither config.json nor tokenizer files",
+                         shown_path(m->path).text);
+    if (!m->config && parts == MODEL_ALL)
+        return error_set(err, ERR_NOT_FOUND, "open '%s': config.json is missing",
+                         shown_path(m->path).text);
+    if (hf_weights_open(&m->weights, m->path, weights_err))
+        return true;
+    hf_weights_release(&m->weights);
+    error_wrap(weights_err, "open '%s'", shown_path(m->path).text);
+    return parts == MODEL_NO_WEIGHTS;
+}
+
+static bool open_either(struct model_file *m, enum model_parts parts, struct error *err)
+{
+    struct stat st;
+    size_t len = strlen(m->path);
+    if (stat(m->path, &st) != 0)
+        return error_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "open '%s': %s",
+                         shown_path(m->path).text, strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return open_folder(m, parts, err);
+    if (len > 12 && strcmp(m->path + len - 12, ".safetensors") == 0)
+        return error_set(err, ERR_USAGE, "open '%s': give the folder that holds it, not the file",
+                         shown_path(m->path).text);
+    return open_gguf(m, parts, err);
+}
+
+struct model_file *model_file_open(const char *path, enum model_parts parts, struct error *err)
+{
+    struct model_file *m = memory_array(struct model_file, 1);
+    m->path = memory_text(path);
+    for (size_t n = strlen(m->path); n > 1 && m->path[n - 1] == '/'; n--)
+        m->path[n - 1] = 0;
+    if (open_either(m, parts, err))
+        return m;
+    model_file_close(m);
+    return NULL;
+}
+
+void model_file_close(struct model_file *m)
+{
+    if (!m)
+        return;
+    gguf_close(m->gguf);
+    hf_weights_release(&m->weights);
+    json_decref(m->config);
+    json_decref(m->generation_config);
+    json_decref(m->tokenizer_config);
+    json_decref(m->special_tokens);
+    json_decref(m->template_json);
+    buf_release(&m->template_text);
+    free(m->path);
+    free(m);
+}
+
+const char *model_file_path(const struct model_file *m)
+{
+    return m->path;
+}
+
+const struct gguf *model_file_gguf(const struct model_file *m)
+{
+    return m->gguf;
+}
+
+size_t model_file_n_tensors(const struct model_file *m)
+{
+    return m->gguf ? gguf_n_tensors(m->gguf) : m->weights.n_tensors;
+}
+
+const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i)
+{
+    assert(i < model_file_n_tensors(m));
+    return m->gguf ? gguf_tensor(m->gguf, i) : &m->weights.tensors[i];
+}
+
+const struct model_tensor *model_file_find(const struct model_file *m, const char *name)
+{
+    return m->gguf ? gguf_find_tensor(m->gguf, name) : tensor_index_find(&m->weights.index, name);
+}
+
+const char *model_file_unreadable(const struct model_file *m, const char *name)
+{
+    return m->gguf ? NULL : hf_weights_unreadable(&m->weights, name);
+}
+
+const struct error *model_file_weights_error(const struct model_file *m)
+{
+    return m->weights_error.code == ERR_NONE ? NULL : &m->weights_error;
+}
+
+void model_file_forget(const struct model_file *m, const struct model_tensor *t)
+{
+    (void)m;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)t->data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
+    if (start < end)
+        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+const struct json_t *model_file_config(const struct model_file *m)
+{
+    return m->config;
+}
+
+const struct json_t *model_file_generation_config(const struct model_file *m)
+{
+    return m->generation_config;
+}
+
+const struct json_t *model_file_tokenizer_config(const struct model_file *m)
+{
+    return m->tokenizer_config;
+}
+
+const struct json_t *model_file_special_tokens(const struct model_file *m)
+{
+    return m->special_tokens;
+}
+
+bool model_file_member(const struct model_file *m, const char *name, char *path, size_t path_bytes)
+{
+    return !m->gguf && hf_member(m->path, name, path, path_bytes);
+}
+
+static struct slice gguf_template(const struct gguf *g, const char *name)
+{
+    char key[128];
+    struct slice text = {0};
+    int n =
+        snprintf(key, sizeof key, "tokenizer.chat_template%s%s", name ? "." : "", name ? name : "");
+    if (n > 0 && (size_t)n < sizeof key)
+        (void)gguf_get_text(g, key, &text);
+    return text;
+}
+
+// A string, or a list of {"name", "template"}. Name NULL: the string, or the list's "default".
+static struct slice template_in(const json_t *value, const char *name)
+{
+    size_t i;
+    json_t *item;
+    if (json_is_string(value) && !name)
+        return json_slice(value);
+    json_array_foreach((json_t *)value, i, item)
+    {
+        const char *its = json_get_text(item, "name");
+        const json_t *text = json_object_get(item, "template");
+        if (its && json_is_string(text) && strcmp(its, name ? name : "default") == 0)
+            return json_slice(text);
+    }
+    return (struct slice){0};
+}
+
+struct slice model_file_chat_template(const struct model_file *m, const char *name)
+{
+    if (name && strcmp(name, "default") == 0)
+        name = NULL;
+    if (m->gguf)
+        return gguf_template(m->gguf, name);
+    if (m->template_text.len && !name)
+        return buf_view(&m->template_text);
+    struct slice text = template_in(json_object_get(m->template_json, "chat_template"), name);
+    if (text.len)
+        return text;
+    return template_in(json_object_get(m->tokenizer_config, "chat_template"), name);
+}

@@ -1,0 +1,320 @@
+#include "local/formats/safetensors.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/mapping.h"
+#include "base/memory.h"
+#include "local/formats/model_file.h"
+#include "local/formats/shown.h"
+#include "local/formats/tensor_index.h"
+
+struct unreadable_tensor {
+    const char *name, *why;
+};
+
+struct safetensors {
+    struct mapping map;  // empty for safetensors_open_memory
+    struct arena names;
+    struct model_tensor *tensors;
+    struct unreadable_tensor *unreadable;  // sorted by name
+    size_t n_tensors, n_unreadable;
+    struct tensor_index index;
+};
+
+// The types that the format knows; dtype DTYPE_COUNT: not read here, but their sizes are checked.
+static const struct {
+    const char *name;
+    uint64_t bits;
+    enum dtype dtype;
+} types[] = {
+    {"F32", 32, DTYPE_F32},        {"F16", 16, DTYPE_F16},      {"BF16", 16, DTYPE_BF16},
+    {"F8_E4M3", 8, DTYPE_F8_E4M3}, {"F8_E5M2", 8, DTYPE_COUNT}, {"F8_E8M0", 8, DTYPE_COUNT},
+    {"F6_E2M3", 6, DTYPE_COUNT},   {"F6_E3M2", 6, DTYPE_COUNT}, {"F4", 4, DTYPE_COUNT},
+    {"F64", 64, DTYPE_COUNT},      {"C64", 64, DTYPE_COUNT},    {"BOOL", 8, DTYPE_COUNT},
+    {"U8", 8, DTYPE_COUNT},        {"I8", 8, DTYPE_COUNT},      {"U16", 16, DTYPE_COUNT},
+    {"I16", 16, DTYPE_COUNT},      {"U32", 32, DTYPE_COUNT},    {"I32", 32, DTYPE_COUNT},
+    {"U64", 64, DTYPE_COUNT},      {"I64", 64, DTYPE_COUNT},
+};
+
+// What one member of the header says.
+struct entry {
+    const char *name, *type;
+    uint64_t begin, end;  // bytes after the header
+    const json_t *shape;
+};
+
+static bool read_count(const json_t *v, uint64_t *out)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return false;
+    *out = (uint64_t)json_integer_value(v);
+    return true;
+}
+
+static bool read_entry(const json_t *value, struct entry *e, uint64_t data_bytes, struct error *err)
+{
+    if (!json_is_object(value))
+        return error_set(err, ERR_FORMAT, "its entry is not an object");
+    const json_t *offsets = json_object_get(value, "data_offsets");
+    e->type = json_string_value(json_object_get(value, "dtype"));
+    e->shape = json_object_get(value, "shape");
+    if (!e->type)
+        return error_set(err, ERR_FORMAT, "dtype is not a string");
+    if (!json_is_array(e->shape))
+        return error_set(err, ERR_FORMAT, "shape is not a list");
+    if (json_array_size(offsets) != 2 || !read_count(json_array_get(offsets, 0), &e->begin) ||
+        !read_count(json_array_get(offsets, 1), &e->end))
+        return error_set(err, ERR_FORMAT, "data_offsets are not two whole numbers");
+    if (e->begin > e->end || e->end > data_bytes)
+        return error_set(err, ERR_FORMAT,
+                         "data_offsets %" PRIu64 " to %" PRIu64 " are not within the %" PRIu64
+                         " bytes of data",
+                         e->begin, e->end, data_bytes);
+    return true;
+}
+
+// The product of the shape; zero is possible.
+static bool count_elements(const struct entry *e, uint64_t *n, struct error *err)
+{
+    size_t i;
+    json_t *v;
+    uint64_t dim;
+    *n = 1;
+    json_array_foreach((json_t *)e->shape, i, v)
+    {
+        if (!read_count(v, &dim))
+            return error_set(err, ERR_FORMAT, "shape holds something else than whole numbers");
+        if (__builtin_mul_overflow(*n, dim, n) || *n > INT64_MAX)
+            return error_set(err, ERR_FORMAT, "its shape overflows 63 bits");
+    }
+    return true;
+}
+
+static void add_unreadable(struct safetensors *s, const struct entry *e, const char *why)
+{
+    struct unreadable_tensor *u = &s->unreadable[s->n_unreadable++];
+    u->name = arena_text(&s->names, slice_str(e->name));
+    u->why = arena_text(&s->names, slice_str(why));
+}
+
+static bool add_tensor(struct safetensors *s, const struct entry *e, const unsigned char *data,
+                       struct error *err)
+{
+    uint64_t n, bits;
+    size_t i = 0, n_types = sizeof types / sizeof *types;
+    if (!count_elements(e, &n, err))
+        return false;
+    while (i < n_types && strcmp(types[i].name, e->type) != 0)
+        i++;
+    if (i < n_types &&
+        (__builtin_mul_overflow(n, types[i].bits, &bits) || (bits + 7) / 8 != e->end - e->begin))
+        return error_set(err, ERR_FORMAT,
+                         "%" PRIu64 " values of type %s do not take its %" PRIu64 " bytes", n,
+                         e->type, e->end - e->begin);
+    size_t n_dims = json_array_size(e->shape);
+    if (i == n_types || types[i].dtype == DTYPE_COUNT || n == 0 || n_dims > 4) {
+        char why[64];
+        if (n == 0)
+            (void)snprintf(why, sizeof why, "no elements");
+        else if (n_dims > 4)
+            (void)snprintf(why, sizeof why, "%zu dimensions", n_dims);
+        else
+            (void)snprintf(why, sizeof why, "type %.32s", shown_name(slice_str(e->type)).text);
+        add_unreadable(s, e, why);
+        return true;
+    }
+    struct model_tensor *t = &s->tensors[s->n_tensors++];
+    *t = (struct model_tensor){.name = arena_text(&s->names, slice_str(e->name)),
+                               .dtype = types[i].dtype,
+                               .n_dims = (int)n_dims,
+                               .data = data + e->begin,
+                               .bytes = e->end - e->begin};
+    for (size_t k = 0; k < n_dims; k++)
+        t->shape[k] = json_integer_value(json_array_get(e->shape, k));
+    return true;
+}
+
+struct extent {
+    uint64_t begin, end;
+    const char *name;
+};
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct extent *x = a, *y = b;
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    return x->end < y->end ? -1 : x->end > y->end;
+}
+
+// No holes, no overlaps, nothing after the last: the format asks for it, so that no second
+// reader can see something else in the same file.
+static bool check_extents(struct extent *extents, size_t n, uint64_t data_bytes, struct error *err)
+{
+    uint64_t at = 0;
+    qsort(extents, n, sizeof *extents, by_begin);
+    for (size_t i = 0; i < n; i++) {
+        if (extents[i].begin != at)
+            return error_set(err, ERR_FORMAT,
+                             "tensor '%s': data_offsets start at %" PRIu64 ", expected %" PRIu64
+                             " (%s)",
+                             shown_name(slice_str(extents[i].name)).text, extents[i].begin, at,
+                             extents[i].begin < at ? "overlap" : "hole");
+        at = extents[i].end;
+    }
+    if (at != data_bytes)
+        return error_set(err, ERR_FORMAT,
+                         "%" PRIu64 " bytes of data, the header accounts for %" PRIu64, data_bytes,
+                         at);
+    return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct unreadable_tensor *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+static bool read_entries(struct safetensors *s, json_t *header, const unsigned char *data,
+                         uint64_t data_bytes, struct error *err)
+{
+    size_t n_max = json_object_size(header), n = 0;
+    bool ok = false;
+    const char *name;
+    json_t *value;
+    struct extent *extents = memory_array(struct extent, n_max);
+    s->tensors = memory_array(struct model_tensor, n_max);
+    s->unreadable = memory_array(struct unreadable_tensor, n_max);
+    json_object_foreach(header, name, value)
+    {
+        struct entry e = {.name = name};
+        if (strcmp(name, "__metadata__") == 0) {
+            if (json_is_object(value))
+                continue;
+            error_set(err, ERR_FORMAT, "__metadata__ is not an object");
+            goto out;
+        }
+        if (!read_entry(value, &e, data_bytes, err) || !add_tensor(s, &e, data, err)) {
+            error_wrap(err, "tensor '%s'", shown_name(slice_str(name)).text);
+            goto out;
+        }
+        extents[n++] = (struct extent){e.begin, e.end, name};
+    }
+    qsort(s->unreadable, s->n_unreadable, sizeof *s->unreadable, by_name);
+    ok = check_extents(extents, n, data_bytes, err) &&
+         tensor_index_build(&s->index, s->tensors, s->n_tensors, err);
+out:
+    free(extents);
+    return ok;
+}
+
+static json_t *read_header(const unsigned char *bytes, size_t len, uint64_t *header_len,
+                           struct error *err)
+{
+    json_error_t why;
+    if (len < sizeof *header_len) {
+        error_set(err, ERR_FORMAT, "not a safetensors file: %zu bytes", len);
+        return NULL;
+    }
+    memcpy(header_len, bytes, sizeof *header_len);
+    if (*header_len > len - sizeof *header_len) {
+        error_set(err, ERR_FORMAT,
+                  "not a safetensors file, or cut: a header of %" PRIu64 " bytes in a file of %zu",
+                  *header_len, len);
+        return NULL;
+    }
+    if (*header_len > SAFETENSORS_HEADER_MAX) {
+        error_set(err, ERR_LIMIT, "header of %" PRIu64 " bytes, at most %d are read", *header_len,
+                  SAFETENSORS_HEADER_MAX);
+        return NULL;
+    }
+    // Not json_parse: here a name that appears twice must be found out.
+    json_t *header = json_loadb((const char *)bytes + sizeof *header_len, (size_t)*header_len,
+                                JSON_REJECT_DUPLICATES, &why);
+    if (!header) {
+        error_set(err, ERR_FORMAT, "header: column %d: %s", why.column,
+                  shown_name(slice_str(why.text)).text);
+        return NULL;
+    }
+    if (json_is_object(header))
+        return header;
+    json_decref(header);
+    error_set(err, ERR_FORMAT, "header: not an object");
+    return NULL;
+}
+
+// Takes over the mapping.
+static struct safetensors *open_bytes(const unsigned char *bytes, size_t len, struct mapping map,
+                                      struct error *err)
+{
+    struct safetensors *s = memory_array(struct safetensors, 1);
+    uint64_t header_len;
+    s->map = map;
+    json_t *header = read_header(bytes, len, &header_len, err);
+    if (header) {
+        size_t start = sizeof header_len + (size_t)header_len;
+        bool ok = read_entries(s, header, bytes + start, len - start, err);
+        json_decref(header);
+        if (ok)
+            return s;
+    }
+    safetensors_close(s);
+    return NULL;
+}
+
+struct safetensors *safetensors_open_memory(const void *bytes, size_t len, struct error *err)
+{
+    return open_bytes(bytes, len, (struct mapping){0}, err);
+}
+
+struct safetensors *safetensors_open(const char *path, struct error *err)
+{
+    struct mapping map;
+    if (!mapping_open(&map, path, err))
+        return NULL;
+    struct safetensors *s = open_bytes(map.ptr, map.len, map, err);
+    if (!s)
+        error_wrap(err, "open '%s'", shown_path(path).text);
+    return s;
+}
+
+void safetensors_close(struct safetensors *s)
+{
+    if (!s)
+        return;
+    tensor_index_release(&s->index);
+    free(s->tensors);
+    free(s->unreadable);
+    arena_release(&s->names);
+    mapping_close(&s->map);
+    free(s);
+}
+
+size_t safetensors_n_tensors(const struct safetensors *s)
+{
+    return s->n_tensors;
+}
+
+const struct model_tensor *safetensors_tensor(const struct safetensors *s, size_t i)
+{
+    assert(i < s->n_tensors);
+    return &s->tensors[i];
+}
+
+const struct model_tensor *safetensors_find(const struct safetensors *s, const char *name)
+{
+    return tensor_index_find(&s->index, name);
+}
+
+const char *safetensors_unreadable(const struct safetensors *s, const char *name)
+{
+    struct unreadable_tensor wanted = {.name = name}, *found = NULL;
+    if (s->n_unreadable)
+        found = bsearch(&wanted, s->unreadable, s->n_unreadable, sizeof wanted, by_name);
+    return found ? found->why : NULL;
+}

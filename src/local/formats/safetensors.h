@@ -1,0 +1,28 @@
+// safetensors.h - read-only view of one safetensors file.
+//
+// The file is mapped; tensor data is never copied. As the format asks, the tensors must cover the
+// bytes after the header without holes or overlaps. Tensors of types that no weight has (I64
+// buffers and such) are kept apart by name and type, so that only asking for them is an error.
+// Threads: immutable after open. Source: github.com/huggingface/safetensors, "Format".
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+
+struct error;
+struct model_tensor;
+struct safetensors;
+
+enum { SAFETENSORS_HEADER_MAX = 16 << 20 };  // bytes of JSON
+
+// A view of any bytes (for tests and fuzzers); they must outlive it. NULL with err.
+struct safetensors *safetensors_open_memory(const void *bytes, size_t len, struct error *err);
+struct safetensors *safetensors_open(const char *path, struct error *err);
+void safetensors_close(struct safetensors *s);  // NULL is fine
+
+size_t safetensors_n_tensors(const struct safetensors *s);
+const struct model_tensor *safetensors_tensor(const struct safetensors *s, size_t i);
+const struct model_tensor *safetensors_find(const struct safetensors *s, const char *name);
+// NULL, or what keeps a tensor that the file holds from being read: "type I64", "no elements".
+const char *safetensors_unreadable(const struct safetensors *s, const char *name);
