@@ -1,0 +1,29 @@
+// local.h - the provider that answers on this machine: loaded models, their templates and engines.
+//
+// Models are loaded when first asked for and kept. A request is rendered by the model's chat
+// template, tokenized so that text from messages cannot forge control tokens, and submitted to the
+// model's engine; a thread of the answer's own carries the engine's events to the sink.
+// Threads: any. The provider must outlive its answers.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "local/tensor/dtype.h"
+
+struct error;
+struct provider;
+
+struct local_options {    // zeroed is the default
+    int threads;          // 0: the cores this process may use
+    int ctx;              // 0: the model's own, capped by memory
+    int max_seqs;         // running at once; 0: the engine's default
+    const char *isa;      // NULL: the best this CPU has
+    const char *kv_type;  // NULL: the model's default; "f32", "f16"
+    // While a model loads: done of total bytes; false cancels (ERR_CANCELLED). May be NULL.
+    bool (*progress)(void *self, const char *model, uint64_t done, uint64_t total);
+    void *progress_self;
+};
+
+// NULL with err (an unknown kv_type or isa). The texts are copied.
+struct provider *provider_local_new(const struct local_options *o, struct error *err);
+// Freed by its own ops: provider->ops->free(provider).

@@ -1,0 +1,120 @@
+#include "providers/model_ref.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mapping.h"
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
+// The first .gguf of a folder in alphabetical order, so that the choice does not depend on the
+// file system.
+static bool first_gguf(const char *folder, char path[MODEL_REF_BYTES])
+{
+    char best[NAME_MAX + 1] = "";
+    DIR *d = opendir(folder);
+    if (!d)
+        return false;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        if (ends_with(e->d_name, ".gguf") && (!best[0] || strcmp(e->d_name, best) < 0))
+            (void)snprintf(best, sizeof best, "%s", e->d_name);
+    }
+    closedir(d);
+    if (!best[0])
+        return false;
+    int n = snprintf(path, MODEL_REF_BYTES, "%s/%s", folder, best);
+    return n > 0 && n < MODEL_REF_BYTES;
+}
+
+bool model_ref_shipped(char path[MODEL_REF_BYTES])
+{
+    char self[MODEL_REF_BYTES], folder[MODEL_REF_BYTES];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0)
+        return false;
+    self[n] = 0;
+    char *slash = strrchr(self, '/');
+    if (!slash)
+        return false;
+    *slash = 0;
+    if (snprintf(folder, sizeof folder, "%s/../share/hearth", self) < (int)sizeof folder &&
+        first_gguf(folder, path))
+        return true;
+    // A build tree: build/release/hearth or build/release/tests/unit/x/test_x below the root, which
+    // is told by its layers.txt, so that no stranger's models/ is picked up.
+    for (int i = 0; i < 6 && (slash = strrchr(self, '/')) != NULL && slash != self; i++) {
+        *slash = 0;
+        if (snprintf(folder, sizeof folder, "%s/layers.txt", self) < (int)sizeof folder &&
+            file_exists(folder)) {
+            (void)snprintf(folder, sizeof folder, "%s/models", self);
+            return first_gguf(folder, path);
+        }
+    }
+    return false;
+}
+
+void model_ref_name(const char *path, char *name, size_t name_bytes)
+{
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    if (end - start > 5 && strncmp(path + end - 5, ".gguf", 5) == 0)
+        end -= 5;
+    (void)snprintf(name, name_bytes, "%.*s", (int)(end - start), path + start);
+}
+
+static bool is_vendor(const char *reference)
+{
+    static const char *const vendors[] = {"openai/", "anthropic/", "google/"};
+    for (size_t i = 0; i < sizeof vendors / sizeof *vendors; i++) {
+        if (strncmp(reference, vendors[i], strlen(vendors[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err)
+{
+    char shipped[MODEL_REF_BYTES], name[256];
+    if (!reference || !reference[0])
+        reference = getenv("HEARTH_MODEL");
+    if (!reference || !reference[0]) {
+        if (model_ref_shipped(path))
+            return true;
+        return error_set(err, ERR_NOT_FOUND,
+                         "no model given, and none ships with this binary: name a .gguf file or a "
+                         "Hugging Face folder, or set HEARTH_MODEL");
+    }
+    if (file_exists(reference)) {
+        if (snprintf(path, MODEL_REF_BYTES, "%s", reference) < MODEL_REF_BYTES)
+            return true;
+        return error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
+    }
+    if (model_ref_shipped(shipped)) {
+        const char *wanted = strncmp(reference, "local/", 6) == 0 ? reference + 6 : reference;
+        model_ref_name(shipped, name, sizeof name);
+        if (strcmp(name, wanted) == 0) {
+            (void)snprintf(path, MODEL_REF_BYTES, "%s", shipped);
+            return true;
+        }
+    }
+    if (is_vendor(reference))
+        return error_set(err, ERR_UNSUPPORTED,
+                         "model '%s': vendors' models are not connected yet; name a .gguf file or "
+                         "a Hugging Face folder",
+                         reference);
+    return error_set(err, ERR_NOT_FOUND,
+                     "model '%s': no such file or folder, and there is no local store to look in "
+                     "yet; name a .gguf file or a Hugging Face folder",
+                     reference);
+}

@@ -1,0 +1,21 @@
+// model_ref.h - from what a user wrote for MODEL to a file or folder on this machine.
+//
+// Tried in order: a path that exists; the name of the model that ships with Hearth; then what is
+// known not to be here (a vendor's model, a name in the local store) is refused with a line that
+// says so. Threads: any.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+
+enum { MODEL_REF_BYTES = 4096 };
+
+// reference may be NULL or empty: HEARTH_MODEL, else the model that ships with Hearth.
+// False with err: ERR_NOT_FOUND, ERR_UNSUPPORTED.
+bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err);
+// The shipped model's path: ../share/hearth or, in a build tree, models/ of a folder above the
+// binary. False if there is none.
+bool model_ref_shipped(char path[MODEL_REF_BYTES]);
+// "tiny.q8_0" of "dir/tiny.q8_0.gguf", a folder's own name: what a model is called in answers.
+void model_ref_name(const char *path, char *name, size_t name_bytes);
