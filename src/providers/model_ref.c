@@ -53,8 +53,8 @@ bool model_ref_shipped(char path[MODEL_REF_BYTES])
         *slash = 0;
         if (snprintf(folder, sizeof folder, "%s/layers.txt", self) < (int)sizeof folder &&
             file_exists(folder)) {
-            (void)snprintf(folder, sizeof folder, "%s/models", self);
-            return first_gguf(folder, path);
+            return snprintf(folder, sizeof folder, "%s/models", self) < (int)sizeof folder &&
+                   first_gguf(folder, path);
         }
     }
     return false;
