@@ -403,6 +403,11 @@ void gguf_close(struct gguf *g)
     free(g);
 }
 
+size_t gguf_type_bytes(enum gguf_type type)
+{
+    return type_bytes[type];
+}
+
 uint32_t gguf_version(const struct gguf *g)
 {
     return g->version;

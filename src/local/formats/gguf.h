@@ -57,6 +57,8 @@ struct gguf *gguf_open(const char *path, struct error *err);
 struct gguf *gguf_open_keys(const char *path, struct error *tensors, struct error *err);
 void gguf_close(struct gguf *g);  // NULL is fine
 
+size_t gguf_type_bytes(enum gguf_type type);  // 0 for strings and arrays
+
 uint32_t gguf_version(const struct gguf *g);
 size_t gguf_n_values(const struct gguf *g);
 const struct gguf_value *gguf_value(const struct gguf *g, size_t i);
