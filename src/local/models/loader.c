@@ -1,0 +1,477 @@
+// loader.c - from an open model file to packed weights and sized scratch.
+//
+// Two passes over the tensors: the first finds each, checks its shape against the facts and adds
+// up bytes; only then is anything allocated, so that a lying config cannot ask for more memory
+// than the file's tensors justify. The second packs them one after another; a tensor that must be
+// turned or dequantized first exists twice only while it is packed.
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "local/formats/model_file.h"
+#include "local/models/model_impl.h"
+
+struct loader {
+    const struct model_file *file;
+    struct model *m;
+    const struct model_options *o;
+    bool packing;  // second pass
+    bool narrow;   // a matrix with fewer than 32 bits was seen
+    uint64_t done, total;
+    size_t n_floats;  // of all vectors
+    struct error *err;
+};
+
+// Blocks of vectors and scratch start on their own cache line.
+static size_t padded(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+static bool advance(struct loader *l, uint64_t bytes)
+{
+    l->done += bytes;
+    if (!l->o->progress || l->o->progress(l->o->progress_self, l->done, l->total))
+        return true;
+    return error_set(l->err, ERR_CANCELLED, "loading was cancelled");
+}
+
+static bool not_finite(struct loader *l, const struct tensor_view *v)
+{
+    return error_set(l->err, ERR_NUMERIC, "%s: tensor '%s' holds NaN or infinity",
+                     model_file_path(l->file), v->tensor->name);
+}
+
+// Hands the rows to the backend; copy is where they stand if they had to be read (kept by the
+// caller), else NULL.
+static struct weight *pack(struct loader *l, const struct tensor_view *v, enum weight_use use,
+                           const void *copy)
+{
+    struct backend *b = l->m->backend;
+    const void *data = copy ? copy : tensor_view_file_data(v);
+    if (!tensor_finite(v->dtype, data, tensor_view_bytes(v))) {
+        (void)not_finite(l, v);
+        return NULL;
+    }
+    struct weight_source s = {
+        .use = use, .dtype = v->dtype, .rows = v->rows, .cols = v->cols, .data = data};
+    struct weight *w = b->ops->weight_new(b, &s, l->err);
+    if (!w) {
+        error_wrap(l->err, "tensor '%s'", v->tensor->name);
+        return NULL;
+    }
+    l->m->weight_bytes += b->ops->weight_bytes(w);
+    model_file_forget(l->file, v->tensor);
+    return w;
+}
+
+static void *read_rows(struct loader *l, const struct tensor_view *v)
+{
+    void *rows = memory_big_new(tensor_view_bytes(v));
+    if (rows)
+        tensor_view_read(v, 0, v->rows, rows);
+    else
+        error_set(l->err, ERR_MEMORY, "tensor '%s': no memory for %" PRIu64 " bytes",
+                  v->tensor->name, tensor_view_bytes(v));
+    return rows;
+}
+
+static bool visit_matrix(struct loader *l, const struct tensor_view *v, struct weight **w)
+{
+    uint64_t bytes = tensor_view_bytes(v);
+    if (!l->packing) {
+        l->total += bytes;
+        l->narrow |= v->dtype != DTYPE_F32;
+        return true;
+    }
+    void *copy = NULL;
+    if (!tensor_view_direct(v) && !(copy = read_rows(l, v)))
+        return false;
+    *w = pack(l, v, WEIGHT_MATMUL, copy);
+    memory_big_free(copy, bytes);
+    return *w && advance(l, bytes);
+}
+
+// Embeddings are read row by row from where they lie; index names the slot for a kept copy.
+static bool visit_embedding(struct loader *l, const struct tensor_view *v, struct weight **w,
+                            int index)
+{
+    uint64_t bytes = tensor_view_bytes(v);
+    if (!l->packing) {
+        l->total += bytes;
+        return true;
+    }
+    if (!tensor_view_direct(v)) {
+        l->m->embd_rows[index] = read_rows(l, v);
+        l->m->embd_bytes[index] = bytes;
+        if (!l->m->embd_rows[index])
+            return false;
+        l->m->weight_bytes += bytes;
+    }
+    *w = pack(l, v, WEIGHT_EMBED, l->m->embd_rows[index]);
+    return *w && advance(l, bytes);
+}
+
+static bool visit_vector(struct loader *l, const struct tensor_view *v, float **out)
+{
+    size_t n = (size_t)(v->rows * v->cols);
+    if (!l->packing) {
+        l->n_floats += padded(n);
+        return true;
+    }
+    float *to = l->m->vectors + l->m->n_vectors_used;
+    l->m->n_vectors_used += padded(n);
+    assert(l->m->n_vectors_used <= l->m->n_vectors);
+    tensor_view_floats(v, to);
+    if (!tensor_finite(DTYPE_F32, to, n * sizeof *to))
+        return not_finite(l, v);
+    *out = to;
+    return true;
+}
+
+enum presence { ABSENT, OPTIONAL, NEEDED };
+
+static enum presence when(bool needed, enum presence otherwise)
+{
+    return needed ? NEEDED : otherwise;
+}
+
+// Which tensors a layer has, from facts alone.
+static enum presence layer_presence(const struct model_facts *f, int i, enum tensor_role role)
+{
+    bool experts = f->n_experts > 0 && !f->dense[i];
+    switch (role) {
+    case TENSOR_ATTN_NORM:
+    case TENSOR_Q:
+    case TENSOR_K:
+    case TENSOR_V:
+    case TENSOR_O:
+    case TENSOR_FFN_NORM: return NEEDED;
+    case TENSOR_ATTN_NORM_BIAS:
+    case TENSOR_FFN_NORM_BIAS: return when(f->norm == NORM_LAYER, ABSENT);
+    case TENSOR_Q_BIAS:
+    case TENSOR_K_BIAS:
+    case TENSOR_V_BIAS: return when(f->qkv_bias, OPTIONAL);
+    case TENSOR_O_BIAS: return when(f->out_bias, OPTIONAL);
+    case TENSOR_Q_NORM:
+    case TENSOR_K_NORM: return when(f->qk_norm, ABSENT);
+    case TENSOR_POST_ATTN_NORM:
+    case TENSOR_POST_FFN_NORM: return when(f->post_norms, ABSENT);
+    case TENSOR_GATE: return when(!experts && f->gated, ABSENT);
+    case TENSOR_UP:
+    case TENSOR_DOWN: return when(!experts, ABSENT);
+    case TENSOR_GATE_BIAS: return experts || !f->gated ? ABSENT : when(f->mlp_bias, OPTIONAL);
+    case TENSOR_UP_BIAS:
+    case TENSOR_DOWN_BIAS: return experts ? ABSENT : when(f->mlp_bias, OPTIONAL);
+    case TENSOR_ROUTER: return when(experts, ABSENT);
+    default: return ABSENT;
+    }
+}
+
+static bool is_vector(enum tensor_role role)
+{
+    switch (role) {
+    case TENSOR_ATTN_NORM:
+    case TENSOR_ATTN_NORM_BIAS:
+    case TENSOR_Q_BIAS:
+    case TENSOR_K_BIAS:
+    case TENSOR_V_BIAS:
+    case TENSOR_O_BIAS:
+    case TENSOR_Q_NORM:
+    case TENSOR_K_NORM:
+    case TENSOR_POST_ATTN_NORM:
+    case TENSOR_FFN_NORM:
+    case TENSOR_FFN_NORM_BIAS:
+    case TENSOR_GATE_BIAS:
+    case TENSOR_UP_BIAS:
+    case TENSOR_DOWN_BIAS:
+    case TENSOR_POST_FFN_NORM: return true;
+    default: return false;
+    }
+}
+
+static bool visit_experts(struct loader *l, int i)
+{
+    static const enum tensor_role roles[EXPERT_PARTS] = {TENSOR_EXPERT_GATE, TENSOR_EXPERT_UP,
+                                                         TENSOR_EXPERT_DOWN};
+    const struct model_facts *f = &l->m->facts;
+    for (int part = 0; part < EXPERT_PARTS; part++) {
+        if (l->packing)
+            l->m->layers[i].expert[part] = memory_array(struct weight *, (size_t)f->n_experts);
+        for (int e = 0; e < f->n_experts; e++) {
+            struct tensor_view v;
+            struct weight *ignored, **w = l->packing ? &l->m->layers[i].expert[part][e] : &ignored;
+            if (!tensor_need(l->file, f, roles[part], i, e, &v, l->err) || !visit_matrix(l, &v, w))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool visit_layer(struct loader *l, int i)
+{
+    const struct model_facts *f = &l->m->facts;
+    struct layer nowhere, *layer = l->packing ? &l->m->layers[i] : &nowhere;
+    for (enum tensor_role role = TENSOR_ATTN_NORM; role < TENSOR_ROLES; role++) {
+        enum presence presence = layer_presence(f, i, role);
+        struct tensor_view v;
+        bool found = true, ok;
+        if (presence == ABSENT)
+            continue;
+        if (presence == OPTIONAL)
+            ok = tensor_find(l->file, f, role, i, 0, &v, &found, l->err);
+        else
+            ok = tensor_need(l->file, f, role, i, 0, &v, l->err);
+        if (ok && found)
+            ok = is_vector(role) ? visit_vector(l, &v, &layer->vector[role])
+                                 : visit_matrix(l, &v, &layer->weight[role]);
+        if (!ok)
+            return false;
+    }
+    return f->n_experts == 0 || f->dense[i] || visit_experts(l, i);
+}
+
+static bool visit_embeddings(struct loader *l)
+{
+    const struct model_facts *f = &l->m->facts;
+    struct tensor_view v;
+    if (!tensor_need(l->file, f, TENSOR_TOKEN_EMBD, 0, 0, &v, l->err) ||
+        !visit_embedding(l, &v, &l->m->token_embd, 0))
+        return false;
+    return !f->learned_positions ||
+           (tensor_need(l->file, f, TENSOR_POSITION_EMBD, 0, 0, &v, l->err) &&
+            visit_embedding(l, &v, &l->m->position_embd, 1));
+}
+
+static bool visit_output(struct loader *l)
+{
+    const struct model_facts *f = &l->m->facts;
+    struct tensor_view v;
+    if (!tensor_need(l->file, f, TENSOR_OUTPUT_NORM, 0, 0, &v, l->err) ||
+        !visit_vector(l, &v, &l->m->output_norm))
+        return false;
+    if (f->norm == NORM_LAYER &&
+        (!tensor_need(l->file, f, TENSOR_OUTPUT_NORM_BIAS, 0, 0, &v, l->err) ||
+         !visit_vector(l, &v, &l->m->output_norm_bias)))
+        return false;
+    enum tensor_role role = f->tied ? TENSOR_TOKEN_EMBD : TENSOR_OUTPUT;
+    return tensor_need(l->file, f, role, 0, 0, &v, l->err) && visit_matrix(l, &v, &l->m->output);
+}
+
+static bool visit_all(struct loader *l)
+{
+    if (!visit_embeddings(l))
+        return false;
+    for (int i = 0; i < l->m->facts.n_layers; i++)
+        if (!visit_layer(l, i))
+            return false;
+    return visit_output(l);
+}
+
+// Layers of one kind share a cache: full attention first, sliding after.
+static void make_groups(struct model *m)
+{
+    const struct model_facts *f = &m->facts;
+    int counts[2] = {0, 0}, index[2] = {0, 0};
+    for (int i = 0; i < f->n_layers; i++)
+        counts[f->sliding[i]]++;
+    for (int kind = 0; kind < 2; kind++) {
+        if (!counts[kind])
+            continue;
+        index[kind] = m->n_groups;
+        m->groups[m->n_groups++] = (struct kv_group){.n_layers = counts[kind],
+                                                     .n_kv_heads = f->n_kv_heads,
+                                                     .head_dim = f->head_dim,
+                                                     .window = kind ? f->window : 0};
+    }
+    int next[2] = {0, 0};
+    for (int i = 0; i < f->n_layers; i++) {
+        struct layer *layer = &m->layers[i];
+        layer->sliding = f->sliding[i];
+        layer->group = index[layer->sliding];
+        layer->kv_layer = next[layer->sliding]++;
+    }
+}
+
+// With block NULL only counts: the same code measures and hands out.
+static float *carve(float *block, size_t *used, size_t rows, size_t cols)
+{
+    size_t n, sum;
+    float *at = block ? block + *used : NULL;
+    if (__builtin_mul_overflow(rows, cols, &n) || n > SIZE_MAX / 16 ||
+        __builtin_add_overflow(*used, padded(n), &sum))
+        sum = SIZE_MAX / 16;  // no machine has it: the allocation fails
+    *used = sum;
+    return at;
+}
+
+static size_t carve_scratch(struct model *m, float *block)
+{
+    const struct model_facts *f = &m->facts;
+    size_t used = 0, rows = (size_t)m->max_rows, embd = (size_t)f->n_embd;
+    size_t q = (size_t)f->n_heads * (size_t)f->head_dim;
+    size_t kv = (size_t)f->n_kv_heads * (size_t)f->head_dim;
+    m->s.x = carve(block, &used, rows, embd);
+    m->s.h = carve(block, &used, rows, embd);
+    m->s.branch = carve(block, &used, rows, embd);
+    m->s.q = carve(block, &used, rows, q);
+    m->s.att = carve(block, &used, rows, q);
+    m->s.k = carve(block, &used, rows, kv);
+    m->s.v = carve(block, &used, rows, kv);
+    m->s.gate = carve(block, &used, rows, (size_t)f->n_ff);
+    m->s.up = carve(block, &used, rows, (size_t)f->n_ff);
+    m->s.router = carve(block, &used, rows, (size_t)f->n_experts);
+    m->s.wanted = carve(block, &used, (size_t)m->max_wanted, embd);
+    for (int i = 0; i < 2 && !f->learned_positions; i++) {
+        size_t freqs = (size_t)f->rope[i].n_dims / 2, tables = (size_t)m->max_seqs + 1;
+        m->rope[i].n_freqs = (int)freqs;
+        m->rope[i].rows = carve(block, &used, rows, freqs * 2);
+        m->rope[i].inv_freq = carve(block, &used, tables, freqs);
+        m->rope[i].scale = carve(block, &used, tables, 1);
+    }
+    return used;
+}
+
+static bool make_scratch(struct model *m, struct error *err)
+{
+    struct backend *b = m->backend;
+    const struct model_facts *f = &m->facts;
+    m->n_scratch = carve_scratch(m, NULL);
+    m->scratch_block = b->ops->alloc(b, m->n_scratch, err);
+    if (!m->scratch_block)
+        return error_wrap(err, "activations of %d rows", m->max_rows);
+    (void)carve_scratch(m, m->scratch_block);
+    m->wanted_rows = memory_array(int32_t, (size_t)m->max_wanted);
+    for (int i = 0; i < 2 && !f->learned_positions; i++) {
+        struct rope_state *r = &m->rope[i];
+        r->table_of_seq = memory_array(int32_t, (size_t)m->max_seqs);
+        r->len_of_table = memory_array(int32_t, (size_t)m->max_seqs + 1);
+        rope_frequencies(&f->rope[i], f->ctx_train, 1, r->inv_freq, r->scale);
+    }
+    return true;
+}
+
+static void set_options(struct model *m, const struct model_options *o)
+{
+    m->ctx = o->ctx > 0 ? o->ctx : m->facts.ctx_train;
+    if (m->facts.learned_positions && m->ctx > m->facts.ctx_train)
+        m->ctx = m->facts.ctx_train;  // there is no embedding beyond
+    m->max_rows = o->max_rows > 0 ? o->max_rows : 512;
+    m->max_wanted = o->max_wanted > 0 ? o->max_wanted : 64;
+    m->max_seqs = o->max_seqs > 0 ? o->max_seqs : 64;
+}
+
+static bool load(struct loader *l)
+{
+    struct model *m = l->m;
+    struct backend *b = m->backend;
+    if (!facts_read(l->file, &m->facts, l->err))
+        return false;
+    set_options(m, l->o);
+    if (!visit_all(l))
+        return false;
+    m->kv_default = l->narrow ? DTYPE_F16 : DTYPE_F32;
+    m->layers = memory_array(struct layer, (size_t)m->facts.n_layers);
+    make_groups(m);
+    m->n_vectors = l->n_floats;
+    m->vectors = b->ops->alloc(b, m->n_vectors, l->err);
+    if (!m->vectors || !make_scratch(m, l->err))
+        return false;
+    l->packing = true;
+    return visit_all(l);
+}
+
+struct model *model_load(const struct model_file *file, struct backend *backend,
+                         const struct model_options *o, struct error *err)
+{
+    static const struct model_options defaults;
+    struct model *m = memory_array(struct model, 1);
+    struct loader l = {.file = file, .m = m, .o = o ? o : &defaults, .err = err};
+    m->backend = backend;
+    if (load(&l))
+        return m;
+    model_free(m);
+    return NULL;
+}
+
+static void free_layer(struct model *m, struct layer *layer)
+{
+    struct backend *b = m->backend;
+    for (int role = 0; role < TENSOR_ROLES; role++)
+        if (layer->weight[role])
+            b->ops->weight_free(b, layer->weight[role]);
+    for (int part = 0; part < EXPERT_PARTS; part++) {
+        for (int e = 0; layer->expert[part] && e < m->facts.n_experts; e++)
+            if (layer->expert[part][e])
+                b->ops->weight_free(b, layer->expert[part][e]);
+        free(layer->expert[part]);
+    }
+}
+
+void model_free(struct model *m)
+{
+    if (!m)
+        return;
+    struct backend *b = m->backend;
+    for (int i = 0; m->layers && i < m->facts.n_layers; i++)
+        free_layer(m, &m->layers[i]);
+    struct weight *const others[] = {m->token_embd, m->position_embd, m->output};
+    for (int i = 0; i < 3; i++)
+        if (others[i])
+            b->ops->weight_free(b, others[i]);
+    for (int i = 0; i < 2; i++) {
+        memory_big_free(m->embd_rows[i], m->embd_bytes[i]);
+        free(m->rope[i].table_of_seq);
+        free(m->rope[i].len_of_table);
+    }
+    if (m->vectors)
+        b->ops->release(b, m->vectors, m->n_vectors);
+    if (m->scratch_block)
+        b->ops->release(b, m->scratch_block, m->n_scratch);
+    free(m->wanted_rows);
+    free(m->layers);
+    free(m);
+}
+
+const struct model_facts *model_facts(const struct model *m)
+{
+    return &m->facts;
+}
+
+struct backend *model_backend(const struct model *m)
+{
+    return m->backend;
+}
+
+int model_n_vocab(const struct model *m)
+{
+    return m->facts.n_vocab;
+}
+
+int model_ctx(const struct model *m)
+{
+    return m->ctx;
+}
+
+int model_n_groups(const struct model *m)
+{
+    return m->n_groups;
+}
+
+const struct kv_group *model_group(const struct model *m, int i)
+{
+    assert(i >= 0 && i < m->n_groups);
+    return &m->groups[i];
+}
+
+enum dtype model_kv_default(const struct model *m)
+{
+    return m->kv_default;
+}
+
+uint64_t model_weight_bytes(const struct model *m)
+{
+    return m->weight_bytes;
+}

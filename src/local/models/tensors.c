@@ -1,0 +1,436 @@
+#include "local/models/tensors.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "local/formats/model_file.h"
+#include "local/models/facts.h"
+#include "local/models/family.h"
+
+// A number of the facts that a shape is made of.
+enum dim {
+    DIM_NONE,  // no such dimension: a vector
+    DIM_EMBD,
+    DIM_VOCAB,
+    DIM_CTX,
+    DIM_Q,
+    DIM_KV,
+    DIM_QKV,
+    DIM_HEAD,
+    DIM_FF,
+    DIM_2FF,
+    DIM_EXPERTS,
+    DIM_EXPERT_FF,
+    DIM_2EXPERT_FF,
+};
+
+// {l} is the layer, {e} the expert. Names in folders stand after one of hf_prefixes.
+struct tensor_row {
+    const char *gguf, *hf;
+    enum dim rows, cols;
+};
+static const struct tensor_row table[TENSOR_ROLES] = {
+    [TENSOR_TOKEN_EMBD] = {"token_embd.weight", "embed_tokens.weight", DIM_VOCAB, DIM_EMBD},
+    [TENSOR_POSITION_EMBD] = {"position_embd.weight", NULL, DIM_CTX, DIM_EMBD},
+    [TENSOR_OUTPUT_NORM] = {"output_norm.weight", "norm.weight", DIM_EMBD, DIM_NONE},
+    [TENSOR_OUTPUT_NORM_BIAS] = {"output_norm.bias", "norm.bias", DIM_EMBD, DIM_NONE},
+    [TENSOR_OUTPUT] = {"output.weight", "lm_head.weight", DIM_VOCAB, DIM_EMBD},
+    [TENSOR_ATTN_NORM] = {"blk.{l}.attn_norm.weight", "layers.{l}.input_layernorm.weight", DIM_EMBD,
+                          DIM_NONE},
+    [TENSOR_ATTN_NORM_BIAS] = {"blk.{l}.attn_norm.bias", "layers.{l}.input_layernorm.bias",
+                               DIM_EMBD, DIM_NONE},
+    [TENSOR_Q] = {"blk.{l}.attn_q.weight", "layers.{l}.self_attn.q_proj.weight", DIM_Q, DIM_EMBD},
+    [TENSOR_K] = {"blk.{l}.attn_k.weight", "layers.{l}.self_attn.k_proj.weight", DIM_KV, DIM_EMBD},
+    [TENSOR_V] = {"blk.{l}.attn_v.weight", "layers.{l}.self_attn.v_proj.weight", DIM_KV, DIM_EMBD},
+    [TENSOR_Q_BIAS] = {"blk.{l}.attn_q.bias", "layers.{l}.self_attn.q_proj.bias", DIM_Q, DIM_NONE},
+    [TENSOR_K_BIAS] = {"blk.{l}.attn_k.bias", "layers.{l}.self_attn.k_proj.bias", DIM_KV, DIM_NONE},
+    [TENSOR_V_BIAS] = {"blk.{l}.attn_v.bias", "layers.{l}.self_attn.v_proj.bias", DIM_KV, DIM_NONE},
+    [TENSOR_QKV] = {"blk.{l}.attn_qkv.weight", "layers.{l}.self_attn.qkv_proj.weight", DIM_QKV,
+                    DIM_EMBD},
+    [TENSOR_QKV_BIAS] = {"blk.{l}.attn_qkv.bias", "layers.{l}.self_attn.qkv_proj.bias", DIM_QKV,
+                         DIM_NONE},
+    [TENSOR_O] = {"blk.{l}.attn_output.weight", "layers.{l}.self_attn.o_proj.weight", DIM_EMBD,
+                  DIM_Q},
+    [TENSOR_O_BIAS] = {"blk.{l}.attn_output.bias", "layers.{l}.self_attn.o_proj.bias", DIM_EMBD,
+                       DIM_NONE},
+    [TENSOR_Q_NORM] = {"blk.{l}.attn_q_norm.weight", "layers.{l}.self_attn.q_norm.weight", DIM_HEAD,
+                       DIM_NONE},
+    [TENSOR_K_NORM] = {"blk.{l}.attn_k_norm.weight", "layers.{l}.self_attn.k_norm.weight", DIM_HEAD,
+                       DIM_NONE},
+    [TENSOR_POST_ATTN_NORM] = {"blk.{l}.post_attention_norm.weight",
+                               "layers.{l}.post_attention_layernorm.weight", DIM_EMBD, DIM_NONE},
+    [TENSOR_FFN_NORM] = {"blk.{l}.ffn_norm.weight", "layers.{l}.post_attention_layernorm.weight",
+                         DIM_EMBD, DIM_NONE},
+    [TENSOR_FFN_NORM_BIAS] = {"blk.{l}.ffn_norm.bias", "layers.{l}.post_attention_layernorm.bias",
+                              DIM_EMBD, DIM_NONE},
+    [TENSOR_GATE] = {"blk.{l}.ffn_gate.weight", "layers.{l}.mlp.gate_proj.weight", DIM_FF,
+                     DIM_EMBD},
+    [TENSOR_UP] = {"blk.{l}.ffn_up.weight", "layers.{l}.mlp.up_proj.weight", DIM_FF, DIM_EMBD},
+    [TENSOR_GATE_UP] = {"blk.{l}.ffn_up.weight", "layers.{l}.mlp.gate_up_proj.weight", DIM_2FF,
+                        DIM_EMBD},
+    [TENSOR_DOWN] = {"blk.{l}.ffn_down.weight", "layers.{l}.mlp.down_proj.weight", DIM_EMBD,
+                     DIM_FF},
+    [TENSOR_GATE_BIAS] = {"blk.{l}.ffn_gate.bias", "layers.{l}.mlp.gate_proj.bias", DIM_FF,
+                          DIM_NONE},
+    [TENSOR_UP_BIAS] = {"blk.{l}.ffn_up.bias", "layers.{l}.mlp.up_proj.bias", DIM_FF, DIM_NONE},
+    [TENSOR_DOWN_BIAS] = {"blk.{l}.ffn_down.bias", "layers.{l}.mlp.down_proj.bias", DIM_EMBD,
+                          DIM_NONE},
+    [TENSOR_POST_FFN_NORM] = {"blk.{l}.post_ffw_norm.weight",
+                              "layers.{l}.post_feedforward_layernorm.weight", DIM_EMBD, DIM_NONE},
+    [TENSOR_ROUTER] = {"blk.{l}.ffn_gate_inp.weight", "layers.{l}.mlp.gate.weight", DIM_EXPERTS,
+                       DIM_EMBD},
+    [TENSOR_EXPERT_GATE] = {"blk.{l}.ffn_gate_exps.weight",
+                            "layers.{l}.mlp.experts.{e}.gate_proj.weight", DIM_EXPERT_FF, DIM_EMBD},
+    [TENSOR_EXPERT_UP] = {"blk.{l}.ffn_up_exps.weight", "layers.{l}.mlp.experts.{e}.up_proj.weight",
+                          DIM_EXPERT_FF, DIM_EMBD},
+    [TENSOR_EXPERT_DOWN] = {"blk.{l}.ffn_down_exps.weight",
+                            "layers.{l}.mlp.experts.{e}.down_proj.weight", DIM_EMBD, DIM_EXPERT_FF},
+    [TENSOR_EXPERT_GATE_UP] = {NULL, "layers.{l}.mlp.experts.gate_up_proj", DIM_2EXPERT_FF,
+                               DIM_EMBD},
+};
+static const char expert_down_stacked[] = "layers.{l}.mlp.experts.down_proj";
+
+// What stands before a name, by how the folder's model was wrapped when it was saved.
+static const char *const hf_prefixes[] = {
+    "model.",         "", "transformer.", "language_model.model.", "model.language_model.",
+    "language_model."};
+
+static int64_t dim_of(const struct model_facts *f, enum dim d)
+{
+    int64_t q = (int64_t)f->n_heads * f->head_dim, kv = (int64_t)f->n_kv_heads * f->head_dim;
+    switch (d) {
+    case DIM_NONE: return 1;
+    case DIM_EMBD: return f->n_embd;
+    case DIM_VOCAB: return f->n_vocab;
+    case DIM_CTX: return f->ctx_train;
+    case DIM_Q: return q;
+    case DIM_KV: return kv;
+    case DIM_QKV: return q + 2 * kv;
+    case DIM_HEAD: return f->head_dim;
+    case DIM_FF: return f->n_ff;
+    case DIM_2FF: return 2 * (int64_t)f->n_ff;
+    case DIM_EXPERTS: return f->n_experts;
+    case DIM_EXPERT_FF: return f->n_expert_ff;
+    case DIM_2EXPERT_FF: return 2 * (int64_t)f->n_expert_ff;
+    }
+    assert(false);
+    return 0;
+}
+
+static void expand(const char *pattern, int layer, int expert, char *out, size_t size)
+{
+    size_t n = 0;
+    while (*pattern && n + 12 < size) {
+        if (pattern[0] == '{' && pattern[1] && pattern[2] == '}') {
+            n += (size_t)snprintf(out + n, size - n, "%d", pattern[1] == 'l' ? layer : expert);
+            pattern += 3;
+        } else {
+            out[n++] = *pattern++;
+        }
+    }
+    assert(*pattern == 0);
+    out[n] = 0;
+}
+
+void tensor_gguf_name(enum tensor_role role, int layer, char *name, size_t size)
+{
+    assert(table[role].gguf);
+    expand(table[role].gguf, layer, 0, name, size);
+}
+
+static const char *hf_pattern(const struct model_facts *f, enum tensor_role role)
+{
+    const char *const *own = f->family->hf_names;
+    return own && own[role] ? own[role] : table[role].hf;
+}
+
+static const struct model_tensor *hf_find(const struct model_file *file, const char *pattern,
+                                          int layer, int expert)
+{
+    char name[160];
+    for (size_t i = 0; pattern && i < sizeof hf_prefixes / sizeof *hf_prefixes; i++) {
+        size_t n = (size_t)snprintf(name, sizeof name, "%s", hf_prefixes[i]);
+        expand(pattern, layer, expert, name + n, sizeof name - n);
+        const struct model_tensor *t = model_file_find(file, name);
+        if (t)
+            return t;
+    }
+    return NULL;
+}
+
+static const struct model_tensor *find(const struct model_file *file, const struct model_facts *f,
+                                       enum tensor_role role, int layer, int expert)
+{
+    if (!model_file_gguf(file))
+        return hf_find(file, hf_pattern(f, role), layer, expert);
+    if (!table[role].gguf)
+        return NULL;
+    char name[96];
+    tensor_gguf_name(role, layer, name, sizeof name);
+    return model_file_find(file, name);
+}
+
+// "[3, 4]" of a file's tensor.
+static void shape_text(const struct model_tensor *t, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(out, size, "[");
+    for (int i = 0; i < t->n_dims && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%" PRId64, i ? ", " : "", t->shape[i]);
+    if (n < size)
+        (void)snprintf(out + n, size - n, "]");
+}
+
+static bool shape_is(const struct model_tensor *t, int n_dims, const int64_t *shape)
+{
+    if (t->n_dims != n_dims)
+        return false;
+    for (int i = 0; i < n_dims; i++)
+        if (t->shape[i] != shape[i])
+            return false;
+    return true;
+}
+
+// FP8 weights keep their scales in a tensor beside them: one number, one a row, or one for
+// every block of 128 x 128.
+static bool find_scale(const struct model_file *file, struct tensor_view *v, struct error *err)
+{
+    const struct model_tensor *t = v->tensor;
+    char name[256];
+    static const char *const endings[] = {"_scale_inv", "_scale"};
+    for (int i = 0; i < 2 && !v->scale; i++) {
+        (void)snprintf(name, sizeof name, "%s%s", t->name, endings[i]);
+        v->scale = model_file_find(file, name);
+    }
+    const struct model_tensor *s = v->scale;
+    if (!s)
+        return true;
+    int64_t n = 1;
+    for (int i = 0; i < s->n_dims; i++)
+        n *= s->shape[i];
+    bool blocks = s->n_dims == 2 && s->shape[0] == (v->file_rows + 127) / 128 &&
+                  s->shape[1] == (v->cols + 127) / 128;
+    bool plain = s->dtype == DTYPE_F32 || s->dtype == DTYPE_BF16 || s->dtype == DTYPE_F16;
+    if (plain && (n == 1 || (n == v->file_rows && s->shape[0] == n) || blocks))
+        return true;
+    char have[64];
+    shape_text(s, have, sizeof have);
+    return error_set(err, ERR_FORMAT,
+                     "tensor '%s': shape %s does not fit the weight of %" PRId64 " x %" PRId64,
+                     s->name, have, v->file_rows, v->cols);
+}
+
+// Checks the tensor's shape as [file_rows, cols], per expert if stacked, turned if transposed.
+static bool check_shape(const struct model_file *file, const struct model_facts *f, bool vector,
+                        struct tensor_view *v, struct error *err)
+{
+    const struct model_tensor *t = v->tensor;
+    int64_t want[3];
+    int n = 0;
+    if (v->stacked)
+        want[n++] = f->n_experts;
+    if (!vector)
+        want[n++] = v->transposed ? v->cols : v->file_rows;
+    want[n++] = vector || !v->transposed ? v->cols : v->file_rows;
+    if (!shape_is(t, n, want)) {
+        char have[96], need[96];
+        shape_text(t, have, sizeof have);
+        struct model_tensor w = {.n_dims = n,
+                                 .shape = {want[0], n > 1 ? want[1] : 0, n > 2 ? want[2] : 0}};
+        shape_text(&w, need, sizeof need);
+        return error_set(err, ERR_FORMAT, "%s: tensor '%s' has shape %s, expected %s",
+                         model_file_path(file), t->name, have, need);
+    }
+    if (t->dtype != DTYPE_F8_E4M3)
+        return true;
+    v->dtype = DTYPE_BF16;
+    return find_scale(file, v, err);
+}
+
+// Where a role hides inside another tensor: which one, and which rows of it.
+struct part {
+    enum tensor_role whole;
+    int64_t first_row;
+};
+static bool part_of(const struct model_facts *f, enum tensor_role role, struct part *p)
+{
+    int64_t q = dim_of(f, DIM_Q), kv = dim_of(f, DIM_KV);
+    switch (role) {
+    case TENSOR_Q: *p = (struct part){TENSOR_QKV, 0}; return true;
+    case TENSOR_K: *p = (struct part){TENSOR_QKV, q}; return true;
+    case TENSOR_V: *p = (struct part){TENSOR_QKV, q + kv}; return true;
+    case TENSOR_Q_BIAS: *p = (struct part){TENSOR_QKV_BIAS, 0}; return true;
+    case TENSOR_K_BIAS: *p = (struct part){TENSOR_QKV_BIAS, q}; return true;
+    case TENSOR_V_BIAS: *p = (struct part){TENSOR_QKV_BIAS, q + kv}; return true;
+    case TENSOR_GATE: *p = (struct part){TENSOR_GATE_UP, 0}; return true;
+    case TENSOR_UP: *p = (struct part){TENSOR_GATE_UP, f->n_ff}; return true;
+    case TENSOR_EXPERT_GATE: *p = (struct part){TENSOR_EXPERT_GATE_UP, 0}; return true;
+    case TENSOR_EXPERT_UP: *p = (struct part){TENSOR_EXPERT_GATE_UP, f->n_expert_ff}; return true;
+    default: return false;
+    }
+}
+
+// GGUF has no name of its own for gate and up in one: "ffn_up" without "ffn_gate" is both.
+static bool is_fused_gate_up(const struct model_file *file, const struct model_facts *f, int layer)
+{
+    return f->gated && model_file_gguf(file) && !find(file, f, TENSOR_GATE, layer, 0);
+}
+
+bool tensor_find(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
+                 int layer, int expert, struct tensor_view *v, bool *found, struct error *err)
+{
+    bool vector = table[role].cols == DIM_NONE;
+    *v = (struct tensor_view){.expert = expert, .transposed = f->transposed && !vector};
+    enum tensor_role whole = role;
+    bool fused_up = (role == TENSOR_GATE || role == TENSOR_UP) && is_fused_gate_up(file, f, layer);
+    v->tensor = fused_up ? NULL : find(file, f, role, layer, expert);
+    struct part p;
+    if (!v->tensor && part_of(f, role, &p)) {
+        v->tensor = find(file, f, p.whole, layer, expert);
+        v->first_row = p.first_row;
+        whole = p.whole;
+    }
+    bool is_expert = role == TENSOR_EXPERT_GATE || role == TENSOR_EXPERT_UP ||
+                     role == TENSOR_EXPERT_DOWN || role == TENSOR_EXPERT_GATE_UP;
+    v->stacked = is_expert && (model_file_gguf(file) || whole == TENSOR_EXPERT_GATE_UP);
+    if (!v->tensor && role == TENSOR_EXPERT_DOWN && !model_file_gguf(file)) {
+        v->tensor = hf_find(file, expert_down_stacked, layer, 0);
+        v->stacked = v->tensor != NULL;
+    }
+    *found = v->tensor != NULL;
+    if (!v->tensor)
+        return true;
+    // Tables of embeddings and heads are stored row by row even where other matrices are not.
+    if (role == TENSOR_TOKEN_EMBD || role == TENSOR_POSITION_EMBD || role == TENSOR_OUTPUT)
+        v->transposed = false;
+    v->dtype = v->tensor->dtype;
+    v->rows = vector ? 1 : dim_of(f, table[role].rows);
+    v->cols = dim_of(f, vector ? table[role].rows : table[role].cols);
+    v->file_rows = vector ? 1 : dim_of(f, table[whole].rows);
+    v->plus_one = f->norm_plus_one && vector;
+    if (!vector)
+        return check_shape(file, f, false, v, err);
+    struct tensor_view all = *v;  // a part of a fused bias is checked as the whole
+    all.cols = dim_of(f, table[whole].rows);
+    return check_shape(file, f, true, &all, err);
+}
+
+bool tensor_need(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
+                 int layer, int expert, struct tensor_view *view, struct error *err)
+{
+    bool found;
+    if (!tensor_find(file, f, role, layer, expert, view, &found, err))
+        return false;
+    if (found)
+        return true;
+    char name[160];
+    const char *pattern = model_file_gguf(file) ? table[role].gguf : hf_pattern(f, role);
+    expand(pattern ? pattern : "?", layer, expert, name, sizeof name);
+    return error_set(err, ERR_FORMAT, "%s: tensor '%s' is missing", model_file_path(file), name);
+}
+
+static uint64_t row_bytes(enum dtype dtype, int64_t cols)
+{
+    uint64_t bytes = 0;
+    bool whole = dtype_bytes(dtype, (uint64_t)cols, &bytes);
+    assert(whole);  // the file's reader checked that rows are whole blocks
+    (void)whole;
+    return bytes;
+}
+
+uint64_t tensor_view_bytes(const struct tensor_view *v)
+{
+    return row_bytes(v->dtype, v->cols) * (uint64_t)v->rows;
+}
+
+bool tensor_view_direct(const struct tensor_view *v)
+{
+    return !v->transposed && !v->plus_one && v->tensor->dtype == v->dtype;
+}
+
+const void *tensor_view_file_data(const struct tensor_view *v)
+{
+    assert(tensor_view_direct(v));
+    int64_t skip = v->first_row;
+    if (v->rows == 1 && v->file_rows == 1)  // a vector: its "rows" are its elements
+        return (const char *)v->tensor->data +
+               (uint64_t)skip * (uint64_t)dtype_info(v->dtype)->block_bytes;
+    if (v->stacked)
+        skip += v->file_rows * v->expert;
+    return (const char *)v->tensor->data + row_bytes(v->dtype, v->cols) * (uint64_t)skip;
+}
+
+static float scale_at(const struct tensor_view *v, int64_t row, int64_t col)
+{
+    const struct model_tensor *s = v->scale;
+    if (!s)
+        return 1.0f;
+    int64_t n = 1, index = 0;
+    for (int i = 0; i < s->n_dims; i++)
+        n *= s->shape[i];
+    if (n > 1)
+        index = n == v->file_rows && s->shape[0] == n ? row : row / 128 * s->shape[1] + col / 128;
+    float f;
+    int bytes = dtype_info(s->dtype)->block_bytes;
+    dtype_to_f32(s->dtype, (const char *)s->data + index * bytes, &f, 1);
+    return f;
+}
+
+static void read_fp8_row(const struct tensor_view *v, int64_t row, uint16_t *out)
+{
+    const uint8_t *from = v->tensor->data;
+    int64_t at = row + (v->stacked ? v->file_rows * v->expert : 0);
+    float scale = 0;
+    for (int64_t c = 0; c < v->cols; c++) {
+        int64_t i = v->transposed ? c * v->file_rows + row : at * v->cols + c;
+        if (c % 128 == 0)
+            scale = scale_at(v, row, c);
+        out[c] = f32_to_bf16(f8_e4m3_to_f32(from[i]) * scale);
+    }
+}
+
+static void read_transposed_row(const struct tensor_view *v, int64_t row, char *out)
+{
+    size_t size = (size_t)dtype_info(v->dtype)->block_bytes;
+    const char *from = v->tensor->data;
+    for (int64_t c = 0; c < v->cols; c++)
+        memcpy(out + (size_t)c * size, from + (size_t)(c * v->file_rows + row) * size, size);
+}
+
+void tensor_view_read(const struct tensor_view *v, int64_t from, int64_t n, void *out)
+{
+    assert(!v->plus_one && from >= 0 && n >= 0 && from + n <= v->rows);
+    uint64_t bytes = row_bytes(v->dtype, v->cols);
+    if (tensor_view_direct(v)) {
+        memcpy(out, (const char *)tensor_view_file_data(v) + bytes * (uint64_t)from,
+               bytes * (uint64_t)n);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        char *to = (char *)out + bytes * (uint64_t)i;
+        if (v->tensor->dtype == DTYPE_F8_E4M3)
+            read_fp8_row(v, v->first_row + from + i, (uint16_t *)(void *)to);
+        else
+            read_transposed_row(v, v->first_row + from + i, to);
+    }
+}
+
+void tensor_view_floats(const struct tensor_view *v, float *out)
+{
+    struct tensor_view plain = *v;
+    plain.plus_one = false;
+    size_t n = (size_t)(v->rows * v->cols);
+    if (tensor_view_direct(&plain)) {
+        dtype_to_f32(v->dtype, tensor_view_file_data(&plain), out, n);
+    } else {
+        char *rows = memory_new(1, tensor_view_bytes(v));
+        tensor_view_read(&plain, 0, v->rows, rows);
+        dtype_to_f32(v->dtype, rows, out, n);
+        free(rows);
+    }
+    for (size_t i = 0; v->plus_one && i < n; i++)
+        out[i] += 1.0f;
+}
