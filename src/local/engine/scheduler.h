@@ -1,0 +1,120 @@
+// scheduler.h - decides which rows the next step computes and which pages hold them.
+//
+// Pure bookkeeping: no clock, no tensors, no locks, no model. State in, batch out; so a test can
+// run millions of steps (tests/simulation). It owns pages and page tables; a sequence belongs to
+// its owner, who lends it between scheduler_add and scheduler_remove.
+//
+// A step: every sequence that generates brings one row, oldest first; then waiting sequences are
+// admitted if their prompts fit; the rows that are left go to prompts, a quantum at a time to the
+// flow that has had the least for its weight. Priority is strict. When pages run out, paused
+// sequences and then the youngest of the lowest priority are preempted: they give back all pages
+// and wait to be recomputed. The oldest is never preempted for others, so everything ends.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "local/backend/batch.h"
+#include "local/engine/page_pool.h"
+#include "local/engine/prefix.h"
+
+enum sequence_state { SEQUENCE_OUT, SEQUENCE_WAITING, SEQUENCE_RUNNING };
+
+struct sequence {
+    // The owner's. Tokens are appended by scheduler_append, up to final_len.
+    int32_t *tokens;
+    int n_tokens;
+    int final_len;       // prompt + max_tokens
+    uint64_t page_salt;  // pages are shared only between equal ones
+    uint64_t flow_id;
+    int weight;  // >= 1
+    int priority;
+    int64_t deadline;  // only compared; 0: none
+    uint64_t arrival;  // 0: numbered by scheduler_add
+    void *owner;
+    // The scheduler's.
+    enum sequence_state state;
+    bool paused;
+    int slot, flow;
+    int n_computed;   // tokens whose keys and values are in pages
+    int n_cached;     // of those, found in the prefix cache at first admission
+    int n_preempted;  // how often
+    bool was_admitted;
+    int32_t node;  // of the last page that the prefix tree knows
+    int n_known;   // pages known to the tree
+    int first_page[BATCH_GROUPS_MAX], n_pages[BATCH_GROUPS_MAX];  // held: [first_page, n_pages)
+    struct sequence *prev, *next;                                 // waiting list
+};
+
+struct scheduler_options {
+    int n_groups;
+    int window[BATCH_GROUPS_MAX];   // 0: keeps everything
+    int n_pages[BATCH_GROUPS_MAX];  // each at least scheduler_pages_needed(ctx)
+    int max_rows, max_seqs, ctx;
+    bool no_prefix_cache;
+};
+// Pages of a group that one sequence of n tokens may hold at once.
+int scheduler_pages_needed(int n_tokens, int window, int max_rows);
+
+struct scheduler_row_run {  // what the step computes of one sequence, in the batch's order
+    struct sequence *seq;
+    int n_rows;
+    bool wants_logits;
+};
+
+struct scheduler_flow {
+    uint64_t id;
+    uint64_t served;  // rows / weight, in units of 1/65536
+    int n_sequences;  // 0: the entry is free
+};
+
+struct scheduler {
+    struct scheduler_options o;
+    int pages_max;  // entries of a page table
+    struct page_pool pool[BATCH_GROUPS_MAX];
+    struct prefix_tree prefix;
+    int32_t *tables;          // [n_groups][max_seqs][pages_max]
+    struct sequence **slots;  // [max_seqs]
+    int *planned;             // [max_seqs] rows of this step
+    struct sequence **order;  // [max_seqs] running, oldest first
+    int32_t *chain;           // [pages_max] scratch of admission
+    int n_running, n_waiting;
+    struct sequence *waiting_first, *waiting_last;
+    struct scheduler_flow *flows;
+    size_t n_flows, flows_capacity;
+    uint64_t arrivals;
+    struct scheduler_row_run *runs;  // [max_seqs]
+    int n_runs;
+    int64_t n_preemptions;
+};
+
+struct scheduler *scheduler_new(const struct scheduler_options *o);
+void scheduler_free(struct scheduler *s);  // of which all sequences were removed
+
+void scheduler_add(struct scheduler *s, struct sequence *seq);
+void scheduler_remove(struct scheduler *s, struct sequence *seq);
+void scheduler_pause(struct scheduler *s, struct sequence *seq, bool paused);
+
+// Fills batch with the next step and s->runs with what it holds; returns the number of rows. 0:
+// nothing can be done now (no sequences, or all are paused).
+int scheduler_step(struct scheduler *s, struct batch *batch);
+// After the step was computed: counts its rows, remembers full pages, gives back pages that left
+// a window. Then the owner appends tokens, forks, removes.
+void scheduler_settle(struct scheduler *s);
+void scheduler_append(struct sequence *seq, int32_t token);
+
+struct page_copy {
+    int32_t from, to;
+};
+// Makes `to` (not yet added; the same tokens as `from`, all of them computed) run beside `from` on
+// its pages. The last page, where it is partly filled, must be copied by the caller: copies
+// [n_groups], from = -1 where there is nothing to copy. False if there is no slot or page: then
+// scheduler_add(to) makes it wait and compute on its own.
+bool scheduler_fork(struct scheduler *s, const struct sequence *from, struct sequence *to,
+                    struct page_copy *copies);
+
+static inline int32_t *scheduler_table(const struct scheduler *s, int group, int slot)
+{
+    return s->tables +
+           ((size_t)group * (size_t)s->o.max_seqs + (size_t)slot) * (size_t)s->pages_max;
+}

@@ -1,0 +1,442 @@
+// test_scheduler.c - the scheduler without a model: random arrivals, cancels, pauses and forks,
+// with everything it promises checked after every step.
+//
+// Instead of keys and values the pages hold, for each position, a hash of all tokens up to there.
+// A row may be computed only if every position that its window sees holds the hash of its own
+// sequence's tokens: a page shared wrongly, given away too early, not copied or not refilled shows
+// at once. Everything is seeded, so a failure repeats.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "local/engine/scheduler.h"
+
+enum { CTX = 640, REQUESTS_MAX = 48, STALLED = 20000 };
+
+struct request {
+    struct sequence seq;
+    int32_t tokens[CTX];
+    uint64_t history[CTX + 1];  // hash of salt and the first i tokens
+    uint64_t id;
+    bool used, to_fork;
+    int64_t arrived_at;
+};
+
+struct simulation {
+    struct scheduler_options o;
+    struct scheduler *s;
+    struct batch *batch;
+    uint64_t *kv[BATCH_GROUPS_MAX];  // [n_pages][PAGE_TOKENS]
+    struct request requests[REQUESTS_MAX];
+    uint64_t random, n_ids;
+    int64_t step, finished, cancelled, forks, refused_forks, cached, sequences, longest_wait;
+};
+
+static uint64_t next_random(struct simulation *m)
+{
+    return hash_mix(m->random++);
+}
+
+static int below(struct simulation *m, int n)
+{
+    return (int)(next_random(m) % (uint64_t)n);
+}
+
+static void set_token(struct request *r, int i, int32_t token)
+{
+    r->tokens[i] = token;
+    r->history[i + 1] = hash_mix(r->history[i] ^ (uint64_t)(uint32_t)token);
+}
+
+static void arrive(struct simulation *m)
+{
+    struct request *r = m->requests;
+    while (r < m->requests + REQUESTS_MAX && r->used)
+        r++;
+    if (r == m->requests + REQUESTS_MAX)
+        return;
+    *r = (struct request){.used = true, .id = ++m->n_ids, .arrived_at = m->step};
+    int n = below(m, 4) ? 1 + below(m, 200) : 1 + below(m, CTX - 40);
+    int room = CTX - n;
+    struct sequence *seq = &r->seq;
+    seq->tokens = r->tokens;
+    seq->n_tokens = n;
+    seq->final_len = n + 1 + below(m, room < 150 ? room : 150);
+    seq->page_salt = (uint64_t)below(m, 2);
+    seq->flow_id = (uint64_t)below(m, 5);
+    seq->weight = 1 + below(m, 3);
+    seq->priority = below(m, 8) == 0;
+    seq->deadline = below(m, 3) ? 0 : m->step + below(m, 1000);
+    seq->owner = r;
+    r->to_fork = below(m, 6) == 0;
+    r->history[0] = hash_mix(seq->page_salt + 1000);
+    // Few different beginnings, so that prefixes meet; they part at different places.
+    uint64_t kind = next_random(m) % 3;
+    int same = below(m, n + 1);
+    for (int i = 0; i < n; i++)
+        set_token(r, i,
+                  (int32_t)(hash_mix(kind * 7919 + (uint64_t)i + (i > same ? r->id : 0)) & 63));
+    m->sequences++;
+    scheduler_add(m->s, seq);
+}
+
+static void end(struct simulation *m, struct request *r)
+{
+    scheduler_remove(m->s, &r->seq);
+    r->used = false;
+}
+
+static void finish(struct simulation *m, struct request *r)
+{
+    if (m->step - r->arrived_at > m->longest_wait)
+        m->longest_wait = m->step - r->arrived_at;
+    m->cached += r->seq.n_cached;
+    m->finished++;
+    end(m, r);
+}
+
+static void fork_choices(struct simulation *m, struct request *from)
+{
+    from->to_fork = false;
+    for (int k = 1; k <= 2; k++) {
+        struct request *r = m->requests;
+        while (r < m->requests + REQUESTS_MAX && r->used)
+            r++;
+        if (r == m->requests + REQUESTS_MAX)
+            return;
+        *r = *from;
+        r->id = ++m->n_ids;
+        r->seq = (struct sequence){
+            .tokens = r->tokens,
+            .n_tokens = from->seq.n_tokens,
+            .final_len = from->seq.final_len,
+            .page_salt = from->seq.page_salt,
+            .flow_id = from->seq.flow_id,
+            .weight = from->seq.weight,
+            .priority = from->seq.priority,
+            .arrival = from->seq.arrival + (uint64_t)k,
+            .owner = r,
+        };
+        m->sequences++;
+        struct page_copy copies[BATCH_GROUPS_MAX];
+        if (!scheduler_fork(m->s, &from->seq, &r->seq, copies)) {
+            m->refused_forks++;
+            scheduler_add(m->s, &r->seq);
+            continue;
+        }
+        m->forks++;
+        for (int g = 0; g < m->o.n_groups; g++)
+            if (copies[g].from >= 0)
+                memcpy(m->kv[g] + copies[g].to * PAGE_TOKENS,
+                       m->kv[g] + copies[g].from * PAGE_TOKENS, PAGE_TOKENS * sizeof **m->kv);
+        set_token(r, r->seq.n_tokens, (int32_t)(hash_mix(r->id) & 63));
+        scheduler_append(&r->seq, r->tokens[r->seq.n_tokens]);
+        if (r->seq.n_tokens == r->seq.final_len)
+            finish(m, r);
+    }
+}
+
+// Every reference is accounted for, and a page has two owners only if it is full in both.
+static void check_pages(const struct simulation *m)
+{
+    const struct scheduler *s = m->s;
+    static int32_t holders[BATCH_GROUPS_MAX][4096];
+    memset(holders, 0, sizeof holders);
+    for (int slot = 0; slot < s->o.max_seqs; slot++) {
+        const struct sequence *seq = s->slots[slot];
+        for (int g = 0; g < s->o.n_groups; g++)
+            for (int i = 0; i < s->pages_max; i++) {
+                int32_t page = scheduler_table(s, g, slot)[i];
+                bool held = seq && i >= seq->first_page[g] && i < seq->n_pages[g];
+                assert_true(held == (page >= 0));
+                if (!held)
+                    continue;
+                holders[g][page]++;
+                if (s->pool[g].pages[page].refs > 1)
+                    assert_true((i + 1) * PAGE_TOKENS <= seq->n_computed);
+            }
+    }
+    for (int g = 0; g < s->o.n_groups; g++) {
+        const struct page_pool *p = &s->pool[g];
+        int32_t n_cached = 0, n_free = 0;
+        for (int32_t i = 0; i < p->n_pages; i++) {
+            assert_int_equal(p->pages[i].refs, holders[g][i]);
+            if (p->pages[i].refs == 0)
+                *(p->pages[i].node >= 0 ? &n_cached : &n_free) += 1;
+            if (p->pages[i].node >= 0)
+                assert_int_equal(s->prefix.nodes[p->pages[i].node].page[g], i);
+        }
+        assert_int_equal(n_cached, p->n_cached);
+        assert_int_equal(n_free, p->n_free);
+        int32_t walked = 0, last = -1;
+        for (int32_t i = p->oldest; i >= 0; i = p->pages[i].next, walked++) {
+            assert_int_equal(p->pages[i].prev, last);
+            last = i;
+        }
+        assert_int_equal(last, p->newest);
+        assert_int_equal(walked, p->n_cached);
+    }
+    assert_true(s->prefix.n_used <= s->prefix.n_nodes);
+}
+
+static void compute(struct simulation *m)
+{
+    const struct batch *b = m->batch;
+    int row = 0;
+    assert_true(b->n_rows <= m->o.max_rows && b->n_seqs <= m->o.max_seqs);
+    assert_int_equal(b->n_seqs, m->s->n_runs);
+    for (int i = 0; i < b->n_seqs; i++) {
+        const struct scheduler_row_run *run = &m->s->runs[i];
+        const struct request *r = run->seq->owner;
+        assert_false(r->seq.paused);
+        for (int k = 0; k < run->n_rows; k++, row++) {
+            int pos = batch_pos(b)[row];
+            assert_int_equal(batch_seq(b)[row], i);
+            assert_int_equal(pos, r->seq.n_computed + k);
+            assert_int_equal(batch_token(b)[row], r->tokens[pos]);
+            bool last = pos + 1 == r->seq.n_tokens;
+            assert_int_equal(batch_want(b)[row], last ? WANT_LOGITS : WANT_NOTHING);
+            assert_int_equal(run->wants_logits && k + 1 == run->n_rows, last);
+            for (int g = 0; g < m->o.n_groups; g++) {
+                const int32_t *pages = batch_pages(b, g, i);
+                int32_t page = pages[pos / PAGE_TOKENS];
+                assert_true(page >= 0 && page < m->o.n_pages[g]);
+                assert_int_equal(m->s->pool[g].pages[page].refs, 1);  // written: nobody else's
+                m->kv[g][page * PAGE_TOKENS + pos % PAGE_TOKENS] = r->history[pos + 1];
+                int window = m->o.window[g], first = window ? pos - window + 1 : 0;
+                for (int q = first > 0 ? first : 0; q <= pos; q++) {
+                    page = pages[q / PAGE_TOKENS];
+                    assert_true(page >= 0);
+                    if (m->kv[g][page * PAGE_TOKENS + q % PAGE_TOKENS] != r->history[q + 1])
+                        fail_msg("step %lld: position %d of %d is another text's",
+                                 (long long)m->step, q, pos);
+                }
+            }
+        }
+    }
+    assert_int_equal(row, b->n_rows);
+}
+
+static void settle(struct simulation *m)
+{
+    struct scheduler_row_run runs[64];
+    int n = m->s->n_runs;
+    memcpy(runs, m->s->runs, (size_t)n * sizeof *runs);
+    scheduler_settle(m->s);
+    for (int i = 0; i < n; i++) {
+        struct request *r = runs[i].seq->owner;
+        if (!runs[i].wants_logits)
+            continue;
+        assert_int_equal(r->seq.n_computed, r->seq.n_tokens);
+        if (r->to_fork)
+            fork_choices(m, r);
+        int at = r->seq.n_tokens;
+        set_token(r, at, (int32_t)(hash_mix(r->history[at]) & 63));
+        scheduler_append(&r->seq, r->tokens[at]);
+        if (r->seq.n_tokens == r->seq.final_len || (r->tokens[at] == 5 && below(m, 4) == 0))
+            finish(m, r);
+    }
+}
+
+static void disturb(struct simulation *m, int arrivals_per_100)
+{
+    if (below(m, 100) < arrivals_per_100)
+        arrive(m);
+    struct request *r = &m->requests[below(m, REQUESTS_MAX)];
+    if (r->used && below(m, 400) == 0) {
+        m->cancelled++;
+        end(m, r);
+    } else if (r->used && below(m, 30) == 0) {
+        scheduler_pause(m->s, &r->seq, !r->seq.paused);
+    }
+}
+
+static int count_used(const struct simulation *m)
+{
+    int n = 0;
+    for (int i = 0; i < REQUESTS_MAX; i++)
+        n += m->requests[i].used;
+    return n;
+}
+
+static void one_step(struct simulation *m, bool check)
+{
+    m->step++;
+    int n = scheduler_step(m->s, m->batch);
+    if (!n) {  // only if nobody could have run
+        for (int i = 0; i < REQUESTS_MAX; i++)
+            assert_false(m->requests[i].used && !m->requests[i].seq.paused);
+    }
+    compute(m);
+    settle(m);
+    if (check)
+        check_pages(m);
+}
+
+static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t steps, int arrivals)
+{
+    struct simulation *m = memory_new(1, sizeof *m);
+    m->o = *o;
+    m->s = scheduler_new(o);
+    m->random = seed << 32;
+    m->batch = batch_new(o->max_rows, o->max_seqs, o->n_groups, m->s->pages_max);
+    for (int g = 0; g < o->n_groups; g++)
+        m->kv[g] = memory_array(uint64_t, (size_t)o->n_pages[g] * PAGE_TOKENS);
+    while (m->step < steps) {
+        disturb(m, arrivals);
+        one_step(m, true);
+    }
+    // Nothing new: all that is left must end, and within a bounded time.
+    for (int i = 0; i < REQUESTS_MAX; i++)
+        if (m->requests[i].used)
+            scheduler_pause(m->s, &m->requests[i].seq, false);
+    for (int64_t i = 0; count_used(m); i++) {
+        assert_true(i < STALLED);
+        one_step(m, true);
+    }
+    assert_int_equal(m->finished + m->cancelled, m->sequences);
+    assert_int_equal(m->s->n_running + m->s->n_waiting, 0);
+    assert_true(m->longest_wait < STALLED);
+    print_message("%lld steps: %lld finished, %lld preemptions, %lld cached tokens, %lld forks "
+                  "(%lld refused), longest %lld steps\n",
+                  (long long)m->step, (long long)m->finished, (long long)m->s->n_preemptions,
+                  (long long)m->cached, (long long)m->forks, (long long)m->refused_forks,
+                  (long long)m->longest_wait);
+    if (!o->no_prefix_cache)
+        assert_true(m->cached > 0);
+    assert_true(m->forks > 0);
+    for (int g = 0; g < o->n_groups; g++)
+        free(m->kv[g]);
+    batch_free(m->batch);
+    scheduler_free(m->s);
+    free(m);
+}
+
+static void enough_pages(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {
+        .n_groups = 1, .n_pages = {200}, .max_rows = 96, .max_seqs = 12, .ctx = CTX};
+    simulate(&o, 1, 60000, 20);
+}
+
+static void too_few_pages(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {
+        .n_groups = 1, .n_pages = {14}, .max_rows = 64, .max_seqs = 16, .ctx = CTX};
+    simulate(&o, 2, 80000, 10);
+}
+
+static void full_attention_beside_a_sliding_window(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {.n_groups = 2,
+                                  .window = {0, 100},
+                                  .n_pages = {30, 17},
+                                  .max_rows = 80,
+                                  .max_seqs = 10,
+                                  .ctx = CTX};
+    simulate(&o, 3, 80000, 10);
+}
+
+static void nothing_but_a_sliding_window(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {
+        .n_groups = 1, .window = {64}, .n_pages = {9}, .max_rows = 33, .max_seqs = 7, .ctx = CTX};
+    simulate(&o, 4, 60000, 6);
+}
+
+static void without_a_prefix_cache(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {.n_groups = 1,
+                                  .n_pages = {20},
+                                  .max_rows = 64,
+                                  .max_seqs = 64,
+                                  .ctx = CTX,
+                                  .no_prefix_cache = true};
+    simulate(&o, 5, 40000, 8);
+}
+
+// Two flows with much to do and weights 1 and 3 share the rows of prompts as 1 to 3.
+static void rows_of_prompts_follow_the_weights(void **state)
+{
+    (void)state;
+    enum { N = 8, ROWS = 128 };
+    struct scheduler_options o = {
+        .n_groups = 1, .n_pages = {100}, .max_rows = ROWS, .max_seqs = N, .ctx = CTX};
+    struct scheduler *s = scheduler_new(&o);
+    struct batch *b = batch_new(ROWS, N, 1, s->pages_max);
+    static int32_t tokens[N][CTX];
+    struct sequence seqs[N] = {0};
+    for (int i = 0; i < N; i++) {
+        for (int k = 0; k < CTX; k++)
+            tokens[i][k] = i * 1000 + k;
+        seqs[i] = (struct sequence){.tokens = tokens[i],
+                                    .n_tokens = CTX - 10,
+                                    .final_len = CTX,
+                                    .flow_id = (uint64_t)(i % 2),
+                                    .weight = i % 2 ? 3 : 1};
+        scheduler_add(s, &seqs[i]);
+    }
+    int rows[2] = {0};
+    for (int step = 0; step < 16; step++) {
+        scheduler_step(s, b);
+        for (int i = 0; i < s->n_runs; i++)
+            rows[s->runs[i].seq->flow_id] += s->runs[i].n_rows;
+        scheduler_settle(s);
+    }
+    assert_int_equal(rows[0] + rows[1], 16 * ROWS);
+    assert_in_range(rows[1], 3 * rows[0] - 3 * 128, 3 * rows[0] + 3 * 128);
+    for (int i = 0; i < N; i++)
+        scheduler_remove(s, &seqs[i]);
+    batch_free(b);
+    scheduler_free(s);
+}
+
+static void rows_of_priority_come_first(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {
+        .n_groups = 1, .n_pages = {40}, .max_rows = 64, .max_seqs = 4, .ctx = CTX};
+    struct scheduler *s = scheduler_new(&o);
+    struct batch *b = batch_new(64, 4, 1, s->pages_max);
+    static int32_t tokens[2][CTX];
+    struct sequence a = {.tokens = tokens[0], .n_tokens = 300, .final_len = 310, .weight = 1};
+    struct sequence urgent = {
+        .tokens = tokens[1], .n_tokens = 100, .final_len = 110, .weight = 1, .priority = 1};
+    for (int i = 0; i < 100; i++)
+        tokens[1][i] = i;
+    scheduler_add(s, &a);
+    scheduler_step(s, b);
+    scheduler_settle(s);
+    scheduler_add(s, &urgent);
+    scheduler_step(s, b);
+    assert_int_equal(s->n_runs, 1);
+    assert_ptr_equal(s->runs[0].seq, &urgent);
+    scheduler_remove(s, &a);
+    scheduler_remove(s, &urgent);
+    batch_free(b);
+    scheduler_free(s);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(enough_pages),
+        cmocka_unit_test(too_few_pages),
+        cmocka_unit_test(full_attention_beside_a_sliding_window),
+        cmocka_unit_test(nothing_but_a_sliding_window),
+        cmocka_unit_test(without_a_prefix_cache),
+        cmocka_unit_test(rows_of_prompts_follow_the_weights),
+        cmocka_unit_test(rows_of_priority_come_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
