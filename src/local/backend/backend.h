@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "local/backend/batch.h"
+#include "local/kernels/activation.h"
 #include "local/tensor/dtype.h"
 
 struct backend;
@@ -57,7 +58,6 @@ struct matmul_args {
     struct matmul_out out[4];
 };
 
-enum activation { ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_RELU2 };
 struct glu_args {  // out = act(gate) * up; up NULL: out = act(gate). out may be gate.
     enum activation act;
     float *out;
@@ -164,7 +164,7 @@ struct backend {
 
 struct cpu_options {
     int threads;      // 0: the cores this process may use (affinity and cgroup quota)
-    const char *isa;  // NULL: the best; "scalar", "avx2", "avx512_vnni" force one
+    const char *isa;  // NULL: the best; "scalar", "avx2", "avx512", "avx512_vnni" force one
 };
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err);
 static inline void backend_free(struct backend *b)

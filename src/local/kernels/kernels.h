@@ -1,0 +1,131 @@
+// kernels.h - the inner loops of the CPU backend, as a table made for an instruction set.
+//
+// The table is a value: a test can build one for any CPU. The scalar functions are complete and
+// are the specification; each instruction set overrides what it has. Results of one table do not
+// depend on how work is cut: every output element has one accumulator that takes its blocks in
+// ascending order, whatever the number of rows. Two tables agree within rounding.
+// Threads: pure functions; scratch belongs to the caller.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "local/kernels/activation.h"
+#include "local/kernels/panel.h"
+#include "local/tensor/dtype.h"
+
+enum isa { ISA_AVX2 = 1, ISA_AVX512 = 2, ISA_AVX512_VNNI = 4 };
+
+// What a row of activations is turned into before it meets a weight: a function of the weight's
+// format alone. The Q8 forms hold int8 with one float scale per 32 columns; they differ in what
+// stands beside it: sums of the int8 times the weights' offset (added to integer products of
+// unsigned weights), or sums for weights with a minimum, per 32 or per 16 columns.
+enum act_form {
+    ACT_F32,
+    ACT_Q8_OFFSET_8,    // d, -8 * sum
+    ACT_Q8_OFFSET_16,   // d, -16 * sum
+    ACT_Q8_OFFSET_128,  // d, -128 * sum
+    ACT_Q8_MIN,         // d, d * sum
+    ACT_Q8_HALF,        // d, -32 * sum of each half
+    ACT_Q8_HALF_MIN,    // d, d * sum of each half
+    ACT_FORM_COUNT
+};
+// Activations of a tile of T rows: F32 [cols][T]; Q8 for each 32 columns: header words [words][T]
+// (d first), then [8][T] words of four int8. A form takes the same bytes for each row.
+static inline int act_header_words(enum act_form form)
+{
+    return form == ACT_F32 ? 0 : form == ACT_Q8_HALF || form == ACT_Q8_HALF_MIN ? 3 : 2;
+}
+static inline size_t act_row_bytes(enum act_form form, int cols)
+{
+    return form == ACT_F32 ? (size_t)cols * 4
+                           : (size_t)(cols / 32) * (size_t)(8 + act_header_words(form)) * 4;
+}
+enum { ACT_TILE_MAX = 14 };
+
+// Which form a weight format wants.
+enum act_form act_form_of(enum dtype type);
+
+// The tiles of n_rows rows: as few as `most` allows, sizes differ by at most one.
+static inline int act_n_tiles(int n_rows, int most)
+{
+    return (n_rows + most - 1) / most;
+}
+static inline int act_tile_first(int n_rows, int n_tiles, int i)
+{
+    int size = n_rows / n_tiles, larger = n_rows % n_tiles;
+    return i * size + (i < larger ? i : larger);
+}
+
+// y[row of x][row of W] = W x + bias, for one matrix.
+struct gemm {
+    enum dtype dtype;
+    const uint8_t *panels;
+    size_t panel_bytes;
+    int rows, cols;
+    const uint8_t *act;  // tiles one after another
+    int n_x, n_tiles;    // rows of x
+    float *y;
+    size_t y_stride;
+    const float *bias;  // [rows] or NULL
+    bool add;           // y += instead of y =
+};
+
+// Attention of some queries of one sequence that share a KV head. Their K and V are read page by
+// page, once for all of them.
+enum { KERNEL_PAGE = 64, ATTENTION_QUERIES = 64 };
+struct attention_task {
+    int n_queries;  // 1..ATTENTION_QUERIES
+    const float *q[ATTENTION_QUERIES];
+    float *out[ATTENTION_QUERIES];
+    int32_t pos[ATTENTION_QUERIES];  // sees positions <= pos
+    float sink[ATTENTION_QUERIES];   // used if has_sinks
+    const int32_t *pages;            // page numbers of the sequence
+    const uint8_t *k, *v;            // of page 0: K [head_dim][KERNEL_PAGE], V [..][head_dim]
+    size_t page_bytes;               // from page to page
+    enum dtype dtype;                // of K and V: F32 or F16
+    int head_dim;
+    float scale, softcap;  // softcap 0: none
+    int window;            // 0: all; else positions > pos - window
+    bool has_sinks;
+};
+// Floats of scratch that attention needs.
+static inline size_t attention_scratch(int head_dim)
+{
+    return (size_t)ATTENTION_QUERIES * ((size_t)head_dim * 2 + KERNEL_PAGE + 4) + 64;
+}
+
+struct kernels {
+    const char *name;  // "scalar", "AVX2", ...
+    int tile_rows[ACT_FORM_COUNT];
+    // n rows (1..tile_rows) of x, x_stride floats apart, to a tile of that form.
+    void (*act_tile[ACT_FORM_COUNT])(void *tile, const float *x, size_t x_stride, int n, int cols);
+    // Panels first .. first + n - 1 against all of x. scratch: gemm_scratch(cols) bytes,
+    // 64-aligned.
+    void (*gemm[DTYPE_COUNT])(const struct gemm *g, int first, int n, void *scratch);
+    void (*norm_rms)(float *out, const float *x, const float *weight, int n, float eps);
+    void (*norm_layer)(float *out, const float *x, const float *weight, const float *bias, int n,
+                       float eps);
+    void (*glu)(enum activation act, float *out, const float *gate, const float *up, int n);
+    void (*add)(float *x, const float *y, size_t n);
+    void (*softcap)(float *x, size_t n, float scale, float cap);
+    void (*attention)(const struct attention_task *t, float *scratch);
+    void (*to_f16)(uint16_t *out, const float *x, size_t n);
+};
+
+size_t gemm_scratch(int cols);
+
+unsigned isa_detect(void);  // bits of enum isa that this CPU and system have
+// "scalar", "avx2", "avx512", "avx512_vnni"; with all that they imply. False if unknown.
+bool isa_from_name(const char *name, unsigned *isa);
+void kernels_init(struct kernels *k, unsigned isa);
+
+void kernels_use_scalar(struct kernels *k);
+void kernels_use_avx2(struct kernels *k);
+void kernels_use_avx512(struct kernels *k);
+void kernels_use_avx512_vnni(struct kernels *k);
+
+// Denormal numbers cost up to 40 times as much as others: computing threads flush them to zero.
+// Returns the old mode for denormals_restore.
+unsigned denormals_off(void);
+void denormals_restore(unsigned mode);
