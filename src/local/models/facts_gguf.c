@@ -150,6 +150,51 @@ static bool read_rope(const struct model_file *file, struct model_facts *f, stru
            read_factors(file, "rope_factors_short.weight", r, r->short_factors, err);
 }
 
+bool gguf_sliding(const struct model_file *file, struct model_facts *f, int pattern,
+                  struct error *err)
+{
+    char key[128];
+    key_name(f, "attention.sliding_window_pattern", key);
+    const struct gguf_value *v = gguf_find(model_file_gguf(file), key);
+    if (!v || v->type != GGUF_ARRAY) {
+        if (!gguf_int(file, f, "attention.sliding_window_pattern", 1, LAYERS_MAX, &pattern, err))
+            return false;
+        sliding_pattern(f, pattern);
+        return true;
+    }
+    if (v->item_type != GGUF_BOOL || v->n != (uint64_t)f->n_layers)
+        return error_set(err, ERR_FORMAT, "key %s is no array of %d bools", key, f->n_layers);
+    for (int i = 0; i < f->n_layers; i++)
+        f->sliding[i] = v->data[i] != 0 && f->window > 0;
+    return true;
+}
+
+// Keys that only our own files have, for what llama.cpp keeps in its code or cannot do.
+static bool read_own_keys(const struct model_file *file, struct model_facts *f, struct error *err)
+{
+    char key[128], name[32];
+    struct slice act;
+    struct rope_facts *r = &f->rope[0];
+    key_name(f, "expert_weights_norm", key);
+    (void)gguf_get_bool(model_file_gguf(file), key, &f->moe_renormalize);
+    key_name(f, "rope.scaling.yarn_truncate", key);
+    (void)gguf_get_bool(model_file_gguf(file), key, &r->truncate);
+    double factor = 0;
+    if (!gguf_double(file, f, "rope.scaling.dynamic_factor", &factor, err))
+        return false;
+    if (factor > 0) {
+        r->scaling = ROPE_DYNAMIC;
+        r->factor = factor;
+    }
+    key_name(f, "hidden_activation", key);
+    if (!gguf_get_text(model_file_gguf(file), key, &act))
+        return true;
+    (void)snprintf(name, sizeof name, "%.*s", (int)(act.len < 31 ? act.len : 31), act.ptr);
+    if (!facts_activation(name, &f->act))
+        return error_set(err, ERR_UNSUPPORTED, "key %s: '%s' is not supported", key, name);
+    return true;
+}
+
 // The embedding says how many tokens there are; the tokenizer's list must agree.
 static bool read_vocab(const struct model_file *file, struct model_facts *f, struct error *err)
 {
@@ -201,5 +246,5 @@ bool gguf_common(const struct model_file *file, struct model_facts *f, struct er
         !gguf_float(file, f, "attention.scale", &f->attn_scale, err) || !read_vocab(file, f, err))
         return false;
     f->tied = !model_file_find(file, "output.weight");
-    return f->learned_positions || read_rope(file, f, err);
+    return (f->learned_positions || read_rope(file, f, err)) && read_own_keys(file, f, err);
 }

@@ -31,6 +31,10 @@ bool facts_from_config(const json_t *config, struct model_facts *f, struct error
 
 // Keys "<arch>.x" that every GGUF file has, and rope with its scaling.
 bool gguf_common(const struct model_file *file, struct model_facts *f, struct error *err);
+// Which layers slide, if there is a window: the key attention.sliding_window_pattern (a number, or
+// a bool for each layer), else the family's pattern.
+bool gguf_sliding(const struct model_file *file, struct model_facts *f, int pattern,
+                  struct error *err);
 // Members of config.json that the Llama-like families share, and rope with its scaling.
 bool hf_common(const json_t *config, struct model_facts *f, struct error *err);
 // layer_types, else every layer for which (i + 1) % pattern != 0 slides; pattern 1: none,

@@ -131,67 +131,6 @@ static bool visit_vector(struct loader *l, const struct tensor_view *v, float **
     return true;
 }
 
-enum presence { ABSENT, OPTIONAL, NEEDED };
-
-static enum presence when(bool needed, enum presence otherwise)
-{
-    return needed ? NEEDED : otherwise;
-}
-
-// Which tensors a layer has, from facts alone.
-static enum presence layer_presence(const struct model_facts *f, int i, enum tensor_role role)
-{
-    bool experts = f->n_experts > 0 && !f->dense[i];
-    switch (role) {
-    case TENSOR_ATTN_NORM:
-    case TENSOR_Q:
-    case TENSOR_K:
-    case TENSOR_V:
-    case TENSOR_O:
-    case TENSOR_FFN_NORM: return NEEDED;
-    case TENSOR_ATTN_NORM_BIAS:
-    case TENSOR_FFN_NORM_BIAS: return when(f->norm == NORM_LAYER, ABSENT);
-    case TENSOR_Q_BIAS:
-    case TENSOR_K_BIAS:
-    case TENSOR_V_BIAS: return when(f->qkv_bias, OPTIONAL);
-    case TENSOR_O_BIAS: return when(f->out_bias, OPTIONAL);
-    case TENSOR_Q_NORM:
-    case TENSOR_K_NORM: return when(f->qk_norm, ABSENT);
-    case TENSOR_POST_ATTN_NORM:
-    case TENSOR_POST_FFN_NORM: return when(f->post_norms, ABSENT);
-    case TENSOR_GATE: return when(!experts && f->gated, ABSENT);
-    case TENSOR_UP:
-    case TENSOR_DOWN: return when(!experts, ABSENT);
-    case TENSOR_GATE_BIAS: return experts || !f->gated ? ABSENT : when(f->mlp_bias, OPTIONAL);
-    case TENSOR_UP_BIAS:
-    case TENSOR_DOWN_BIAS: return experts ? ABSENT : when(f->mlp_bias, OPTIONAL);
-    case TENSOR_ROUTER: return when(experts, ABSENT);
-    default: return ABSENT;
-    }
-}
-
-static bool is_vector(enum tensor_role role)
-{
-    switch (role) {
-    case TENSOR_ATTN_NORM:
-    case TENSOR_ATTN_NORM_BIAS:
-    case TENSOR_Q_BIAS:
-    case TENSOR_K_BIAS:
-    case TENSOR_V_BIAS:
-    case TENSOR_O_BIAS:
-    case TENSOR_Q_NORM:
-    case TENSOR_K_NORM:
-    case TENSOR_POST_ATTN_NORM:
-    case TENSOR_FFN_NORM:
-    case TENSOR_FFN_NORM_BIAS:
-    case TENSOR_GATE_BIAS:
-    case TENSOR_UP_BIAS:
-    case TENSOR_DOWN_BIAS:
-    case TENSOR_POST_FFN_NORM: return true;
-    default: return false;
-    }
-}
-
 static bool visit_experts(struct loader *l, int i)
 {
     static const enum tensor_role roles[EXPERT_PARTS] = {TENSOR_EXPERT_GATE, TENSOR_EXPERT_UP,
@@ -215,18 +154,18 @@ static bool visit_layer(struct loader *l, int i)
     const struct model_facts *f = &l->m->facts;
     struct layer nowhere, *layer = l->packing ? &l->m->layers[i] : &nowhere;
     for (enum tensor_role role = TENSOR_ATTN_NORM; role < TENSOR_ROLES; role++) {
-        enum presence presence = layer_presence(f, i, role);
+        enum tensor_presence presence = tensor_presence(f, i, role);
         struct tensor_view v;
         bool found = true, ok;
-        if (presence == ABSENT)
+        if (presence == TENSOR_ABSENT)
             continue;
-        if (presence == OPTIONAL)
+        if (presence == TENSOR_OPTIONAL)
             ok = tensor_find(l->file, f, role, i, 0, &v, &found, l->err);
         else
             ok = tensor_need(l->file, f, role, i, 0, &v, l->err);
         if (ok && found)
-            ok = is_vector(role) ? visit_vector(l, &v, &layer->vector[role])
-                                 : visit_matrix(l, &v, &layer->weight[role]);
+            ok = tensor_is_vector(role) ? visit_vector(l, &v, &layer->vector[role])
+                                        : visit_matrix(l, &v, &layer->weight[role]);
         if (!ok)
             return false;
     }

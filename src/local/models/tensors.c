@@ -121,6 +121,48 @@ static int64_t dim_of(const struct model_facts *f, enum dim d)
     return 0;
 }
 
+static enum tensor_presence when(bool needed, enum tensor_presence otherwise)
+{
+    return needed ? TENSOR_NEEDED : otherwise;
+}
+
+enum tensor_presence tensor_presence(const struct model_facts *f, int i, enum tensor_role role)
+{
+    bool experts = f->n_experts > 0 && !f->dense[i];
+    switch (role) {
+    case TENSOR_ATTN_NORM:
+    case TENSOR_Q:
+    case TENSOR_K:
+    case TENSOR_V:
+    case TENSOR_O:
+    case TENSOR_FFN_NORM: return TENSOR_NEEDED;
+    case TENSOR_ATTN_NORM_BIAS:
+    case TENSOR_FFN_NORM_BIAS: return when(f->norm == NORM_LAYER, TENSOR_ABSENT);
+    case TENSOR_Q_BIAS:
+    case TENSOR_K_BIAS:
+    case TENSOR_V_BIAS: return when(f->qkv_bias, TENSOR_OPTIONAL);
+    case TENSOR_O_BIAS: return when(f->out_bias, TENSOR_OPTIONAL);
+    case TENSOR_Q_NORM:
+    case TENSOR_K_NORM: return when(f->qk_norm, TENSOR_ABSENT);
+    case TENSOR_POST_ATTN_NORM:
+    case TENSOR_POST_FFN_NORM: return when(f->post_norms, TENSOR_ABSENT);
+    case TENSOR_GATE: return when(!experts && f->gated, TENSOR_ABSENT);
+    case TENSOR_UP:
+    case TENSOR_DOWN: return when(!experts, TENSOR_ABSENT);
+    case TENSOR_GATE_BIAS:
+        return experts || !f->gated ? TENSOR_ABSENT : when(f->mlp_bias, TENSOR_OPTIONAL);
+    case TENSOR_UP_BIAS:
+    case TENSOR_DOWN_BIAS: return experts ? TENSOR_ABSENT : when(f->mlp_bias, TENSOR_OPTIONAL);
+    case TENSOR_ROUTER: return when(experts, TENSOR_ABSENT);
+    default: return TENSOR_ABSENT;
+    }
+}
+
+bool tensor_is_vector(enum tensor_role role)
+{
+    return table[role].cols == DIM_NONE;
+}
+
 static void expand(const char *pattern, int layer, int expert, char *out, size_t size)
 {
     size_t n = 0;
@@ -282,7 +324,7 @@ static bool is_fused_gate_up(const struct model_file *file, const struct model_f
 bool tensor_find(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
                  int layer, int expert, struct tensor_view *v, bool *found, struct error *err)
 {
-    bool vector = table[role].cols == DIM_NONE;
+    bool vector = tensor_is_vector(role);
     *v = (struct tensor_view){.expert = expert, .transposed = f->transposed && !vector};
     enum tensor_role whole = role;
     bool fused_up = (role == TENSOR_GATE || role == TENSOR_UP) && is_fused_gate_up(file, f, layer);

@@ -57,6 +57,11 @@ enum tensor_role {
     TENSOR_ROLES,
 };
 
+// Which tensors a layer has, from facts alone.
+enum tensor_presence { TENSOR_ABSENT, TENSOR_OPTIONAL, TENSOR_NEEDED };
+enum tensor_presence tensor_presence(const struct model_facts *f, int layer, enum tensor_role role);
+bool tensor_is_vector(enum tensor_role role);
+
 struct tensor_view {
     const struct model_tensor *tensor;
     const struct model_tensor *scale;  // of FP8 weights, or NULL

@@ -32,8 +32,7 @@ static bool read_gguf(const struct model_file *file, struct model_facts *f, stru
             return false;
     }
     f->embed_scale = sqrtf((float)f->n_embd);
-    sliding_pattern(f, 2);
-    return true;
+    return gguf_sliding(file, f, 2, err);
 }
 
 static bool read_hf(const json_t *config, struct model_facts *f, struct error *err)

@@ -22,11 +22,9 @@ static void gemma3_facts(struct model_facts *f)
 
 static bool read_gguf(const struct model_file *file, struct model_facts *f, struct error *err)
 {
-    int pattern = 6;
     gemma3_facts(f);
     if (!gguf_common(file, f, err) ||
-        !gguf_float(file, f, "final_logit_softcapping", &f->logit_softcap, err) ||
-        !gguf_int(file, f, "attention.sliding_window_pattern", 1, LAYERS_MAX, &pattern, err))
+        !gguf_float(file, f, "final_logit_softcapping", &f->logit_softcap, err))
         return false;
     // The file does not say how scores are scaled; the 27B model (62 layers) differs.
     if (f->n_layers == 62 && f->n_heads > 0) {
@@ -35,8 +33,7 @@ static bool read_gguf(const struct model_file *file, struct model_facts *f, stru
             return false;
     }
     f->embed_scale = sqrtf((float)f->n_embd);
-    sliding_pattern(f, pattern);
-    return true;
+    return gguf_sliding(file, f, 6, err);
 }
 
 static bool read_hf(const json_t *config, struct model_facts *f, struct error *err)

@@ -5,10 +5,7 @@
 static bool read_gguf(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     f->rope_interleaved = true;
-    if (!gguf_common(file, f, err))
-        return false;
-    sliding_pattern(f, 0);
-    return true;
+    return gguf_common(file, f, err) && gguf_sliding(file, f, 0, err);
 }
 
 static bool read_hf(const json_t *config, struct model_facts *f, struct error *err)

@@ -5,10 +5,7 @@
 static bool read_gguf(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     f->norm_eps = 1e-5f;
-    if (!gguf_common(file, f, err))
-        return false;
-    sliding_pattern(f, 0);
-    return true;
+    return gguf_common(file, f, err) && gguf_sliding(file, f, 0, err);
 }
 
 // "yarn" in the oldest configs is LongRoPE under another name, as transformers reads it.

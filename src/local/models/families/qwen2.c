@@ -4,8 +4,7 @@
 static bool read_gguf(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     f->qkv_bias = true;
-    f->window = 0;
-    return gguf_common(file, f, err);
+    return gguf_common(file, f, err) && gguf_sliding(file, f, 1, err);
 }
 
 // use_sliding_window: the layers from max_window_layers on slide.

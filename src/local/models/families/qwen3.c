@@ -4,7 +4,7 @@
 static bool read_gguf(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     f->qk_norm = true;
-    return gguf_common(file, f, err);
+    return gguf_common(file, f, err) && gguf_sliding(file, f, 1, err);
 }
 
 static bool read_hf(const json_t *config, struct model_facts *f, struct error *err)

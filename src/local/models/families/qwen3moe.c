@@ -1,11 +1,19 @@
 // qwen3moe.c - Qwen 3 MoE: Qwen 3 with experts, in all layers or in some.
 #include "base/error.h"
+#include "local/formats/model_file.h"
 #include "local/models/family.h"
 
 static bool read_gguf(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     f->qk_norm = true;
-    return gguf_common(file, f, err);
+    if (!gguf_common(file, f, err))
+        return false;
+    for (int i = 0; i < f->n_layers; i++) {
+        char router[64];
+        tensor_gguf_name(TENSOR_ROUTER, i, router, sizeof router);
+        f->dense[i] = !model_file_find(file, router);
+    }
+    return gguf_sliding(file, f, 1, err);
 }
 
 // Layers that stay dense: those listed, and those between the steps.
