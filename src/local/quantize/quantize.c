@@ -1,0 +1,107 @@
+#include "local/quantize/quantize.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/error.h"
+
+enum { QK = 32 };
+
+static void put_u16(unsigned char *out, uint16_t v)
+{
+    memcpy(out, &v, sizeof v);
+}
+
+static void round_f32(const float *x, unsigned char *out)
+{
+    memcpy(out, x, sizeof *x);
+}
+
+static void round_f16(const float *x, unsigned char *out)
+{
+    put_u16(out, f32_to_f16(*x));
+}
+
+static void round_bf16(const float *x, unsigned char *out)
+{
+    put_u16(out, f32_to_bf16(*x));
+}
+
+// 1/d; 0 where d is so small that its inverse is infinite: such a scale is 0 as a half anyway.
+static float inverse(float d)
+{
+    float id = d != 0 ? 1.0f / d : 0.0f;
+    return isfinite(id) ? id : 0.0f;
+}
+
+// Signed scale: the value farthest from zero (the first of several) becomes -8 exactly.
+static void round_q4_0(const float *x, unsigned char *out)
+{
+    float max = 0;
+    for (int i = 0; i < QK; i++)
+        if (fabsf(x[i]) > fabsf(max))
+            max = x[i];
+    float d = max / -8.0f, id = inverse(d);
+    put_u16(out, f32_to_f16(d));
+    for (int i = 0; i < QK / 2; i++) {
+        int low = (int)(x[i] * id + 8.5f), high = (int)(x[i + QK / 2] * id + 8.5f);
+        low = low > 15 ? 15 : low;
+        high = high > 15 ? 15 : high;
+        out[2 + i] = (unsigned char)(low | high << 4);
+    }
+}
+
+static void round_q8_0(const float *x, unsigned char *out)
+{
+    float max = 0;
+    for (int i = 0; i < QK; i++)
+        if (fabsf(x[i]) > max)
+            max = fabsf(x[i]);
+    float d = max / 127.0f, id = inverse(d);
+    put_u16(out, f32_to_f16(d));
+    for (int i = 0; i < QK; i++)
+        out[2 + i] = (unsigned char)(signed char)roundf(x[i] * id);
+}
+
+// How one block is rounded, and the largest magnitude whose half-precision value or scale is still
+// finite (65520 is where rounding to a half becomes infinity).
+static const struct method {
+    void (*round)(const float *x, unsigned char *out);
+    float below;
+} methods[DTYPE_COUNT] = {
+    [DTYPE_F32] = {round_f32, INFINITY},       [DTYPE_F16] = {round_f16, 65520.0f},
+    [DTYPE_BF16] = {round_bf16, 0x1.FFp127f},  // halfway between the largest and infinity
+    [DTYPE_Q4_0] = {round_q4_0, 8 * 65520.0f}, [DTYPE_Q8_0] = {round_q8_0, 127 * 65520.0f},
+};
+
+bool quantize_can(enum dtype type)
+{
+    return methods[type].round != NULL;
+}
+
+static bool check(enum dtype type, const float *in, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(in[i]))
+            return error_set(err, ERR_NUMERIC, "value %zu is %s", i,
+                             isnan(in[i]) ? "not a number" : "infinite");
+        if (!(fabsf(in[i]) < methods[type].below))
+            return error_set(err, ERR_NUMERIC, "value %zu, %g, is too large for %s", i,
+                             (double)in[i], dtype_name(type));
+    }
+    return true;
+}
+
+bool quantize_row(enum dtype type, const float *in, void *out, size_t n, struct error *err)
+{
+    const struct dtype_info *info = dtype_info(type);
+    const size_t len = (size_t)info->block_len, bytes = (size_t)info->block_bytes;
+    assert(quantize_can(type) && n % len == 0);
+    if (!check(type, in, n, err))
+        return false;
+    for (size_t i = 0; i < n / len; i++)
+        methods[type].round(in + i * len, (unsigned char *)out + i * bytes);
+    return true;
+}
