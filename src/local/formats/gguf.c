@@ -81,6 +81,14 @@ static bool check_type(uint32_t type, const char *what, struct error *err)
     return error_set(err, ERR_FORMAT, "%s type %" PRIu32 " does not exist", what, type);
 }
 
+static bool items_cut(const struct gguf_value *v, struct error *err)
+{
+    if (v->type != GGUF_ARRAY)
+        return error_set(err, ERR_FORMAT, "its value runs past the end of the file");
+    return error_set(err, ERR_FORMAT, "its %" PRIu64 " elements run past the end of the file",
+                     v->n);
+}
+
 // Reads v->n elements of v->item_type (a lone value is one element); they stay where they are.
 static bool read_items(struct reader *r, struct gguf_value *v, struct error *err)
 {
@@ -89,13 +97,11 @@ static bool read_items(struct reader *r, struct gguf_value *v, struct error *err
         struct slice text;
         for (uint64_t i = 0; i < v->n; i++)
             if (!take_text(r, &text))
-                return error_set(err, ERR_FORMAT,
-                                 "string %" PRIu64 " of %" PRIu64 " runs past the end of the file",
-                                 i, v->n);
+                return items_cut(v, err);
         return true;
     }
     if (__builtin_mul_overflow(v->n, (uint64_t)type_bytes[v->item_type], &bytes) || !skip(r, bytes))
-        return error_set(err, ERR_FORMAT, "%" PRIu64 " values run past the end of the file", v->n);
+        return items_cut(v, err);
     for (uint64_t i = 0; v->item_type == GGUF_BOOL && i < v->n; i++)
         if (v->data[i] > 1)
             return error_set(err, ERR_FORMAT, "%d is neither true nor false", v->data[i]);
@@ -304,7 +310,7 @@ static bool check_count(uint64_t n, size_t left, size_t each, size_t max, const 
                          "%s count: %" PRIu64 " do not fit into the %zu bytes that follow", what, n,
                          left);
     if (n > max)
-        return error_set(err, ERR_LIMIT, "%s count: %" PRIu64 ", at most %zu are read", what, n,
+        return error_set(err, ERR_LIMIT, "%s count: %" PRIu64 ", at most %zu are possible", what, n,
                          max);
     return true;
 }
@@ -314,14 +320,14 @@ static bool read_header(struct gguf *g, struct reader *r, struct error *err)
     char magic[4];
     uint64_t n_tensors, n_values;
     if (g->len < HEADER_BYTES || !take(r, magic, sizeof magic) || memcmp(magic, "GGUF", 4) != 0)
-        return error_set(err, ERR_FORMAT, "not a GGUF file");
+        return error_set(err, ERR_FORMAT, "magic: not a GGUF file");
     if (!take(r, &g->version, sizeof g->version) || !take(r, &n_tensors, sizeof n_tensors) ||
         !take(r, &n_values, sizeof n_values))
-        return error_set(err, ERR_FORMAT, "the file ends within its header");
+        return error_set(err, ERR_FORMAT, "header: the file ends within it");
     if (g->version != 0 && (g->version & 0xFFFFFF) == 0)
-        return error_set(err, ERR_UNSUPPORTED, "big-endian GGUF files are not supported");
+        return error_set(err, ERR_UNSUPPORTED, "version: big-endian GGUF files are not supported");
     if (g->version != 2 && g->version != 3)
-        return error_set(err, ERR_UNSUPPORTED, "GGUF version %" PRIu32 "; 2 and 3 are supported",
+        return error_set(err, ERR_UNSUPPORTED, "version: %" PRIu32 ", only 2 and 3 are supported",
                          g->version);
     if (!check_count(n_values, r->left, VALUE_BYTES_MIN, GGUF_VALUES_MAX, "key", err) ||
         !check_count(n_tensors, r->left, TENSOR_BYTES_MIN, GGUF_TENSORS_MAX, "tensor", err))

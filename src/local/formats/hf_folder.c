@@ -10,7 +10,7 @@
 #include "base/mapping.h"
 #include "local/formats/shown.h"
 
-static bool is_plain(const char *name)
+bool hf_is_plain(const char *name)
 {
     return name[0] != 0 && name[0] != '.' && !strchr(name, '/') && strlen(name) <= 255;
 }
@@ -24,7 +24,7 @@ static bool is_regular(const char *path)
 
 bool hf_member(const char *folder, const char *name, char *path, size_t path_bytes)
 {
-    if (!is_plain(name))
+    if (!hf_is_plain(name))
         return false;
     int n = snprintf(path, path_bytes, "%s/%s", folder, name);
     return n > 0 && (size_t)n < path_bytes && is_regular(path);

@@ -13,6 +13,8 @@ struct error;
 struct json_t;
 struct safetensors;
 
+// A file name that stays in its folder: not empty, no '/', no '.' at its start.
+bool hf_is_plain(const char *name);
 // Path of a regular file in the folder; false if it is not there or the name is not plain.
 bool hf_member(const char *folder, const char *name, char *path, size_t path_bytes);
 // *value becomes the JSON object in a file of the folder, NULL if there is no such file. False

@@ -29,67 +29,81 @@ static bool add_shard(struct hf_weights *w, const char *path, struct error *err)
     return true;
 }
 
-// The shard's place in w->shards, opened when it is first named; -1 with err.
-static json_int_t find_shard(struct hf_weights *w, const char *folder, json_t *opened,
-                             const char *name, struct error *err)
+// Says which entry of the index an error is about. Errors of a shard's own file speak for
+// themselves.
+static bool blame_entry(const char *folder, const char *tensor, struct error *err)
+{
+    return error_wrap(err, "'%s/%s': weight_map: tensor '%s'", shown_path(folder).text, index_name,
+                      shown_name(slice_str(tensor)).text);
+}
+
+// The shard that an entry of the index names, opened when it is first named; NULL with err.
+static const struct safetensors *find_shard(struct hf_weights *w, const char *folder,
+                                            json_t *opened, const char *tensor, const char *file,
+                                            struct error *err)
 {
     char path[4096];
-    const json_t *known = json_object_get(opened, name);
+    const json_t *known = json_object_get(opened, file);
     if (known)
-        return json_integer_value(known);
-    if (strchr(name, '/') || name[0] == '.' || !name[0]) {
-        error_set(err, ERR_FORMAT, "'%s' is not a plain file name",
-                  shown_name(slice_str(name)).text);
-        return -1;
+        return w->shards[json_integer_value(known)];
+    struct shown shown = shown_name(slice_str(file));
+    if (!hf_is_plain(file)) {
+        error_set(err, ERR_FORMAT, "'%s' is not a plain file name", shown.text);
+        blame_entry(folder, tensor, err);
+        return NULL;
     }
-    if (!hf_member(folder, name, path, sizeof path)) {
-        error_set(err, ERR_NOT_FOUND, "the file '%s' is missing", shown_name(slice_str(name)).text);
-        return -1;
+    if (!hf_member(folder, file, path, sizeof path)) {
+        error_set(err, ERR_NOT_FOUND, "the file '%s' is missing", shown.text);
+        blame_entry(folder, tensor, err);
+        return NULL;
     }
     if (!add_shard(w, path, err))
-        return -1;
-    json_int_t place = (json_int_t)w->n_shards - 1;
-    json_object_set_new(opened, name, json_integer(place));
-    return place;
+        return NULL;
+    json_object_set_new(opened, file, json_integer((json_int_t)w->n_shards - 1));
+    return w->shards[w->n_shards - 1];
 }
 
 static bool add_listed(struct hf_weights *w, const char *folder, json_t *opened, const char *tensor,
                        const json_t *file, struct error *err)
 {
     const char *name = json_string_value(file);
-    if (!name)
-        return error_set(err, ERR_FORMAT, "its file is not a string");
-    json_int_t place = find_shard(w, folder, opened, name, err);
-    if (place < 0)
+    if (!name) {
+        error_set(err, ERR_FORMAT, "its file is not a string");
+        return blame_entry(folder, tensor, err);
+    }
+    const struct safetensors *shard = find_shard(w, folder, opened, tensor, name, err);
+    if (!shard)
         return false;
-    const struct model_tensor *t = safetensors_find(w->shards[place], tensor);
-    if (t)
+    const struct model_tensor *t = safetensors_find(shard, tensor);
+    if (t) {
         w->tensors[w->n_tensors++] = *t;
-    else if (!safetensors_unreadable(w->shards[place], tensor))
-        return error_set(err, ERR_FORMAT, "'%s' does not hold it",
-                         shown_name(slice_str(name)).text);
-    return true;
+        return true;
+    }
+    if (safetensors_unreadable(shard, tensor))
+        return true;
+    error_set(err, ERR_FORMAT, "'%s' does not hold it", shown_name(slice_str(name)).text);
+    return blame_entry(folder, tensor, err);
 }
 
 static bool open_listed(struct hf_weights *w, const char *folder, const json_t *index,
                         struct error *err)
 {
     json_t *map = json_object_get(index, "weight_map"), *file;
-    json_t *opened = json_object();
     const char *tensor;
     bool ok = true;
     if (!json_is_object(map))
-        ok = error_set(err, ERR_FORMAT, "weight_map is not an object");
+        return error_set(err, ERR_FORMAT, "'%s/%s': weight_map is not an object",
+                         shown_path(folder).text, index_name);
+    json_t *opened = json_object();  // file name -> place in w->shards
     w->tensors = memory_array(struct model_tensor, json_object_size(map));
     json_object_foreach(map, tensor, file)
     {
-        ok = add_listed(w, folder, opened, tensor, file, err) ||
-             error_wrap(err, "tensor '%s'", shown_name(slice_str(tensor)).text);
+        ok = add_listed(w, folder, opened, tensor, file, err);
         if (!ok)
             break;
     }
     json_decref(opened);
-    return ok || error_wrap(err, "'%s'", index_name);
+    return ok;
 }
 
 static void take_all_tensors(struct hf_weights *w)
@@ -128,8 +142,8 @@ static bool open_every_file(struct hf_weights *w, const char *folder, struct err
         return true;
     bool pickled = hf_member(folder, "pytorch_model.bin", path, sizeof path) ||
                    hf_member(folder, "pytorch_model.bin.index.json", path, sizeof path);
-    return error_set(err, ERR_NOT_FOUND, "no weights: neither '%s' nor '%s'%s", single_name,
-                     index_name,
+    return error_set(err, ERR_NOT_FOUND, "open '%s': no weights: neither '%s' nor '%s'%s",
+                     shown_path(folder).text, single_name, index_name,
                      pickled ? " (PyTorch's own files are not read: they can run code)" : "");
 }
 
@@ -157,8 +171,10 @@ static bool open_files(struct hf_weights *w, const char *folder, struct error *e
 bool hf_weights_open(struct hf_weights *w, const char *folder, struct error *err)
 {
     *w = (struct hf_weights){0};
-    return open_files(w, folder, err) &&
-           tensor_index_build(&w->index, w->tensors, w->n_tensors, err);
+    if (!open_files(w, folder, err))
+        return false;
+    return tensor_index_build(&w->index, w->tensors, w->n_tensors, err) ||
+           error_wrap(err, "open '%s'", shown_path(folder).text);
 }
 
 void hf_weights_release(struct hf_weights *w)

@@ -97,7 +97,6 @@ static bool open_folder(struct model_file *m, enum model_parts parts, struct err
     if (hf_weights_open(&m->weights, m->path, weights_err))
         return true;
     hf_weights_release(&m->weights);
-    error_wrap(weights_err, "open '%s'", shown_path(m->path).text);
     return parts == MODEL_NO_WEIGHTS;
 }
 

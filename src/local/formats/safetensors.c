@@ -59,20 +59,20 @@ static bool read_count(const json_t *v, uint64_t *out)
 static bool read_entry(const json_t *value, struct entry *e, uint64_t data_bytes, struct error *err)
 {
     if (!json_is_object(value))
-        return error_set(err, ERR_FORMAT, "its entry is not an object");
+        return error_set(err, ERR_FORMAT, "not an object");
     const json_t *offsets = json_object_get(value, "data_offsets");
     e->type = json_string_value(json_object_get(value, "dtype"));
     e->shape = json_object_get(value, "shape");
     if (!e->type)
-        return error_set(err, ERR_FORMAT, "dtype is not a string");
+        return error_set(err, ERR_FORMAT, "dtype: not a string");
     if (!json_is_array(e->shape))
-        return error_set(err, ERR_FORMAT, "shape is not a list");
+        return error_set(err, ERR_FORMAT, "shape: not a list");
     if (json_array_size(offsets) != 2 || !read_count(json_array_get(offsets, 0), &e->begin) ||
         !read_count(json_array_get(offsets, 1), &e->end))
-        return error_set(err, ERR_FORMAT, "data_offsets are not two whole numbers");
+        return error_set(err, ERR_FORMAT, "data_offsets: not two whole numbers");
     if (e->begin > e->end || e->end > data_bytes)
         return error_set(err, ERR_FORMAT,
-                         "data_offsets %" PRIu64 " to %" PRIu64 " are not within the %" PRIu64
+                         "data_offsets: %" PRIu64 " to %" PRIu64 " is not within the %" PRIu64
                          " bytes of data",
                          e->begin, e->end, data_bytes);
     return true;
@@ -88,9 +88,9 @@ static bool count_elements(const struct entry *e, uint64_t *n, struct error *err
     json_array_foreach((json_t *)e->shape, i, v)
     {
         if (!read_count(v, &dim))
-            return error_set(err, ERR_FORMAT, "shape holds something else than whole numbers");
+            return error_set(err, ERR_FORMAT, "shape: not a list of whole numbers");
         if (__builtin_mul_overflow(*n, dim, n) || *n > INT64_MAX)
-            return error_set(err, ERR_FORMAT, "its shape overflows 63 bits");
+            return error_set(err, ERR_FORMAT, "shape: its product overflows 63 bits");
     }
     return true;
 }
@@ -114,7 +114,7 @@ static bool add_tensor(struct safetensors *s, const struct entry *e, const unsig
     if (i < n_types &&
         (__builtin_mul_overflow(n, types[i].bits, &bits) || (bits + 7) / 8 != e->end - e->begin))
         return error_set(err, ERR_FORMAT,
-                         "%" PRIu64 " values of type %s do not take its %" PRIu64 " bytes", n,
+                         "shape: %" PRIu64 " values of type %s do not take %" PRIu64 " bytes", n,
                          e->type, e->end - e->begin);
     size_t n_dims = json_array_size(e->shape);
     if (i == n_types || types[i].dtype == DTYPE_COUNT || n == 0 || n_dims > 4) {
@@ -161,7 +161,7 @@ static bool check_extents(struct extent *extents, size_t n, uint64_t data_bytes,
     for (size_t i = 0; i < n; i++) {
         if (extents[i].begin != at)
             return error_set(err, ERR_FORMAT,
-                             "tensor '%s': data_offsets start at %" PRIu64 ", expected %" PRIu64
+                             "tensor '%s': data_offsets: start at %" PRIu64 ", expected %" PRIu64
                              " (%s)",
                              shown_name(slice_str(extents[i].name)).text, extents[i].begin, at,
                              extents[i].begin < at ? "overlap" : "hole");
@@ -169,7 +169,7 @@ static bool check_extents(struct extent *extents, size_t n, uint64_t data_bytes,
     }
     if (at != data_bytes)
         return error_set(err, ERR_FORMAT,
-                         "%" PRIu64 " bytes of data, the header accounts for %" PRIu64, data_bytes,
+                         "data: %" PRIu64 " bytes, the header accounts for %" PRIu64, data_bytes,
                          at);
     return true;
 }
@@ -196,7 +196,7 @@ static bool read_entries(struct safetensors *s, json_t *header, const unsigned c
         if (strcmp(name, "__metadata__") == 0) {
             if (json_is_object(value))
                 continue;
-            error_set(err, ERR_FORMAT, "__metadata__ is not an object");
+            error_set(err, ERR_FORMAT, "__metadata__: not an object");
             goto out;
         }
         if (!read_entry(value, &e, data_bytes, err) || !add_tensor(s, &e, data, err)) {
@@ -218,18 +218,18 @@ static json_t *read_header(const unsigned char *bytes, size_t len, uint64_t *hea
 {
     json_error_t why;
     if (len < sizeof *header_len) {
-        error_set(err, ERR_FORMAT, "not a safetensors file: %zu bytes", len);
+        error_set(err, ERR_FORMAT, "header: %zu bytes are no safetensors file", len);
         return NULL;
     }
     memcpy(header_len, bytes, sizeof *header_len);
     if (*header_len > len - sizeof *header_len) {
         error_set(err, ERR_FORMAT,
-                  "not a safetensors file, or cut: a header of %" PRIu64 " bytes in a file of %zu",
+                  "header: %" PRIu64 " bytes in a file of %zu (cut, or not a safetensors file)",
                   *header_len, len);
         return NULL;
     }
     if (*header_len > SAFETENSORS_HEADER_MAX) {
-        error_set(err, ERR_LIMIT, "header of %" PRIu64 " bytes, at most %d are read", *header_len,
+        error_set(err, ERR_LIMIT, "header: %" PRIu64 " bytes, at most %d are possible", *header_len,
                   SAFETENSORS_HEADER_MAX);
         return NULL;
     }
