@@ -1,0 +1,386 @@
+#include "local/models/export.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "local/formats/gguf.h"
+#include "local/formats/gguf_write.h"
+#include "local/formats/model_file.h"
+#include "local/models/export_keys.h"
+#include "local/models/facts.h"
+#include "local/models/family.h"
+#include "local/models/tensors.h"
+#include "local/quantize/quantize.h"
+
+enum { CHUNK_BYTES = 4 << 20 };  // of floats in memory at once, or one row if that is longer
+
+// One tensor of the file to be written.
+struct piece {
+    char name[80];
+    enum dtype dtype;
+    int n_dims;
+    int64_t shape[3];
+    // What it is made of: a vector of our own, a role of the facts, or a tensor as it is.
+    const float *numbers;
+    const struct model_tensor *tensor;
+    enum tensor_role role;
+    int layer, n_experts;  // n_experts: parts stacked in one tensor
+    int head_dim;          // rows of heads change from halves to pairs; 0: they stay
+};
+
+struct export
+{
+    const struct model_file *file;
+    const struct export_options *o;
+    struct model_facts facts;
+    struct gguf_writer *w;
+    struct piece *pieces;
+    size_t n_pieces, capacity;
+    float factors[3][ROPE_FREQS_MAX];  // rope_freqs, short, long
+    uint64_t done, total;
+    struct error *err;
+};
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+// What a tensor is stored as; see export.h.
+static enum dtype stored_type(const struct export *e, const char *name, int n_dims, int64_t cols)
+{
+    enum dtype type = e->o->type;
+    bool output = strcmp(name, "output.weight") == 0 ||
+                  (strcmp(name, "token_embd.weight") == 0 && e->facts.tied);
+    if (n_dims < 2 || ends_with(name, "ffn_gate_inp.weight") ||
+        strcmp(name, "position_embd.weight") == 0)
+        return DTYPE_F32;
+    if (type == DTYPE_Q4_0 && output)
+        type = DTYPE_Q8_0;
+    if (cols % dtype_info(type)->block_len == 0)
+        return type;
+    log_info("tensor '%s': rows of %" PRId64 " are no whole blocks, stored as f16", name, cols);
+    return DTYPE_F16;
+}
+
+static struct piece *add_piece(struct export *e, const char *name, int n_dims, const int64_t *shape)
+{
+    memory_grow(e->pieces, e->capacity, e->n_pieces + 1);
+    struct piece *p = &e->pieces[e->n_pieces++];
+    *p = (struct piece){.n_dims = n_dims};
+    (void)snprintf(p->name, sizeof p->name, "%s", name);
+    for (int i = 0; i < n_dims; i++)
+        p->shape[i] = shape[i];
+    p->dtype = stored_type(e, name, n_dims, shape[n_dims - 1]);
+    return p;
+}
+
+// Adds a role if the folder has it (or must have it).
+static bool add_role(struct export *e, enum tensor_role role, int layer, bool needed, bool *found)
+{
+    const struct model_facts *f = &e->facts;
+    struct tensor_view v;
+    char name[80];
+    if (!tensor_find(e->file, f, role, layer, 0, &v, found, e->err))
+        return false;
+    if (!*found)
+        return !needed || tensor_need(e->file, f, role, layer, 0, &v, e->err);
+    bool expert = role >= TENSOR_EXPERT_GATE && role <= TENSOR_EXPERT_DOWN;
+    bool vector = tensor_is_vector(role);
+    int64_t shape[3] = {f->n_experts, v.rows, v.cols};
+    int skip = expert ? 0 : vector ? 2 : 1;
+    tensor_gguf_name(role, layer, name, sizeof name);
+    struct piece *p = add_piece(e, name, 3 - skip, shape + skip);
+    p->role = role;
+    p->layer = layer;
+    p->n_experts = expert ? f->n_experts : 0;
+    bool heads =
+        role == TENSOR_Q || role == TENSOR_K || role == TENSOR_Q_BIAS || role == TENSOR_K_BIAS;
+    p->head_dim = heads && strcmp(f->family->arch, "llama") == 0 ? f->head_dim : 0;
+    return true;
+}
+
+static bool add_experts(struct export *e, int layer)
+{
+    static const enum tensor_role roles[] = {TENSOR_EXPERT_GATE, TENSOR_EXPERT_UP,
+                                             TENSOR_EXPERT_DOWN};
+    bool found;
+    for (int i = 0; i < 3; i++)
+        if (!add_role(e, roles[i], layer, true, &found))
+            return false;
+    return true;
+}
+
+// Which whole a part was written with, if it was.
+static bool in_fused(enum tensor_role role, bool qkv, bool qkv_bias, bool gate_up)
+{
+    switch (role) {
+    case TENSOR_Q:
+    case TENSOR_K:
+    case TENSOR_V: return qkv;
+    case TENSOR_Q_BIAS:
+    case TENSOR_K_BIAS:
+    case TENSOR_V_BIAS: return qkv_bias;
+    case TENSOR_GATE:
+    case TENSOR_UP: return gate_up;
+    default: return false;
+    }
+}
+
+static bool add_layer(struct export *e, int layer)
+{
+    const struct model_facts *f = &e->facts;
+    bool qkv, qkv_bias, gate_up = false, found;
+    if (!add_role(e, TENSOR_QKV, layer, false, &qkv) ||
+        !add_role(e, TENSOR_QKV_BIAS, layer, false, &qkv_bias))
+        return false;
+    if (f->gated && !add_role(e, TENSOR_GATE_UP, layer, false, &gate_up))
+        return false;
+    for (enum tensor_role role = TENSOR_ATTN_NORM; role < TENSOR_ROLES; role++) {
+        enum tensor_presence presence = tensor_presence(f, layer, role);
+        if (presence != TENSOR_ABSENT && !in_fused(role, qkv, qkv_bias, gate_up) &&
+            !add_role(e, role, layer, presence == TENSOR_NEEDED, &found))
+            return false;
+    }
+    return f->n_experts == 0 || f->dense[layer] || add_experts(e, layer);
+}
+
+static void add_factors(struct export *e, const char *name, const float *factors)
+{
+    int64_t n = e->facts.rope[0].n_dims / 2;
+    add_piece(e, name, 1, &n)->numbers = factors;
+}
+
+// Rope scalings that GGUF states as a factor for each frequency.
+static void add_rope(struct export *e)
+{
+    const struct rope_facts *r = &e->facts.rope[0];
+    float plain[ROPE_FREQS_MAX], scaled[ROPE_FREQS_MAX], scale;
+    if (e->facts.learned_positions)
+        return;
+    if (r->scaling == ROPE_FACTORS) {
+        add_factors(e, "rope_factors_long.weight", r->long_factors);
+        add_factors(e, "rope_factors_short.weight", r->short_factors);
+    }
+    if (r->scaling != ROPE_LLAMA3)
+        return;
+    struct rope_facts unscaled = *r;
+    unscaled.scaling = ROPE_PLAIN;
+    rope_frequencies(&unscaled, e->facts.ctx_train, 1, plain, &scale);
+    rope_frequencies(r, e->facts.ctx_train, 1, scaled, &scale);
+    for (int i = 0; i < r->n_dims / 2; i++)
+        e->factors[0][i] = plain[i] / scaled[i];
+    add_factors(e, "rope_freqs.weight", e->factors[0]);
+}
+
+static bool plan_folder(struct export *e)
+{
+    const struct model_facts *f = &e->facts;
+    bool found, layer_norm = f->norm == NORM_LAYER;
+    if (!add_role(e, TENSOR_TOKEN_EMBD, 0, true, &found) ||
+        (f->learned_positions && !add_role(e, TENSOR_POSITION_EMBD, 0, true, &found)))
+        return false;
+    add_rope(e);
+    for (int i = 0; i < f->n_layers; i++)
+        if (!add_layer(e, i))
+            return false;
+    return add_role(e, TENSOR_OUTPUT_NORM, 0, true, &found) &&
+           (!layer_norm || add_role(e, TENSOR_OUTPUT_NORM_BIAS, 0, true, &found)) &&
+           (f->tied || add_role(e, TENSOR_OUTPUT, 0, true, &found));
+}
+
+static bool plan_gguf(struct export *e)
+{
+    for (size_t i = 0; i < model_file_n_tensors(e->file); i++) {
+        const struct model_tensor *t = model_file_tensor(e->file, i);
+        if (t->n_dims < 1 || t->n_dims > 3 || strlen(t->name) >= sizeof e->pieces->name)
+            return error_set(e->err, ERR_UNSUPPORTED, "tensor '%.80s' has %d dimensions", t->name,
+                             t->n_dims);
+        add_piece(e, t->name, t->n_dims, t->shape)->tensor = t;
+    }
+    return true;
+}
+
+static bool put(struct export *e, const struct piece *p, const void *bytes, uint64_t n)
+{
+    e->done += n;
+    if (!gguf_writer_data(e->w, bytes, n, e->err))
+        return error_wrap(e->err, "tensor '%s'", p->name);
+    if (!e->o->progress || e->o->progress(e->o->progress_self, e->done, e->total))
+        return true;
+    return error_set(e->err, ERR_CANCELLED, "writing was cancelled");
+}
+
+static uint64_t bytes_of(enum dtype dtype, int64_t n)
+{
+    uint64_t bytes = 0;
+    (void)dtype_bytes(dtype, (uint64_t)n, &bytes);
+    return bytes;
+}
+
+static bool put_floats(struct export *e, const struct piece *p, const float *numbers, int64_t rows,
+                       int64_t cols)
+{
+    uint64_t row_bytes = bytes_of(p->dtype, cols);
+    char *out = memory_new((size_t)rows, row_bytes);
+    bool ok = true;
+    for (int64_t i = 0; ok && i < rows; i++)
+        ok = quantize_row(p->dtype, numbers + i * cols, out + row_bytes * (uint64_t)i, (size_t)cols,
+                          e->err) ||
+             error_wrap(e->err, "tensor '%s'", p->name);
+    ok = ok && put(e, p, out, row_bytes * (uint64_t)rows);
+    free(out);
+    return ok;
+}
+
+// Where row r of the new file stands in the folder: llama.cpp rotates neighbours (2i, 2i + 1),
+// folders halves (i, i + d/2).
+static int64_t source_row(const struct piece *p, int64_t r)
+{
+    int64_t d = p->head_dim;
+    return d ? r / d * d + r % 2 * (d / 2) + r % d / 2 : r;
+}
+
+static bool put_view(struct export *e, const struct piece *p, const struct tensor_view *v)
+{
+    int64_t chunk = CHUNK_BYTES / 4 / v->cols;
+    chunk = chunk < 1 ? 1 : chunk;
+    uint64_t row_bytes = bytes_of(v->dtype, v->cols);
+    char *raw = memory_new(1, row_bytes);
+    float *numbers = memory_new((size_t)chunk * (size_t)v->cols, sizeof *numbers);
+    bool ok = true;
+    for (int64_t from = 0; ok && from < v->rows; from += chunk) {
+        int64_t n = v->rows - from < chunk ? v->rows - from : chunk;
+        for (int64_t i = 0; i < n; i++) {
+            tensor_view_read(v, source_row(p, from + i), 1, raw);
+            dtype_to_f32(v->dtype, raw, numbers + i * v->cols, (size_t)v->cols);
+        }
+        ok = put_floats(e, p, numbers, n, v->cols);
+    }
+    free(raw);
+    free(numbers);
+    return ok;
+}
+
+static bool put_vector(struct export *e, const struct piece *p, const struct tensor_view *v)
+{
+    float *in = memory_array(float, (size_t)v->cols), *out = memory_array(float, (size_t)v->cols);
+    tensor_view_floats(v, in);
+    for (int64_t i = 0; i < v->cols; i++)
+        out[i] = in[source_row(p, i)];
+    bool ok = put_floats(e, p, out, 1, v->cols);
+    free(in);
+    free(out);
+    return ok;
+}
+
+static bool put_role(struct export *e, const struct piece *p)
+{
+    struct tensor_view v;
+    for (int i = 0; i < (p->n_experts ? p->n_experts : 1); i++) {
+        if (!tensor_need(e->file, &e->facts, p->role, p->layer, i, &v, e->err) ||
+            !(p->n_dims == 1 ? put_vector(e, p, &v) : put_view(e, p, &v)))
+            return false;
+        model_file_forget(e->file, v.tensor);
+    }
+    return true;
+}
+
+static bool put_tensor(struct export *e, const struct piece *p)
+{
+    const struct model_tensor *t = p->tensor;
+    int64_t cols = t->shape[t->n_dims - 1], rows = 1;
+    for (int i = 0; i < t->n_dims - 1; i++)
+        rows *= t->shape[i];
+    bool ok;
+    if (t->dtype == p->dtype) {
+        ok = put(e, p, t->data, t->bytes);
+    } else {
+        struct tensor_view v = {.tensor = t,
+                                .rows = rows,
+                                .cols = cols,
+                                .file_rows = rows + 1,  // no vector: rows are rows
+                                .dtype = t->dtype};
+        ok = put_view(e, p, &v);
+    }
+    model_file_forget(e->file, t);
+    return ok;
+}
+
+static bool is_own_key(struct slice key)
+{
+    return slice_is(key, "general.file_type") || slice_is(key, "general.quantization_version");
+}
+
+static bool write_keys(struct export *e)
+{
+    const struct gguf *g = model_file_gguf(e->file);
+    for (size_t i = 0; g && i < gguf_n_values(g); i++)
+        if (!is_own_key(gguf_value(g, i)->key))
+            gguf_write_value(e->w, gguf_value(g, i));
+    if (!g) {
+        char folder[256];
+        (void)snprintf(folder, sizeof folder, "%s", model_file_path(e->file));
+        for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--)
+            folder[n - 1] = 0;
+        const char *slash = strrchr(folder, '/');
+        const char *name = e->o->name ? e->o->name : slash ? slash + 1 : folder;
+        export_keys(e->w, &e->facts, name);
+        struct slice template = model_file_chat_template(e->file, NULL);
+        if (template.len)
+            gguf_write_text(e->w, "tokenizer.chat_template", template);
+        if (e->o->tokenizer_keys && !e->o->tokenizer_keys(e->file, e->facts.n_vocab, e->w, e->err))
+            return false;
+    }
+    export_type_keys(e->w, e->o->type);
+    return true;
+}
+
+static bool write_all(struct export *e, const char *path)
+{
+    bool folder = !model_file_gguf(e->file);
+    if (!(folder ? plan_folder(e) : plan_gguf(e)) || !write_keys(e))
+        return false;
+    for (size_t i = 0; i < e->n_pieces; i++) {
+        const struct piece *p = &e->pieces[i];
+        int64_t n = 1;
+        for (int d = 0; d < p->n_dims; d++)
+            n *= p->shape[d];
+        e->total += bytes_of(p->dtype, n);
+        gguf_write_tensor(e->w, p->name, p->dtype, p->n_dims, p->shape);
+    }
+    if (!gguf_writer_begin(e->w, path, e->err))
+        return false;
+    for (size_t i = 0; i < e->n_pieces; i++) {
+        const struct piece *p = &e->pieces[i];
+        bool ok = p->numbers  ? put_floats(e, p, p->numbers, 1, p->shape[0])
+                  : p->tensor ? put_tensor(e, p)
+                              : put_role(e, p);
+        if (!ok)
+            return false;
+    }
+    return gguf_writer_finish(e->w, e->err);
+}
+
+bool model_export(const struct model_file *file, const char *path, const struct export_options *o,
+                  struct error *err)
+{
+    if (!quantize_can(o->type))
+        return error_set(err, ERR_UNSUPPORTED, "writing %s is not supported", dtype_name(o->type));
+    struct export *e = memory_array(struct export, 1);
+    *e = (struct export){.file = file, .o = o, .err = err};
+    bool ok = facts_read(file, &e->facts, err);
+    if (ok) {
+        e->w = gguf_writer_new();
+        ok = write_all(e, path) || error_wrap(err, "%s", path);
+        gguf_writer_free(e->w);
+    }
+    free(e->pieces);
+    free(e);
+    return ok;
+}
