@@ -1,0 +1,355 @@
+#include "local/engine/engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "local/engine/answer.h"
+#include "local/engine/job.h"
+
+enum { JOBS_MAX = 4096 };  // waiting and running; beyond, submitting is refused
+
+struct engine {
+    struct engine_model model;
+    // Shared, under the lock.
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    struct job *submitted_first, *submitted_last;
+    int n_jobs;
+    bool wake, stop;
+    struct engine_stats stats;
+    // The thread's own.
+    pthread_t thread;
+    struct job *jobs;
+    struct scheduler *scheduler;
+    struct batch *batch;
+    float *logits;  // [max_seqs, n_vocab]
+    float *row;     // [n_vocab] for choices that share a row
+    struct sampler_scratch *scratch;
+    int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows;
+};
+
+void engine_wake(struct engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->wake = true;
+    pthread_cond_signal(&e->woken);
+    pthread_mutex_unlock(&e->lock);
+}
+
+// Jobs
+
+static void enter_job(struct engine *e, struct job *j)
+{
+    j->next = e->jobs;
+    j->prev = NULL;
+    if (e->jobs)
+        e->jobs->prev = j;
+    e->jobs = j;
+    choice_begin(j, 0, &e->model, e->scratch);
+    scheduler_add(e->scheduler, &j->choices[0].seq);
+}
+
+static void end_job(struct engine *e, struct job *j)
+{
+    e->prompt_tokens += (int64_t)j->n_prompt;
+    e->cached_tokens += (int64_t)j->cached_tokens;
+    job_push_done(j);
+    *(j->prev ? &j->prev->next : &e->jobs) = j->next;
+    if (j->next)
+        j->next->prev = j->prev;
+    job_free(j);
+    pthread_mutex_lock(&e->lock);
+    e->n_jobs--;
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void cancel_job(struct engine *e, struct job *j)
+{
+    for (int i = 0; i < j->n_choices; i++) {
+        struct choice *c = &j->choices[i];
+        if (c->begun && !c->finished)
+            scheduler_remove(e->scheduler, &c->seq);
+        if (!c->finished)
+            choice_finish(c, FINISH_CANCELLED, NULL, &e->model);
+    }
+    end_job(e, j);
+}
+
+// The most events that a step may push for the job, and what cancelling it then pushes.
+static size_t room_wanted(const struct job *j)
+{
+    return 2 * (size_t)j->n_unfinished + 3;
+}
+
+// Sequences of a reader that does not keep up pause until it does.
+static void look_at_answers(struct engine *e)
+{
+    for (struct job *j = e->jobs, *next; j; j = next) {
+        next = j->next;
+        if (atomic_load(&j->answer->cancelled)) {
+            cancel_job(e, j);
+            continue;
+        }
+        bool paused = answer_room(j->answer, room_wanted(j)) < room_wanted(j);
+        for (int i = 0; i < j->n_choices; i++)
+            if (j->choices[i].begun && !j->choices[i].finished)
+                scheduler_pause(e->scheduler, &j->choices[i].seq, paused);
+    }
+}
+
+// Takes what was submitted; waits when there is nothing to do. False when the engine must stop.
+static bool take_submitted(struct engine *e, bool idle)
+{
+    pthread_mutex_lock(&e->lock);
+    while (idle && !e->wake && !e->stop)
+        pthread_cond_wait(&e->woken, &e->lock);
+    e->wake = false;
+    struct job *j = e->submitted_first;
+    e->submitted_first = e->submitted_last = NULL;
+    bool go_on = !e->stop;
+    pthread_mutex_unlock(&e->lock);
+    for (struct job *next; j; j = next) {
+        next = j->next;
+        enter_job(e, j);
+    }
+    return go_on;
+}
+
+// A step
+
+static void advance(struct engine *e, struct choice *c, float *logits)
+{
+    if (!choice_advance(c, logits, &e->model))
+        scheduler_remove(e->scheduler, &c->seq);
+    e->completion_tokens += c->job->max_tokens > 0;
+}
+
+// The prompt is computed: the other choices go on from it.
+static void fork_choices(struct engine *e, struct job *j, const float *logits)
+{
+    j->forked = true;
+    const struct sequence *first = &j->choices[0].seq;
+    for (int i = 1; i < j->n_choices; i++) {
+        struct choice *c = &j->choices[i];
+        choice_begin(j, i, &e->model, e->scratch);
+        c->seq.arrival = first->arrival + (uint64_t)i;
+        struct page_copy copies[BATCH_GROUPS_MAX];
+        if (!scheduler_fork(e->scheduler, first, &c->seq, copies)) {
+            scheduler_add(e->scheduler, &c->seq);  // its turn comes; the pages may still be cached
+            continue;
+        }
+        for (int g = 0; g < e->model.n_groups; g++)
+            if (copies[g].from >= 0)
+                e->model.ops->copy_page(e->model.self, g, copies[g].from, copies[g].to);
+        memcpy(e->row, logits, (size_t)e->model.n_vocab * sizeof *e->row);
+        advance(e, c, e->row);
+    }
+}
+
+static void show_prefill(struct job *j, const struct sequence *seq)
+{
+    if (answer_room(j->answer, room_wanted(j)) < room_wanted(j) + 1)
+        return;  // the bound is for what matters
+    struct engine_event event = {
+        .kind = ENGINE_PREFILL, .n_done = (size_t)seq->n_computed, .n_total = j->n_prompt};
+    answer_push(j->answer, &event);
+}
+
+static void settle_run(struct engine *e, const struct scheduler_row_run *run, float *logits)
+{
+    struct choice *c = run->seq->owner;
+    struct job *j = c->job;
+    if (!run->wants_logits) {
+        if (!j->forked)
+            show_prefill(j, run->seq);
+        return;
+    }
+    if (c->index == 0 && !j->forked) {
+        j->cached_tokens = (size_t)c->seq.n_cached;
+        fork_choices(e, j, logits);
+    }
+    advance(e, c, logits);
+    if (!j->n_unfinished)
+        end_job(e, j);
+}
+
+static void note_starts(struct engine *e)
+{
+    int64_t now = clock_ns();
+    for (int i = 0; i < e->scheduler->n_runs; i++) {
+        struct job *j = ((struct choice *)e->scheduler->runs[i].seq->owner)->job;
+        if (!j->started_ns)
+            j->started_ns = now;
+    }
+}
+
+static void publish_stats(struct engine *e)
+{
+    const struct scheduler *s = e->scheduler;
+    struct engine_stats stats = {
+        .steps = e->n_steps,
+        .rows = e->n_rows,
+        .prompt_tokens = e->prompt_tokens,
+        .cached_tokens = e->cached_tokens,
+        .completion_tokens = e->completion_tokens,
+        .preemptions = s->n_preemptions,
+        .running = s->n_running,
+        .waiting = s->n_waiting,
+    };
+    for (int g = 0; g < s->o.n_groups; g++) {
+        stats.pages_free += page_pool_available(&s->pool[g]);
+        stats.pages_total += s->pool[g].n_pages;
+    }
+    pthread_mutex_lock(&e->lock);
+    e->stats = stats;
+    pthread_mutex_unlock(&e->lock);
+}
+
+static bool step(struct engine *e)
+{
+    int n_rows = scheduler_step(e->scheduler, e->batch);
+    if (n_rows) {
+        note_starts(e);
+        e->model.ops->forward(e->model.self, e->batch, e->logits);
+        scheduler_settle(e->scheduler);
+        e->n_steps++;
+        e->n_rows += n_rows;
+        float *logits = e->logits;
+        for (int i = 0; i < e->scheduler->n_runs; i++) {
+            struct scheduler_row_run run = e->scheduler->runs[i];
+            settle_run(e, &run, logits);
+            logits += run.wants_logits ? e->model.n_vocab : 0;
+        }
+    }
+    publish_stats(e);
+    return n_rows > 0;
+}
+
+static void *run_engine(void *self)
+{
+    struct engine *e = self;
+    bool busy = false;
+    while (take_submitted(e, !busy)) {
+        look_at_answers(e);
+        busy = step(e);
+    }
+    while (e->jobs)
+        cancel_job(e, e->jobs);
+    return NULL;
+}
+
+// Life
+
+static struct scheduler *new_scheduler(const struct engine_model *m)
+{
+    struct scheduler_options o = {
+        .n_groups = m->n_groups,
+        .max_rows = m->max_rows,
+        .max_seqs = m->max_seqs,
+        .ctx = m->ctx,
+        .no_prefix_cache = m->no_prefix_cache,
+    };
+    memcpy(o.window, m->window, sizeof o.window);
+    memcpy(o.n_pages, m->n_pages, sizeof o.n_pages);
+    return scheduler_new(&o);
+}
+
+static void release(struct engine *e)
+{
+    scheduler_free(e->scheduler);
+    batch_free(e->batch);
+    memory_big_free(e->logits,
+                    (size_t)e->model.max_seqs * (size_t)e->model.n_vocab * sizeof(float));
+    free(e->row);
+    sampler_scratch_free(e->scratch);
+    pthread_mutex_destroy(&e->lock);
+    pthread_cond_destroy(&e->woken);
+    free(e);
+}
+
+struct engine *engine_start(const struct engine_model *m, struct error *err)
+{
+    struct engine *e = memory_new(1, sizeof *e);
+    e->model = *m;
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->woken, NULL);
+    size_t n_logits = (size_t)m->max_seqs * (size_t)m->n_vocab;
+    e->logits = memory_big_new(n_logits * sizeof *e->logits);
+    if (!e->logits) {
+        error_set(err, ERR_MEMORY, "no memory for %zu logits", n_logits);
+        pthread_mutex_destroy(&e->lock);
+        pthread_cond_destroy(&e->woken);
+        free(e);
+        return NULL;
+    }
+    e->row = memory_array(float, (size_t)m->n_vocab);
+    e->scratch = sampler_scratch_new();
+    e->scheduler = new_scheduler(m);
+    e->batch = batch_new(m->max_rows, m->max_seqs, m->n_groups, e->scheduler->pages_max);
+    publish_stats(e);
+    int code = pthread_create(&e->thread, NULL, run_engine, e);
+    if (code) {
+        error_set(err, ERR_IO, "start the engine's thread: %s", strerror(code));
+        release(e);
+        return NULL;
+    }
+    return e;
+}
+
+void engine_free(struct engine *e)
+{
+    if (!e)
+        return;
+    pthread_mutex_lock(&e->lock);
+    e->stop = true;
+    pthread_cond_signal(&e->woken);
+    pthread_mutex_unlock(&e->lock);
+    pthread_join(e->thread, NULL);
+    e->model.ops->free(e->model.self);
+    release(e);
+}
+
+int engine_ctx(const struct engine *e)
+{
+    return e->model.ctx;
+}
+
+static bool submit(struct engine *e, struct job *j, struct error *err)
+{
+    pthread_mutex_lock(&e->lock);
+    bool full = e->n_jobs >= JOBS_MAX;
+    if (!full) {
+        *(e->submitted_last ? &e->submitted_last->next : &e->submitted_first) = j;
+        e->submitted_last = j;
+        e->n_jobs++;
+        e->wake = true;
+        pthread_cond_signal(&e->woken);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return !full || error_set(err, ERR_LIMIT, "%d requests are waiting already", JOBS_MAX);
+}
+
+struct engine_answer *engine_submit(struct engine *e, const struct engine_request *r,
+                                    struct error *err)
+{
+    if (!job_check(r, &e->model, err))
+        return NULL;
+    struct engine_answer *a = answer_new(e, r->n_choices ? r->n_choices : 1, r->n_top);
+    struct job *j = job_new(r, &e->model, a);
+    if (submit(e, j, err))
+        return a;
+    job_free(j);
+    answer_discard(a);
+    return NULL;
+}
+
+void engine_stats(struct engine *e, struct engine_stats *out)
+{
+    pthread_mutex_lock(&e->lock);
+    *out = e->stats;
+    pthread_mutex_unlock(&e->lock);
+}

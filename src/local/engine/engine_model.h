@@ -1,0 +1,36 @@
+// engine_model.h - what the engine's loop asks of a model and its text; internal.
+//
+// A small vtable, so that the loop's tests can script logits and text. engine_new (engine_model.c)
+// makes one over struct model and struct tokenizer.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "local/backend/batch.h"
+#include "local/tokenizer/tokenizer.h"
+
+struct buf;
+struct engine;
+struct error;
+
+struct engine_model_ops {
+    // As model_forward: one row of n_vocab logits for each row that is wanted.
+    void (*forward)(void *self, const struct batch *batch, float *logits);
+    void (*copy_page)(void *self, int group, int from, int to);
+    // Sequences of equal class compute equal keys and values from equal tokens. NULL: all do.
+    uint64_t (*length_class)(void *self, int final_len);
+    void (*text_begin)(void *self, struct detokenizer *d, bool skip_special);
+    void (*text_push)(void *self, struct detokenizer *d, int32_t token, struct buf *out);
+    void (*text_finish)(void *self, struct detokenizer *d, struct buf *out);
+    void (*free)(void *self);
+};
+struct engine_model {
+    const struct engine_model_ops *ops;
+    void *self;  // owned by the engine once it has started
+    int n_vocab, ctx;
+    int max_rows, max_seqs;
+    int n_groups, window[BATCH_GROUPS_MAX], n_pages[BATCH_GROUPS_MAX];
+    bool no_prefix_cache;
+};
+// Starts the thread. NULL with err (ERR_MEMORY, ERR_IO); then self is not freed.
+struct engine *engine_start(const struct engine_model *m, struct error *err);

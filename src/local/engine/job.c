@@ -1,0 +1,294 @@
+#include "local/engine/job.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "local/engine/answer.h"
+
+enum { CHOICES_MAX = 1024, STOPS_MAX = 256, STOP_BYTES_MAX = 4096 };
+
+static bool check_counts(const struct engine_request *r, const struct engine_model *m,
+                         struct error *err)
+{
+    if (!r->n_prompt)
+        return error_set(err, ERR_USAGE, "the prompt has no tokens");
+    if (r->max_tokens < 0)
+        return error_set(err, ERR_USAGE, "max_tokens: %d is negative", r->max_tokens);
+    if (r->n_choices < 0 || r->n_choices > CHOICES_MAX)
+        return error_set(err, ERR_USAGE, "n: %d is not between 1 and %d", r->n_choices,
+                         CHOICES_MAX);
+    if (r->n_top < -1 || r->n_top > m->n_vocab)
+        return error_set(err, ERR_USAGE, "logprobs: %d is not between 0 and %d", r->n_top,
+                         m->n_vocab);
+    uint64_t wanted = (uint64_t)r->n_prompt + (uint64_t)r->max_tokens;
+    if (wanted > (uint64_t)m->ctx)
+        return error_set(err, ERR_LIMIT,
+                         "a prompt of %zu tokens and %d new ones are %" PRIu64
+                         " tokens too many for a context of %d",
+                         r->n_prompt, r->max_tokens, wanted - (uint64_t)m->ctx, m->ctx);
+    return true;
+}
+
+static bool check_tokens(const struct engine_request *r, const struct engine_model *m,
+                         struct error *err)
+{
+    for (size_t i = 0; i < r->n_prompt; i++)
+        if (r->prompt[i] < 0 || r->prompt[i] >= m->n_vocab)
+            return error_set(err, ERR_USAGE,
+                             "prompt: %" PRId32 " is no token of this model (0..%d)", r->prompt[i],
+                             m->n_vocab - 1);
+    for (size_t i = 0; i < r->sampling.n_logit_bias; i++)
+        if (r->sampling.logit_bias[i].token >= m->n_vocab)
+            return error_set(err, ERR_USAGE,
+                             "logit_bias: %" PRId32 " is no token of this model (0..%d)",
+                             r->sampling.logit_bias[i].token, m->n_vocab - 1);
+    return true;
+}
+
+bool job_check(const struct engine_request *r, const struct engine_model *m, struct error *err)
+{
+    if (!check_counts(r, m, err) || !sampling_check(&r->sampling, err) || !check_tokens(r, m, err))
+        return false;
+    if (r->n_stops > STOPS_MAX)
+        return error_set(err, ERR_USAGE, "stop: %zu strings are more than %d", r->n_stops,
+                         STOPS_MAX);
+    for (size_t i = 0; i < r->n_stops; i++)
+        if (!r->stops[i].len || r->stops[i].len > STOP_BYTES_MAX)
+            return error_set(err, ERR_USAGE, "stop: a string of %zu bytes is not between 1 and %d",
+                             r->stops[i].len, STOP_BYTES_MAX);
+    return true;
+}
+
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+    void *to = memory_new(n + 1, size);
+    if (n)
+        memcpy(to, from, n * size);
+    return to;
+}
+
+static uint64_t page_salt(const struct engine_request *r, const struct engine_model *m)
+{
+    if (!m->ops->length_class)
+        return r->flow.share_salt;
+    uint64_t class = m->ops->length_class(m->self, (int)r->n_prompt + r->max_tokens);
+    return hash_mix(hash_mix(r->flow.share_salt) + class);
+}
+
+struct job *job_new(const struct engine_request *r, const struct engine_model *m,
+                    struct engine_answer *answer)
+{
+    struct job *j = memory_new(1, sizeof *j);
+    j->answer = answer;
+    j->prompt = copy_of(r->prompt, r->n_prompt, sizeof *r->prompt);
+    j->n_prompt = r->n_prompt;
+    j->ends = copy_of(r->ends, r->n_ends, sizeof *r->ends);
+    j->n_ends = r->n_ends;
+    j->max_tokens = r->max_tokens;
+    // Without new tokens all choices are the same.
+    j->n_choices = r->n_choices && r->max_tokens ? r->n_choices : 1;
+    j->logprobs = r->n_top >= 0;
+    j->n_top = r->n_top > 0 ? r->n_top : 0;
+    j->skip_special = r->skip_special;
+    j->sampling = r->sampling;
+    j->bias = copy_of(r->sampling.logit_bias, r->sampling.n_logit_bias, sizeof *j->bias);
+    j->sampling.logit_bias = j->bias;
+    stop_set_init(&j->stops, r->stops, r->n_stops);
+    j->flow = r->flow;
+    j->page_salt = page_salt(r, m);
+    j->choices = memory_array(struct choice, (size_t)j->n_choices);
+    for (int i = 0; i < j->n_choices; i++)
+        j->choices[i] = (struct choice){.job = j, .index = i};
+    j->top = memory_array(struct token_logprob, (size_t)j->n_top + 1);
+    j->n_unfinished = j->n_choices;
+    j->submitted_ns = clock_ns();
+    return j;
+}
+
+void job_free(struct job *j)
+{
+    for (int i = 0; i < j->n_choices; i++) {
+        struct choice *c = &j->choices[i];
+        free(c->seq.tokens);
+        sampler_free(c->sampler);
+        stop_matcher_release(&c->stops);
+        buf_release(&c->text);
+    }
+    free(j->prompt);
+    free(j->ends);
+    free(j->bias);
+    stop_set_release(&j->stops);
+    free(j->choices);
+    free(j->top);
+    free(j);
+}
+
+void choice_begin(struct job *j, int i, const struct engine_model *m,
+                  struct sampler_scratch *scratch)
+{
+    struct choice *c = &j->choices[i];
+    int final_len = (int)j->n_prompt + j->max_tokens;
+    c->begun = true;
+    c->seq = (struct sequence){
+        .tokens = memory_array(int32_t, (size_t)final_len),
+        .n_tokens = (int)j->n_prompt,
+        .final_len = final_len,
+        .page_salt = j->page_salt,
+        .flow_id = j->flow.id,
+        .weight = j->flow.weight > 0 ? j->flow.weight : 1,
+        .priority = j->flow.priority,
+        .deadline = j->flow.deadline_ns,
+        .owner = c,
+    };
+    memcpy(c->seq.tokens, j->prompt, j->n_prompt * sizeof *j->prompt);
+    c->sampler = sampler_new(&j->sampling, m->n_vocab, i);
+    sampler_share_scratch(c->sampler, scratch);
+    for (size_t k = 0; k < j->n_prompt; k++)
+        sampler_accept(c->sampler, j->prompt[k], false);
+    stop_matcher_init(&c->stops, &j->stops);
+    m->ops->text_begin(m->self, &c->detokenizer, j->skip_special);
+}
+
+static bool is_end(const struct job *j, int32_t token)
+{
+    for (size_t i = 0; i < j->n_ends; i++)
+        if (j->ends[i] == token)
+            return true;
+    return false;
+}
+
+// Lets the stop strings see the text after `from`. True if one is complete: the text is then cut.
+static bool stopped_in(struct choice *c, size_t from)
+{
+    size_t end, length;
+    struct slice more = slice_sub(buf_view(&c->text), from, c->text.len);
+    if (!stop_matcher_read(&c->stops, more, &end, &length))
+        return false;
+    assert(from + end >= length);  // what was shown is no part of a stop
+    c->text.len = from + end - length;
+    c->stopped = true;
+    return true;
+}
+
+static void forget_shown(struct choice *c, size_t n)
+{
+    c->text.len -= n;
+    memmove(c->text.ptr, c->text.ptr + n, c->text.len);
+}
+
+static void push_token(struct choice *c, int32_t token, size_t n_shown,
+                       const struct token_logprob *chosen)
+{
+    struct job *j = c->job;
+    struct engine_event event = {
+        .kind = ENGINE_TOKEN,
+        .choice = c->index,
+        .token = token,
+        .text = slice_sub(buf_view(&c->text), 0, n_shown),
+        .logprob = j->logprobs ? chosen->logprob : 0,
+        .top = j->top,
+        .n_top = j->n_top,
+    };
+    answer_push(j->answer, &event);
+    if (n_shown)
+        forget_shown(c, n_shown);
+}
+
+static void push_next(struct choice *c)
+{
+    struct job *j = c->job;
+    struct engine_event event = {.kind = ENGINE_NEXT, .top = j->top, .n_top = j->n_top};
+    answer_push(j->answer, &event);
+}
+
+bool choice_advance(struct choice *c, float *logits, const struct engine_model *m)
+{
+    struct job *j = c->job;
+    struct error err;
+    struct token_logprob chosen = {0};
+    int32_t token = sampler_pick(c->sampler, logits, c->seq.n_tokens, NULL,
+                                 j->logprobs ? &chosen : NULL, j->top, j->n_top, &err);
+    if (token < 0) {
+        choice_finish(c, FINISH_ERROR, &err, m);
+        return false;
+    }
+    if (!j->first_token_ns)
+        j->first_token_ns = clock_ns();
+    if (!j->max_tokens) {
+        push_next(c);
+        choice_finish(c, FINISH_LENGTH, NULL, m);
+        return false;
+    }
+    c->n_generated++;
+    j->completion_tokens++;
+    sampler_accept(c->sampler, token, true);
+    if (is_end(j, token)) {
+        push_token(c, token, 0, &chosen);
+        choice_finish(c, FINISH_STOP, NULL, m);
+        return false;
+    }
+    size_t before = c->text.len;
+    m->ops->text_push(m->self, &c->detokenizer, token, &c->text);
+    if (stopped_in(c, before)) {
+        push_token(c, token, c->text.len, &chosen);
+        choice_finish(c, FINISH_STOP, NULL, m);
+        return false;
+    }
+    push_token(c, token, c->text.len - stop_matcher_held(&c->stops), &chosen);
+    if (c->n_generated == j->max_tokens) {
+        choice_finish(c, FINISH_LENGTH, NULL, m);
+        return false;
+    }
+    scheduler_append(&c->seq, token);
+    return true;
+}
+
+void choice_finish(struct choice *c, enum finish_reason reason, const struct error *err,
+                   const struct engine_model *m)
+{
+    struct job *j = c->job;
+    if (c->n_generated && !c->stopped) {  // the last bytes may yet complete a stop
+        size_t before = c->text.len;
+        m->ops->text_finish(m->self, &c->detokenizer, &c->text);
+        if (stopped_in(c, before) && reason == FINISH_LENGTH)
+            reason = FINISH_STOP;
+    }
+    struct engine_event event = {
+        .kind = ENGINE_FINISH,
+        .choice = c->index,
+        .finish = reason,
+        .text = buf_view(&c->text),
+    };
+    if (err)
+        event.error = *err;
+    answer_push(j->answer, &event);
+    c->finished = true;
+    j->n_unfinished--;
+}
+
+static double seconds(int64_t from, int64_t to)
+{
+    return from && to > from ? (double)(to - from) * 1e-9 : 0;
+}
+
+void job_push_done(struct job *j)
+{
+    int64_t now = clock_ns(), started = j->started_ns ? j->started_ns : now;
+    int64_t first = j->first_token_ns ? j->first_token_ns : now;
+    struct engine_event event = {
+        .kind = ENGINE_DONE,
+        .usage = {.prompt_tokens = j->n_prompt,
+                  .cached_tokens = j->cached_tokens,
+                  .completion_tokens = j->completion_tokens,
+                  .queued_s = seconds(j->submitted_ns, started),
+                  .prefill_s = seconds(j->started_ns, first),
+                  .decode_s = seconds(j->first_token_ns, now)},
+    };
+    answer_push(j->answer, &event);
+    j->answer = NULL;
+}

@@ -1,0 +1,65 @@
+// job.h - a request inside the engine: its copy of what was asked, and its choices.
+//
+// Made by the submitting thread, then the engine's alone. A choice is one return sequence: tokens,
+// sampler, text not shown yet. The first choice computes the prompt; the others fork from it.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "local/engine/engine.h"
+#include "local/engine/engine_model.h"
+#include "local/engine/scheduler.h"
+#include "local/engine/stops.h"
+
+struct engine_answer;
+struct job;
+
+struct choice {
+    struct sequence seq;  // seq.owner is the choice
+    struct job *job;
+    int index, n_generated;
+    bool begun, finished;
+    bool stopped;  // by a stop string
+    struct sampler *sampler;
+    struct detokenizer detokenizer;
+    struct stop_matcher stops;
+    struct buf text;  // generated and not shown yet
+};
+
+struct job {
+    struct job *prev, *next;
+    struct engine_answer *answer;
+    int32_t *prompt, *ends;
+    size_t n_prompt, n_ends;
+    int max_tokens, n_choices, n_top;
+    bool skip_special, logprobs;
+    struct sampling sampling;
+    struct logit_bias *bias;
+    struct stop_set stops;
+    struct flow flow;
+    uint64_t page_salt;
+    struct choice *choices;  // [n_choices]
+    struct token_logprob *top;
+    int n_unfinished;  // choices
+    bool forked;       // the choices after the first have begun
+    size_t completion_tokens, cached_tokens, shown_prefill;
+    int64_t submitted_ns, started_ns, first_token_ns;  // 0: not yet
+};
+
+// Checks what a request may ask of this model; names the member that is wrong.
+bool job_check(const struct engine_request *r, const struct engine_model *m, struct error *err);
+struct job *job_new(const struct engine_request *r, const struct engine_model *m,
+                    struct engine_answer *answer);
+void job_free(struct job *j);
+
+// Makes choice i ready to be scheduled: prompt, sampler, text.
+void choice_begin(struct job *j, int i, const struct engine_model *m,
+                  struct sampler_scratch *scratch);
+// Takes the next token from logits (which are changed) and pushes its events. False when the
+// choice ended with it.
+bool choice_advance(struct choice *c, float *logits, const struct engine_model *m);
+// Pushes the end. Text that was held back is shown with it.
+void choice_finish(struct choice *c, enum finish_reason reason, const struct error *err,
+                   const struct engine_model *m);
+void job_push_done(struct job *j);  // all choices are finished; the answer is handed over

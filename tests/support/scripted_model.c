@@ -1,0 +1,163 @@
+#include "scripted_model.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+struct scripted {
+    int32_t *pages;  // [n_pages][PAGE_TOKENS] tokens
+    const int32_t *const *scripts;
+    int n_scripts;
+    bool by_length;
+    int window;
+};
+
+static void logits_of(const struct scripted *m, uint64_t hash, float *logits)
+{
+    (void)m;
+    for (int i = 0; i < SCRIPTED_VOCAB; i++)
+        logits[i] = i < 256 ? (float)(hash_mix(hash + (uint64_t)i) >> 40) * 0x1p-24f * 8 : -20;
+}
+
+static void script_logits(const struct scripted *m, int k, int pos, float *logits)
+{
+    assert(k < m->n_scripts);
+    const int32_t *script = m->scripts[k];
+    int n = 0;
+    while (script[n] >= 0)
+        n++;
+    int32_t next = script[pos % n];
+    for (int i = 0; i < SCRIPTED_VOCAB; i++)
+        logits[i] = next == SCRIPT_NAN ? NAN : i == next ? 10 : -10;
+}
+
+static void row_logits(const struct scripted *m, const struct batch *b, int row, float *logits)
+{
+    int seq = batch_seq(b)[row], pos = batch_pos(b)[row];
+    const int32_t *table = batch_pages(b, 0, seq);
+    int first = m->window ? pos - m->window + 1 : 0;
+    uint64_t hash = m->by_length ? (uint64_t)batch_final_len(b)[seq] : 0;
+    for (int p = first > 0 ? first : 0; p <= pos; p++) {
+        assert(table[p / PAGE_TOKENS] >= 0);
+        int32_t token = m->pages[table[p / PAGE_TOKENS] * PAGE_TOKENS + p % PAGE_TOKENS];
+        if (p == 0 && token >= SCRIPT) {
+            script_logits(m, token - SCRIPT, pos, logits);
+            return;
+        }
+        hash = hash_mix(hash ^ (uint64_t)(uint32_t)token);
+    }
+    logits_of(m, hash, logits);
+}
+
+static void forward(void *self, const struct batch *b, float *logits)
+{
+    struct scripted *m = self;
+    for (int r = 0; r < b->n_rows; r++) {
+        int pos = batch_pos(b)[r];
+        int32_t page = batch_pages(b, 0, batch_seq(b)[r])[pos / PAGE_TOKENS];
+        assert(page >= 0);
+        m->pages[page * PAGE_TOKENS + pos % PAGE_TOKENS] =
+            batch_token(b)[r] + (m->by_length ? batch_final_len(b)[batch_seq(b)[r]] * 1000 : 0);
+    }
+    for (int r = 0; r < b->n_rows; r++)
+        if (batch_want(b)[r] == WANT_LOGITS) {
+            row_logits(m, b, r, logits);
+            logits += SCRIPTED_VOCAB;
+        }
+}
+
+static void copy_page(void *self, int group, int from, int to)
+{
+    struct scripted *m = self;
+    assert(group == 0);
+    memcpy(m->pages + to * PAGE_TOKENS, m->pages + from * PAGE_TOKENS,
+           PAGE_TOKENS * sizeof *m->pages);
+}
+
+static uint64_t length_class(void *self, int final_len)
+{
+    (void)self;
+    return (uint64_t)final_len;
+}
+
+static void text_begin(void *self, struct detokenizer *d, bool skip_special)
+{
+    (void)self;
+    *d = (struct detokenizer){.skip_special = skip_special};
+}
+
+static void text_push(void *self, struct detokenizer *d, int32_t token, struct buf *out)
+{
+    (void)self;
+    if (token >= 128 && token < 256) {  // half of something, until an ordinary byte comes
+        d->held[d->n_held++ % sizeof d->held] = (char)token;
+        return;
+    }
+    if (d->n_held)
+        buf_text_add(out, "?");
+    d->n_held = 0;
+    if (token < 256)
+        buf_char(out, (char)token);
+}
+
+static void text_finish(void *self, struct detokenizer *d, struct buf *out)
+{
+    (void)self;
+    if (d->n_held)
+        buf_text_add(out, "?");
+}
+
+static void free_model(void *self)
+{
+    struct scripted *m = self;
+    free(m->pages);
+    free(m);
+}
+
+static const struct engine_model_ops ops = {
+    .forward = forward,
+    .copy_page = copy_page,
+    .text_begin = text_begin,
+    .text_push = text_push,
+    .text_finish = text_finish,
+    .free = free_model,
+};
+static const struct engine_model_ops ops_by_length = {
+    .forward = forward,
+    .copy_page = copy_page,
+    .length_class = length_class,
+    .text_begin = text_begin,
+    .text_push = text_push,
+    .text_finish = text_finish,
+    .free = free_model,
+};
+
+void scripted_model_init(struct engine_model *m, const struct scripted_options *o,
+                         const int32_t *const *scripts, int n)
+{
+    struct scripted *self = memory_new(1, sizeof *self);
+    *self = (struct scripted){
+        .pages = memory_array(int32_t, (size_t)o->n_pages * PAGE_TOKENS),
+        .scripts = scripts,
+        .n_scripts = n,
+        .by_length = o->by_length,
+        .window = o->window,
+    };
+    *m = (struct engine_model){
+        .ops = o->by_length ? &ops_by_length : &ops,
+        .self = self,
+        .n_vocab = SCRIPTED_VOCAB,
+        .ctx = o->ctx,
+        .max_rows = o->max_rows,
+        .max_seqs = o->max_seqs,
+        .n_groups = 1,
+        .window = {o->window},
+        .n_pages = {o->n_pages},
+        .no_prefix_cache = o->no_prefix_cache,
+    };
+}

@@ -1,0 +1,24 @@
+// scripted_model.h - a model for the engine's loop that needs no weights.
+//
+// Its pages hold the tokens themselves, and logits are a function of all tokens that a row's page
+// table leads to; so a page that is shared, copied or refilled wrongly changes the text. Tokens
+// below 256 are bytes of text. A sequence whose first token is SCRIPT + k continues with script k
+// (SCRIPT_NAN in it: the logits are NaN there); any other with tokens drawn from a hash of its
+// past.
+#pragma once
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "local/engine/engine_model.h"
+
+enum { SCRIPT_END = 256, SCRIPT_NAN = 257, SCRIPT = 300, SCRIPTED_VOCAB = 340 };
+
+struct scripted_options {
+    int ctx, max_rows, max_seqs, n_pages;
+    int window;  // 0: none
+    bool no_prefix_cache;
+    bool by_length;  // equal tokens of different final lengths give different logits
+};
+// Sets up m; m->self lives until the engine frees it. scripts [n]: tokens, ended by -1.
+void scripted_model_init(struct engine_model *m, const struct scripted_options *o,
+                         const int32_t *const *scripts, int n);
