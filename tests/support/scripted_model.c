@@ -45,7 +45,7 @@ static void row_logits(const struct scripted *m, const struct batch *b, int row,
     for (int p = first > 0 ? first : 0; p <= pos; p++) {
         assert(table[p / PAGE_TOKENS] >= 0);
         int32_t token = m->pages[table[p / PAGE_TOKENS] * PAGE_TOKENS + p % PAGE_TOKENS];
-        if (p == 0 && token >= SCRIPT) {
+        if (p == 0 && token >= SCRIPT && !m->by_length) {
             script_logits(m, token - SCRIPT, pos, logits);
             return;
         }

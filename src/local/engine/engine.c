@@ -40,6 +40,30 @@ void engine_wake(struct engine *e)
     pthread_mutex_unlock(&e->lock);
 }
 
+// Counters
+
+static void publish_stats(struct engine *e)
+{
+    const struct scheduler *s = e->scheduler;
+    struct engine_stats stats = {
+        .steps = e->n_steps,
+        .rows = e->n_rows,
+        .prompt_tokens = e->prompt_tokens,
+        .cached_tokens = e->cached_tokens,
+        .completion_tokens = e->completion_tokens,
+        .preemptions = s->n_preemptions,
+        .running = s->n_running,
+        .waiting = s->n_waiting,
+    };
+    for (int g = 0; g < s->o.n_groups; g++) {
+        stats.pages_free += page_pool_available(&s->pool[g]);
+        stats.pages_total += s->pool[g].n_pages;
+    }
+    pthread_mutex_lock(&e->lock);
+    e->stats = stats;
+    pthread_mutex_unlock(&e->lock);
+}
+
 // Jobs
 
 static void enter_job(struct engine *e, struct job *j)
@@ -57,6 +81,7 @@ static void end_job(struct engine *e, struct job *j)
 {
     e->prompt_tokens += (int64_t)j->n_prompt;
     e->cached_tokens += (int64_t)j->cached_tokens;
+    publish_stats(e);  // whoever reads the end finds it counted
     job_push_done(j);
     *(j->prev ? &j->prev->next : &e->jobs) = j->next;
     if (j->next)
@@ -185,28 +210,6 @@ static void note_starts(struct engine *e)
         if (!j->started_ns)
             j->started_ns = now;
     }
-}
-
-static void publish_stats(struct engine *e)
-{
-    const struct scheduler *s = e->scheduler;
-    struct engine_stats stats = {
-        .steps = e->n_steps,
-        .rows = e->n_rows,
-        .prompt_tokens = e->prompt_tokens,
-        .cached_tokens = e->cached_tokens,
-        .completion_tokens = e->completion_tokens,
-        .preemptions = s->n_preemptions,
-        .running = s->n_running,
-        .waiting = s->n_waiting,
-    };
-    for (int g = 0; g < s->o.n_groups; g++) {
-        stats.pages_free += page_pool_available(&s->pool[g]);
-        stats.pages_total += s->pool[g].n_pages;
-    }
-    pthread_mutex_lock(&e->lock);
-    e->stats = stats;
-    pthread_mutex_unlock(&e->lock);
 }
 
 static bool step(struct engine *e)
