@@ -394,6 +394,13 @@ int model_ctx(const struct model *m)
     return m->ctx;
 }
 
+void model_limits(const struct model *m, int *max_rows, int *max_wanted, int *max_seqs)
+{
+    *max_rows = m->max_rows;
+    *max_wanted = m->max_wanted;
+    *max_seqs = m->max_seqs;
+}
+
 int model_n_groups(const struct model *m)
 {
     return m->n_groups;

@@ -40,6 +40,8 @@ const struct model_facts *model_facts(const struct model *m);
 struct backend *model_backend(const struct model *m);
 int model_n_vocab(const struct model *m);
 int model_ctx(const struct model *m);  // longest sequence it takes
+// What scratch was made for: rows of a batch, those of them that are wanted, sequences.
+void model_limits(const struct model *m, int *max_rows, int *max_wanted, int *max_seqs);
 int model_n_groups(const struct model *m);
 const struct kv_group *model_group(const struct model *m, int i);
 enum dtype model_kv_default(const struct model *m);  // F32 for F32 weights, else F16
