@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "local/kernels/kernels.h"
-#include "local/kernels/scalar.h"
+#include "local/kernels/parts.h"
 
 static float element(const struct attention_task *t, const uint8_t *from, size_t i)
 {

@@ -117,6 +117,15 @@ bool isa_from_name(const char *name, unsigned *isa)
 
 void kernels_init(struct kernels *k, unsigned isa)
 {
-    kernels_use_scalar(k);
+    kernels_use_scalar(k);  // complete and always right; the rest is speed
+#if defined(__x86_64__)
+    if (isa & ISA_AVX2)
+        kernels_use_avx2(k);  // overrides what it has, keeps the rest
+    if (isa & ISA_AVX512)
+        kernels_use_avx512(k);
+    if (isa & ISA_AVX512_VNNI)
+        kernels_use_avx512_vnni(k);
+#else
     (void)isa;
+#endif
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "local/kernels/kernels.h"
-#include "local/kernels/scalar.h"
+#include "local/kernels/parts.h"
 
 static void tile_f32(void *tile, const float *x, size_t x_stride, int n, int cols)
 {

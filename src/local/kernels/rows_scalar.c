@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "local/kernels/kernels.h"
-#include "local/kernels/scalar.h"
+#include "local/kernels/parts.h"
 
 static void norm_rms(float *out, const float *x, const float *weight, int n, float eps)
 {

@@ -1,0 +1,238 @@
+// matmul_avx512_vnni.c - block formats against int8 activations with vpdpbusd.
+//
+// The inner kernel takes two panels (32 rows of W) and up to seven rows of x: 14 integer and 14
+// float accumulators, two weights and a broadcast fill the 32 registers. Weights come from the
+// common unpacked form; Q4_0 and Q8_0 are taken straight from their panels. One accumulator an
+// output element, 32 columns after 32 columns, for every number of rows: the result of a row is
+// the same in any company.
+#include "local/kernels/kernels.h"
+
+#if defined(__x86_64__)
+#include "local/kernels/simd_avx512.h"
+#include "local/kernels/unpack_simd.h"
+
+enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, PREFETCH = 2304 };
+enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0 };
+
+// Weights of up to two panels, and where the sums so far are: [panel][x][16].
+struct weights {
+    const uint8_t *q[PAIR];
+    const float *s[PAIR];  // FROM_TILE only
+    int n_blocks;          // of a row, for the panels' layout
+};
+
+// gcc 12 copies the accumulator twice around the intrinsic.
+INLINE __m512i dot4(__m512i sum, __m512i w, int32_t x)
+{
+#if defined(__clang__)
+    return _mm512_dpbusd_epi32(sum, w, _mm512_set1_epi32(x));
+#else
+    __m512i v = _mm512_set1_epi32(x);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(w), "v"(v));
+    return sum;
+#endif
+}
+
+// Four columns (a word of x) after four: columns 4j of the block against all x.
+#define STEP(w0, w1, j)                                                                            \
+    UNROLL                                                                                         \
+    for (int t = 0; t < nx; t++) {                                                                 \
+        sum[0][t] = dot4(sum[0][t], w0, words[(j)*nx + t]);                                        \
+        if (np == 2)                                                                               \
+            sum[1][t] = dot4(sum[1][t], w1, words[(j)*nx + t]);                                    \
+    }
+
+// The integer products of columns 4 * first .. 4 * (first + n) - 1 of block b.
+INLINE void products(__m512i sum[PAIR][X_MAX], const struct weights *w, int b, const int32_t *words,
+                     int np, int nx, enum source source, int first, int n)
+{
+    if (source == FROM_Q4_0) {
+        const uint8_t *q0 = w->q[0] + panel_at(18, 2, 0, 16, b, w->n_blocks);
+        const uint8_t *q1 = w->q[np - 1] + panel_at(18, 2, 0, 16, b, w->n_blocks);
+        const __m512i mask = _mm512_set1_epi8(15);
+        UNROLL
+        for (int j = 0; j < 4; j++) {
+            __m512i v0 = bytes64_load(q0 + 64 * j), v1 = bytes64_load(q1 + 64 * j);
+            __m512i low0 = _mm512_and_si512(v0, mask), low1 = _mm512_and_si512(v1, mask);
+            STEP(low0, low1, j)
+            low0 = _mm512_and_si512(_mm512_srli_epi16(v0, 4), mask);
+            low1 = _mm512_and_si512(_mm512_srli_epi16(v1, 4), mask);
+            STEP(low0, low1, j + 4)
+        }
+        return;
+    }
+    const uint8_t *q0 = w->q[0] + (size_t)b * Q_BLOCK, *q1 = w->q[np - 1] + (size_t)b * Q_BLOCK;
+    if (source == FROM_Q8_0) {
+        q0 = w->q[0] + panel_at(34, 2, 0, 32, b, w->n_blocks);
+        q1 = w->q[np - 1] + panel_at(34, 2, 0, 32, b, w->n_blocks);
+    }
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    UNROLL
+    for (int j = first; j < first + n; j++) {
+        __m512i w0 = bytes64_load(q0 + 64 * j), w1 = bytes64_load(q1 + 64 * j);
+        if (source == FROM_Q8_0) {
+            w0 = _mm512_xor_si512(w0, flip);
+            w1 = _mm512_xor_si512(w1, flip);
+        }
+        STEP(w0, w1, j)
+    }
+}
+
+INLINE __m512 scale_of(const struct weights *w, int b, int p, enum source source, int n_s, int i)
+{
+    if (source == FROM_Q4_0)
+        return rows16_f16(w->q[p] + panel_at(18, 2, 16, 2, b, w->n_blocks));
+    if (source == FROM_Q8_0)
+        return rows16_f16(w->q[p] + panel_at(34, 2, 32, 2, b, w->n_blocks));
+    return _mm512_loadu_ps(w->s[p] + ((size_t)b * (size_t)n_s + (size_t)i) * 16);
+}
+
+INLINE void prefetch(const struct weights *w, int b, int np, enum source source)
+{
+    size_t bytes = source == FROM_Q4_0 ? 288 : 544, at = (size_t)b * bytes + PREFETCH;
+    if (b & 1)
+        return;
+    for (int p = 0; p < np; p++)
+        for (size_t i = 0; i < 2 * bytes; i += 64)
+            _mm_prefetch((const char *)w->q[p] + at + i, _MM_HINT_T1);
+}
+
+// Blocks from .. from + n of x against blocks 0 .. n of unpacked weights (or the same of panels),
+// added to acc. All but the pointers are constants where this is inlined.
+INLINE void kernel(float *acc, const struct weights *w, const uint8_t *act, int from, int n, int np,
+                   int nx, enum act_form form, enum source source)
+{
+    bool halves = form == ACT_Q8_HALF || form == ACT_Q8_HALF_MIN;
+    bool minima = form == ACT_Q8_MIN || form == ACT_Q8_HALF_MIN;
+    int n_halves = halves ? 2 : 1, header = 1 + n_halves;
+    int n_s = n_halves * (minima ? 2 : 1);
+    __m512 f[PAIR][X_MAX];
+    UNROLL
+    for (int t = 0; t < nx; t++) {
+        f[0][t] = _mm512_loadu_ps(acc + 16 * t);
+        if (np == 2)
+            f[1][t] = _mm512_loadu_ps(acc + 16 * (nx + t));
+    }
+    for (int b = 0; b < n; b++) {
+        const uint8_t *block = act + (size_t)(from + b) * (size_t)(header + 8) * (size_t)nx * 4;
+        const float *d = (const float *)(const void *)block;
+        const int32_t *start = (const int32_t *)(const void *)block + nx;
+        const int32_t *words = (const int32_t *)(const void *)block + header * nx;
+        int wb = source == FROM_TILE ? b : from + b;
+        if (source != FROM_TILE && nx <= 4)
+            prefetch(w, wb, np, source);
+        UNROLL
+        for (int h = 0; h < n_halves; h++) {
+            __m512i sum[PAIR][X_MAX];
+            UNROLL
+            for (int t = 0; t < nx; t++) {
+                sum[0][t] = minima ? _mm512_setzero_si512() : _mm512_set1_epi32(start[h * nx + t]);
+                if (np == 2)
+                    sum[1][t] = sum[0][t];
+            }
+            products(sum, w, wb, words, np, nx, source, halves ? 4 * h : 0, halves ? 4 : 8);
+            UNROLL
+            for (int p = 0; p < np; p++) {
+                __m512 s = scale_of(w, wb, p, source, n_s, h);
+                UNROLL
+                for (int t = 0; t < nx; t++)
+                    f[p][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[p][t]),
+                                              _mm512_mul_ps(s, _mm512_set1_ps(d[t])), f[p][t]);
+                if (minima) {
+                    __m512 m = scale_of(w, wb, p, source, n_s, n_halves + h);
+                    UNROLL
+                    for (int t = 0; t < nx; t++)
+                        f[p][t] = _mm512_fmadd_ps(m, _mm512_set1_ps(d[(h + 1) * nx + t]), f[p][t]);
+                }
+            }
+        }
+    }
+    UNROLL
+    for (int t = 0; t < nx; t++) {
+        _mm512_storeu_ps(acc + 16 * t, f[0][t]);
+        if (np == 2)
+            _mm512_storeu_ps(acc + 16 * (nx + t), f[1][t]);
+    }
+}
+
+typedef void (*kernel_fn)(float *acc, const struct weights *w, const uint8_t *act, int from, int n);
+
+#define KERNEL(name, np, nx, form, source)                                                         \
+    static void name##_##np##_##nx(float *acc, const struct weights *w, const uint8_t *act,        \
+                                   int from, int n)                                                \
+    {                                                                                              \
+        kernel(acc, w, act, from, n, np, nx, form, source);                                        \
+    }
+#define KERNELS(name, form, source)                                                                \
+    KERNEL(name, 1, 1, form, source)                                                               \
+    KERNEL(name, 1, 2, form, source)                                                               \
+    KERNEL(name, 1, 3, form, source)                                                               \
+    KERNEL(name, 1, 4, form, source)                                                               \
+    KERNEL(name, 1, 5, form, source)                                                               \
+    KERNEL(name, 1, 6, form, source)                                                               \
+    KERNEL(name, 1, 7, form, source)                                                               \
+    KERNEL(name, 2, 1, form, source)                                                               \
+    KERNEL(name, 2, 2, form, source)                                                               \
+    KERNEL(name, 2, 3, form, source)                                                               \
+    KERNEL(name, 2, 4, form, source)                                                               \
+    KERNEL(name, 2, 5, form, source)                                                               \
+    KERNEL(name, 2, 6, form, source)                                                               \
+    KERNEL(name, 2, 7, form, source)                                                               \
+    static const kernel_fn name[PAIR][X_MAX] = {                                                   \
+        {name##_1_1, name##_1_2, name##_1_3, name##_1_4, name##_1_5, name##_1_6, name##_1_7},      \
+        {name##_2_1, name##_2_2, name##_2_3, name##_2_4, name##_2_5, name##_2_6, name##_2_7}};
+
+KERNELS(plain, ACT_Q8_OFFSET_8, FROM_TILE)  // all offsets: the start of the sums is in the header
+KERNELS(minimum, ACT_Q8_MIN, FROM_TILE)
+KERNELS(half, ACT_Q8_HALF, FROM_TILE)
+KERNELS(half_minimum, ACT_Q8_HALF_MIN, FROM_TILE)
+KERNELS(direct_q4_0, ACT_Q8_OFFSET_8, FROM_Q4_0)
+KERNELS(direct_q8_0, ACT_Q8_OFFSET_128, FROM_Q8_0)
+
+#include "local/kernels/gemm_q8.h"
+
+static kernel_fn kernel_of(enum dtype type, int np, int nx)
+{
+    if (type == DTYPE_Q4_0)
+        return direct_q4_0[np - 1][nx - 1];
+    if (type == DTYPE_Q8_0)
+        return direct_q8_0[np - 1][nx - 1];
+    switch (act_form_of(type)) {
+    case ACT_Q8_MIN: return minimum[np - 1][nx - 1];
+    case ACT_Q8_HALF: return half[np - 1][nx - 1];
+    case ACT_Q8_HALF_MIN: return half_minimum[np - 1][nx - 1];
+    default: return plain[np - 1][nx - 1];
+    }
+}
+
+// Whole rows: x outside, so that its tile stays in the nearest cache over all panels of the chunk.
+static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
+{
+    enum act_form form = act_form_of(g->dtype);
+    float acc[PAIR * X_MAX * PANEL_ROWS];
+    (void)scratch;
+    for (int i = 0; i < g->n_tiles; i++) {
+        struct x_tile x = x_tile_of(g, form, i);
+        for (int p = first; p < first + n; p += PAIR) {
+            int np = first + n - p < PAIR ? first + n - p : PAIR;
+            const uint8_t *panel = g->panels + (size_t)p * g->panel_bytes;
+            struct weights w = {.q = {panel, panel + g->panel_bytes}, .n_blocks = g->cols / 32};
+            memset(acc, 0, sizeof acc);
+            kernel_of(g->dtype, np, x.n)(acc, &w, x.act, 0, g->cols / 32);
+            store_sums(g, p, np, x.first, x.n, acc);
+        }
+    }
+}
+
+void kernels_use_avx512_vnni(struct kernels *k)
+{
+    k->name = "AVX-512 VNNI";
+    for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++)
+        k->tile_rows[f] = X_MAX;
+    for (int t = 0; t < DTYPE_COUNT; t++)
+        if (unpackers[t])
+            k->gemm[t] = gemm_unpacked;
+    k->gemm[DTYPE_Q4_0] = gemm_direct;
+    k->gemm[DTYPE_Q8_0] = gemm_direct;
+}
+#endif

@@ -1,0 +1,12 @@
+// parts.h - what the tables of the instruction sets are put together from.
+#pragma once
+
+struct kernels;
+
+void matmul_use_scalar(struct kernels *k);
+void attention_use_scalar(struct kernels *k);
+
+void matmul_use_avx2(struct kernels *k);
+void rows_use_avx2(struct kernels *k);
+void matmul_use_avx512(struct kernels *k);
+void rows_use_avx512(struct kernels *k);
