@@ -9,16 +9,47 @@
 #include "base/mapping.h"
 #include "base/utf8.h"
 
+// At most this much memory will the values of a text take: each begins or ends with one of these
+// characters, whose weights were measured (bytes that jansson takes for an empty object, an empty
+// list, a list's string, and what a member's key adds).
+static bool check_memory(struct slice text, struct error *err)
+{
+    static const unsigned char weights[256] = {['{'] = 232, ['['] = 136, [','] = 88, [':'] = 64};
+    size_t bytes = 0;
+    for (size_t i = 0; i < text.len; i++)
+        bytes += weights[(unsigned char)text.ptr[i]];
+    if (bytes <= JSON_MEMORY_MAX)
+        return true;
+    return error_set(err, ERR_LIMIT, "JSON: its values would take up to %zu MiB, at most %d",
+                     bytes >> 20, JSON_MEMORY_MAX >> 20);
+}
+
+static json_t *parse(struct slice text, size_t flags, struct error *err)
+{
+    json_error_t why;
+    const char *p = text.ptr ? text.ptr : "";
+    if (!check_memory(text, err))
+        return NULL;
+    json_t *value = json_loadb(p, text.len, flags, &why);
+    if (!value && json_error_code(&why) == json_error_numeric_overflow)
+        value = json_loadb(p, text.len, flags | JSON_DECODE_INT_AS_REAL, &why);
+    if (value)
+        return value;
+    for (char *c = why.text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7F)  // it quotes the text: an error is one line
+            *c = '?';
+    error_set(err, ERR_FORMAT, "JSON, line %d, column %d: %s", why.line, why.column, why.text);
+    return NULL;
+}
+
 json_t *json_parse(struct slice text, struct error *err)
 {
-    const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
-    json_error_t why;
-    json_t *value = json_loadb(text.ptr ? text.ptr : "", text.len, flags, &why);
-    if (!value && json_error_code(&why) == json_error_numeric_overflow)
-        value = json_loadb(text.ptr, text.len, flags | JSON_DECODE_INT_AS_REAL, &why);
-    if (!value)
-        error_set(err, ERR_FORMAT, "JSON, line %d, column %d: %s", why.line, why.column, why.text);
-    return value;
+    return parse(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, err);
+}
+
+json_t *json_parse_unique(struct slice text, struct error *err)
+{
+    return parse(text, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, err);
 }
 
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err)

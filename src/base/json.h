@@ -14,8 +14,12 @@ struct buf;
 struct error;
 
 // A new reference, or NULL with err (ERR_FORMAT), which names line and column.
-// Nesting is bounded by jansson (2048); the caller bounds the bytes.
+// Nesting is bounded by jansson (2048); the caller bounds the bytes; and since values can take 80
+// times the memory of their text, what would take more than JSON_MEMORY_MAX is refused unparsed.
+enum { JSON_MEMORY_MAX = 512 << 20 };
 json_t *json_parse(struct slice text, struct error *err);
+// The same, and a member that appears twice in an object is an error.
+json_t *json_parse_unique(struct slice text, struct error *err);
 // The same from a file of at most max_bytes; errors name the path.
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
 

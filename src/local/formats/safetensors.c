@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/mapping.h"
 #include "base/memory.h"
 #include "local/formats/model_file.h"
@@ -216,7 +217,6 @@ out:
 static json_t *read_header(const unsigned char *bytes, size_t len, uint64_t *header_len,
                            struct error *err)
 {
-    json_error_t why;
     if (len < sizeof *header_len) {
         error_set(err, ERR_FORMAT, "header: %zu bytes are no safetensors file", len);
         return NULL;
@@ -233,12 +233,10 @@ static json_t *read_header(const unsigned char *bytes, size_t len, uint64_t *hea
                   SAFETENSORS_HEADER_MAX);
         return NULL;
     }
-    // Not json_parse: here a name that appears twice must be found out.
-    json_t *header = json_loadb((const char *)bytes + sizeof *header_len, (size_t)*header_len,
-                                JSON_REJECT_DUPLICATES, &why);
+    struct slice text = slice_of((const char *)bytes + sizeof *header_len, (size_t)*header_len);
+    json_t *header = json_parse_unique(text, err);
     if (!header) {
-        error_set(err, ERR_FORMAT, "header: column %d: %s", why.column,
-                  shown_name(slice_str(why.text)).text);
+        error_wrap(err, "header");
         return NULL;
     }
     if (json_is_object(header))

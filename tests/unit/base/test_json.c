@@ -78,12 +78,42 @@ static void wrong_json_is_told_with_line_and_column(void **state)
     assert_null(json_parse(slice_str("{\"a\": 1,\n \"b\": }"), &err));
     assert_non_null(strstr(err.text, "line 2"));
     assert_null(json_parse(slice_str(""), &err));
+    assert_null(json_parse(slice_str("[\x1b[2J]"), &err));
+    assert_null(strchr(err.text, '\x1b'));
     char deep[8192];
     memset(deep, '[', sizeof deep);
     assert_null(json_parse(slice_of(deep, sizeof deep), &err));  // an error, not a stack overflow
 }
 
+static void members_given_twice_can_be_refused(void **state)
+{
+    struct error err = {0};
+    (void)state;
+    json_t *v = json_parse(slice_str("{\"a\": 1, \"a\": 2}"), &err);
+    assert_int_equal(json_integer_value(json_object_get(v, "a")), 2);
+    json_decref(v);
+    assert_null(json_parse_unique(slice_str("{\"a\": 1, \"a\": 2}"), &err));
+    assert_non_null(strstr(err.text, "duplicate object key"));
+}
+
+// A list of empty objects takes 77 times the memory of its text.
+static void text_that_would_fill_the_memory_is_refused(void **state)
+{
+    struct error err = {0};
+    struct buf b = {0};
+    (void)state;
+    for (int i = 0; i < 2000000; i++)
+        buf_text_add(&b, i ? "{}," : "[");
+    buf_text_add(&b, "0]");
+    assert_null(json_parse(buf_view(&b), &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_string_equal(err.text, "JSON: its values would take up to 610 MiB, at most 512");
+    buf_release(&b);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(members_given_twice_can_be_refused),
+    cmocka_unit_test(text_that_would_fill_the_memory_is_refused),
     cmocka_unit_test(any_top_value_and_member_order_are_kept),
     cmocka_unit_test(integers_beyond_64_bits_are_read_as_doubles),
     cmocka_unit_test(doubles_are_written_shortest_and_read_back_equal),
