@@ -1,0 +1,273 @@
+#include "summarize/calls.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "gateway/gateway.h"
+
+enum { IN_FLIGHT = 16, ATTEMPTS = 2, LOOK_MS = 100 };
+
+// A request and what it points to.
+struct asked {
+    struct buf text;
+    struct chat_message message;
+    struct chat_request request;
+    json_t *extras;
+};
+
+static void ask_prepare(struct asked *a, const struct caller *c, const struct prompt *p)
+{
+    *a = (struct asked){0};
+    prompt_write(&a->text, p);
+    a->message = (struct chat_message){.role = ROLE_USER, .text = buf_view(&a->text)};
+    // Models that can think first would spend the answer's room on it.
+    a->extras = json_object();
+    json_object_set_new(a->extras, "enable_thinking", json_false());
+    a->request = (struct chat_request){.input = INPUT_MESSAGES,
+                                       .model = c->model,
+                                       .messages = &a->message,
+                                       .n_messages = 1,
+                                       .extras = a->extras,
+                                       .max_tokens = -1};
+    chat_sampling_unset(&a->request.sampling);
+    a->request.sampling.temperature = 0;
+}
+
+static void ask_release(struct asked *a)
+{
+    buf_release(&a->text);
+    json_decref(a->extras);
+}
+
+bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, struct error *err)
+{
+    struct asked a;
+    bool exact;
+    ask_prepare(&a, c, p);
+    bool ok = gateway_count(c->gateway, &a.request, n, &exact, err);
+    ask_release(&a);
+    return ok;
+}
+
+bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+{
+    struct chat_request r = {.input = INPUT_TEXT, .model = c->model, .text = text};
+    bool exact;
+    chat_sampling_unset(&r.sampling);
+    return gateway_count(c->gateway, &r, n, &exact, err);
+}
+
+struct round;
+struct slot {
+    struct round *round;
+    struct call *call;  // NULL: free
+    struct asked asked;
+    struct gateway_answer *answer;
+    bool ended;
+    enum chat_finish finish;
+    struct chat_usage usage;
+    struct error error;
+    struct buf text;
+};
+
+struct round {
+    struct caller *caller;
+    struct call *calls;
+    size_t n, next, n_ended;
+    size_t *again;  // calls that get another attempt
+    size_t n_again;
+    pthread_mutex_t lock;  // of the slots' results
+    pthread_cond_t changed;
+    struct slot slots[IN_FLIGHT];
+};
+
+static void on_event(void *self, const struct chat_event *event)
+{
+    struct slot *s = self;
+    pthread_mutex_lock(&s->round->lock);
+    switch (event->kind) {
+    case CHAT_TEXT:
+        if (event->choice == 0)
+            buf_slice(&s->text, event->text);
+        break;
+    case CHAT_FINISH: s->finish = event->finish; break;
+    case CHAT_USAGE: s->usage = event->usage; break;
+    case CHAT_ERROR:
+        s->error = event->error;
+        s->ended = true;
+        break;
+    case CHAT_DONE: s->ended = true; break;
+    default: break;
+    }
+    pthread_cond_signal(&s->round->changed);
+    pthread_mutex_unlock(&s->round->lock);
+}
+
+// Models that think in spite of being asked not to: what they thought is not the answer.
+static struct slice without_thoughts(struct slice s)
+{
+    const char *end = s.len ? memmem(s.ptr, s.len, "</think>", 8) : NULL;
+    return end ? slice_sub(s, (size_t)(end - s.ptr) + 8, s.len) : s;
+}
+
+static struct slice trimmed(struct slice s)
+{
+    while (s.len && (unsigned char)s.ptr[0] <= ' ')
+        s = slice_sub(s, 1, s.len);
+    while (s.len && (unsigned char)s.ptr[s.len - 1] <= ' ')
+        s.len--;
+    return s;
+}
+
+static void start(struct round *r, struct slot *s, struct call *call)
+{
+    struct gateway *g = r->caller->gateway;
+    *s = (struct slot){.round = r, .call = call, .usage = {.cost_picousd = -1}};
+    ask_prepare(&s->asked, r->caller, &call->prompt);
+    s->asked.request.max_tokens =
+        call->attempts > 0 && call->cut ? call->max_room : call->max_tokens;
+    // A cut answer is mostly a model that repeats itself.
+    if (call->cut)
+        s->asked.request.sampling.repetition_penalty = 1.15f;
+    call->attempts++;
+    s->answer = gateway_start(g, &s->asked.request, (struct chat_sink){.push = on_event, .self = s},
+                              &s->error);
+    if (!s->answer)
+        s->ended = true;
+}
+
+// What the attempt means for its call. True if the call should be tried again.
+static bool judge(struct slot *s)
+{
+    struct call *call = s->call;
+    struct slice text = trimmed(without_thoughts(buf_view(&s->text)));
+    bool may_retry = call->attempts < ATTEMPTS;
+    if (s->error.code == ERR_CANCELLED)
+        may_retry = false;
+    if (!s->error.code && text.len == 0)
+        (void)error_set(&s->error, ERR_FORMAT, "the model answered nothing");
+    if (s->error.code) {
+        if (!may_retry && call->text.len == 0)
+            call->error = s->error;  // else the first attempt's answer, though cut, is kept
+        return may_retry;
+    }
+    buf_clear(&call->text);
+    buf_slice(&call->text, text);
+    call->cut = s->finish == CHAT_LENGTH;
+    return call->cut && may_retry && call->max_room > call->max_tokens;
+}
+
+static void count_usage(struct caller *c, const struct slot *s)
+{
+    c->prompt_tokens += s->usage.prompt_tokens;
+    c->completion_tokens += s->usage.completion_tokens;
+    c->bytes_sent += s->usage.bytes_sent;
+    if (s->usage.cost_picousd < 0 || c->cost_picousd < 0)
+        c->cost_picousd = -1;
+    else
+        c->cost_picousd += s->usage.cost_picousd;
+}
+
+static void end(struct round *r, struct slot *s)
+{
+    if (s->answer) {
+        gateway_wait(s->answer);
+        gateway_answer_free(s->answer);
+        count_usage(r->caller, s);
+    }
+    if (judge(s)) {
+        r->again[r->n_again++] = (size_t)(s->call - r->calls);
+    } else {
+        r->n_ended++;
+        r->caller->done++;
+    }
+    ask_release(&s->asked);
+    buf_release(&s->text);
+    s->call = NULL;
+}
+
+static void fill_slots(struct round *r)
+{
+    for (int i = 0; i < IN_FLIGHT; i++) {
+        struct slot *s = &r->slots[i];
+        if (s->call)
+            continue;
+        if (r->next < r->n)
+            start(r, s, &r->calls[r->next++]);
+        else if (r->n_again > 0)
+            start(r, s, &r->calls[r->again[--r->n_again]]);
+    }
+}
+
+// Waits until a slot ended, or a short while, so that a cancellation is seen.
+static void wait_for_change(struct round *r)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += LOOK_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&r->lock);
+    for (int waited = 0; waited != ETIMEDOUT;) {
+        for (int i = 0; i < IN_FLIGHT; i++) {
+            if (r->slots[i].call && r->slots[i].ended)
+                waited = ETIMEDOUT;
+        }
+        if (waited == 0)
+            waited = pthread_cond_timedwait(&r->changed, &r->lock, &until);
+    }
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void reap(struct round *r)
+{
+    for (int i = 0; i < IN_FLIGHT; i++) {
+        struct slot *s = &r->slots[i];
+        pthread_mutex_lock(&r->lock);
+        bool ended = s->call && s->ended;
+        pthread_mutex_unlock(&r->lock);
+        if (ended)
+            end(r, s);
+    }
+}
+
+static void cancel_all(struct round *r)
+{
+    for (int i = 0; i < IN_FLIGHT; i++) {
+        struct slot *s = &r->slots[i];
+        if (s->call && s->answer)
+            gateway_cancel(s->answer);
+    }
+    for (int i = 0; i < IN_FLIGHT; i++) {
+        struct slot *s = &r->slots[i];
+        if (s->call)
+            end(r, s);
+    }
+}
+
+bool calls_run(struct caller *c, struct call *calls, size_t n, struct error *err)
+{
+    struct round *r = memory_array(struct round, 1);
+    bool cancelled = false;
+    *r = (struct round){.caller = c, .calls = calls, .n = n};
+    r->again = memory_array(size_t, n + 1);
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->changed, NULL);
+    while (r->n_ended < n && !cancelled) {
+        fill_slots(r);
+        wait_for_change(r);
+        reap(r);
+        cancelled = c->progress && !c->progress(c->progress_self, c->done, c->total, c->what);
+    }
+    cancel_all(r);
+    pthread_mutex_destroy(&r->lock);
+    pthread_cond_destroy(&r->changed);
+    free(r->again);
+    free(r);
+    return !cancelled || error_set(err, ERR_CANCELLED, "stopped");
+}

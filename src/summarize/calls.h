@@ -1,0 +1,45 @@
+// calls.h - prompts to a model: counted exactly, and asked many at a time.
+//
+// All calls of a round are in flight together (bounded), so that a local engine computes them in
+// one batch. A call that fails or comes back empty is tried once more; one that was cut by its
+// length is asked again with more room. What remains wrong is told, never hidden.
+// Threads: one caller; answers arrive on the provider's threads.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "chat/chat.h"
+#include "summarize/prompts.h"
+
+struct gateway;
+
+struct caller {
+    struct gateway *gateway;
+    const char *model;
+    // done of total calls; false cancels
+    bool (*progress)(void *self, int done, int total, const char *what);
+    void *progress_self;
+    int done, total;
+    const char *what;
+    int64_t prompt_tokens, completion_tokens, bytes_sent, cost_picousd;  // of all attempts
+};
+
+struct call {
+    struct prompt prompt;  // what it points to outlives the call
+    int max_tokens;        // room of the first attempt
+    int max_room;          // and of the second, if the first was cut
+    // results
+    struct buf text;     // empty if it failed
+    bool cut;            // both attempts ended by their length
+    struct error error;  // code 0: it has an answer
+    int attempts;
+};
+
+// Tokens of the whole prompt as the model's template renders it, or of a bare text.
+bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, struct error *err);
+bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err);
+
+// Runs all calls. False with err only when cancelled; what else goes wrong is in the calls.
+bool calls_run(struct caller *c, struct call *calls, size_t n, struct error *err);
