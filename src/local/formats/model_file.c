@@ -9,19 +9,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/error.h"
-#include "base/json.h"
 #include "base/memory.h"
 #include "local/formats/gguf.h"
 #include "local/formats/hf_folder.h"
+#include "local/formats/hf_templates.h"
 #include "local/formats/shown.h"
 
 enum {
     CONFIG_BYTES_MAX = 4 << 20,
     GENERATION_BYTES_MAX = 1 << 20,
     TOKENIZER_CONFIG_BYTES_MAX = 16 << 20,
-    TEMPLATE_BYTES_MAX = 4 << 20,
 };
 
 struct model_file {
@@ -29,8 +27,8 @@ struct model_file {
     struct gguf *gguf;  // a file; all below belongs to folders
     struct hf_weights weights;
     struct error weights_error;
-    json_t *config, *generation_config, *tokenizer_config, *special_tokens, *template_json;
-    struct buf template_text;  // chat_template.jinja
+    struct hf_templates templates;
+    json_t *config, *generation_config, *tokenizer_config, *special_tokens;
 };
 
 // The parts of a split file say how many there are; one part alone is not a model.
@@ -66,9 +64,7 @@ static bool read_members(struct model_file *m, struct error *err)
                           &m->tokenizer_config, err) &&
            hf_read_object(folder, "special_tokens_map.json", CONFIG_BYTES_MAX, &m->special_tokens,
                           err) &&
-           hf_read_object(folder, "chat_template.json", TEMPLATE_BYTES_MAX, &m->template_json,
-                          err) &&
-           hf_read_text(folder, "chat_template.jinja", TEMPLATE_BYTES_MAX, &m->template_text, err);
+           hf_templates_open(&m->templates, folder, err);
 }
 
 static bool holds_something(const struct model_file *m)
@@ -79,7 +75,7 @@ static bool holds_something(const struct model_file *m)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (hf_member(m->path, names[i], path, sizeof path))
             return true;
-    return m->config || m->tokenizer_config || m->template_json || m->template_text.len;
+    return m->config || m->tokenizer_config || !hf_templates_empty(&m->templates);
 }
 
 static bool open_folder(struct model_file *m, enum model_parts parts, struct error *err)
@@ -137,8 +133,7 @@ void model_file_close(struct model_file *m)
     json_decref(m->generation_config);
     json_decref(m->tokenizer_config);
     json_decref(m->special_tokens);
-    json_decref(m->template_json);
-    buf_release(&m->template_text);
+    hf_templates_release(&m->templates);
     free(m->path);
     free(m);
 }
@@ -225,33 +220,11 @@ static struct slice gguf_template(const struct gguf *g, const char *name)
     return text;
 }
 
-// A string, or a list of {"name", "template"}. Name NULL: the string, or the list's "default".
-static struct slice template_in(const json_t *value, const char *name)
-{
-    size_t i;
-    json_t *item;
-    if (json_is_string(value) && !name)
-        return json_slice(value);
-    json_array_foreach((json_t *)value, i, item)
-    {
-        const char *its = json_get_text(item, "name");
-        const json_t *text = json_object_get(item, "template");
-        if (its && json_is_string(text) && strcmp(its, name ? name : "default") == 0)
-            return json_slice(text);
-    }
-    return (struct slice){0};
-}
-
 struct slice model_file_chat_template(const struct model_file *m, const char *name)
 {
     if (name && strcmp(name, "default") == 0)
         name = NULL;
     if (m->gguf)
         return gguf_template(m->gguf, name);
-    if (m->template_text.len && !name)
-        return buf_view(&m->template_text);
-    struct slice text = template_in(json_object_get(m->template_json, "chat_template"), name);
-    if (text.len)
-        return text;
-    return template_in(json_object_get(m->tokenizer_config, "chat_template"), name);
+    return hf_templates_find(&m->templates, m->tokenizer_config, name ? name : "default");
 }

@@ -66,7 +66,8 @@ model_file_special_tokens(const struct model_file *m);  // special_tokens_map.js
 // Path of a file in the folder ("tokenizer.json"); false if it is not there.
 bool model_file_member(const struct model_file *m, const char *name, char *path, size_t path_bytes);
 
-// The chat template's source: GGUF key tokenizer.chat_template, chat_template.jinja,
-// chat_template.json, or tokenizer_config.json (a string, or the list's "default"; name picks
-// another, e.g. "tool_use"; NULL is the default). Empty slice if there is none.
+// The chat template's source: GGUF key tokenizer.chat_template, chat_template.jinja (others in
+// additional_chat_templates/), chat_template.json, or tokenizer_config.json (a string, or the
+// list's "default"; name picks another, e.g. "tool_use"; NULL is the default). Empty slice if there
+// is none.
 struct slice model_file_chat_template(const struct model_file *m, const char *name);

@@ -184,6 +184,28 @@ static void templates_are_found_in_order(void **state)
     }
 }
 
+static void more_templates_have_a_folder(void **state)
+{
+    (void)state;
+    char more[128];
+    struct error err = {0};
+    (void)snprintf(more, sizeof more, "%s/additional_chat_templates", folder);
+    struct model_file *m = open_folder("good-template-list", MODEL_ALL);
+    model_file_close(m);
+    assert_int_equal(mkdir(more, 0700), 0);
+    assert_true(folder_add(more, "tool_use.jinja", "TT", 2));
+    assert_true(folder_add(more, "rag.jinja", "R", 1));
+    assert_true(folder_add(more, "notes.txt", "N", 1));
+    m = model_file_open(folder, MODEL_ALL, &err);
+    assert_non_null(m);
+    assert_true(slice_is(model_file_chat_template(m, "tool_use"), "TT"));
+    assert_true(slice_is(model_file_chat_template(m, "rag"), "R"));
+    assert_true(slice_is(model_file_chat_template(m, NULL), "D"));
+    assert_int_equal(model_file_chat_template(m, "notes").len, 0);
+    model_file_close(m);
+    folder_remove(more);
+}
+
 static void without_weights_their_faults_are_told_not_fatal(void **state)
 {
     (void)state;
@@ -410,6 +432,7 @@ static const struct CMUnitTest tests[] = {
     WITH_FOLDER(shards_are_one_list),
     WITH_FOLDER(members_are_parsed_or_absent),
     WITH_FOLDER(templates_are_found_in_order),
+    WITH_FOLDER(more_templates_have_a_folder),
     WITH_FOLDER(without_weights_their_faults_are_told_not_fatal),
     WITH_FOLDER(integers_beyond_64_bits_are_numbers),
     WITH_FOLDER(an_empty_folder_is_no_model),
