@@ -1,0 +1,45 @@
+// bench.h - tokens a second of a loaded model, beside what the machine can do.
+//
+// Forward passes are timed, nothing else: no sampling, no text. Tokens are random. Prefill computes
+// a prompt from nothing, in steps of the model's max_rows, with logits of its last token. Decode
+// computes one token after another behind a context of `depth` tokens that a real prefill filled.
+// A batch decodes one token of each sequence in every step behind prompts of 32 tokens. Each is
+// repeated and the median told.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+struct model;
+
+enum { BENCH_BATCHES_MAX = 16, BENCH_BATCH_STEPS = 16, BENCH_BATCH_PROMPT = 32 };
+
+struct bench_options {
+    int prefill;                   // tokens; 0: not measured
+    int decode;                    // tokens; 0: not measured
+    int depth;                     // tokens before the decoded ones
+    int repeats;                   // 0: 3
+    int threads;                   // of the machine's probes; 0: the cores this process may use
+    int batch[BENCH_BATCHES_MAX];  // sequences
+    int n_batch;
+    // Called before each measurement with its name and share of all; false cancels.
+    bool (*progress)(void *self, const char *what, int done, int total);
+    void *progress_self;
+};
+struct bench_result {
+    int threads;
+    int prefill_tokens, decode_tokens, depth;
+    double prefill_tokens_per_s, decode_tokens_per_s;
+    double decode_gbytes_per_s;  // weights and keys and values that a token reads
+    struct {
+        int sequences;
+        double tokens_per_s;
+    } batch[BENCH_BATCHES_MAX];
+    int n_batch;
+    double read_gbytes_per_s, int8_tops;  // of the machine, measured before and after; the better
+};
+// What the model must be loaded for: ctx >= bench_ctx, max_seqs and max_wanted >= the largest
+// batch.
+int bench_ctx(const struct bench_options *o);
+bool bench_run(struct model *m, const struct bench_options *o, struct bench_result *out,
+               struct error *err);

@@ -1,0 +1,43 @@
+// logits_file.h - predictions of a model over a text, kept to be compared with another model's.
+//
+// Little-endian, one after another:
+//   char[8]  "HEARTHLG"
+//   u32      version (1), ctx, n_vocab, n_windows
+//   i32      tokens [n_windows][ctx], as they were computed (BOS in its place)
+//   rows     [n_windows][ctx - 1 - ctx / 2], each:
+//     f32    log probability of the token that came
+//     f16    distance below the likeliest token's logit [n_vocab]
+// A distance keeps 11 bits whatever its size, so what is likely is kept most exactly.
+// Not trusted when read: sizes are checked against the file's before anything is believed.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct error;
+
+struct logits_header {
+    int ctx, n_vocab, n_windows;
+};
+struct logits_file {
+    FILE *f;
+    const char *path;  // borrowed
+    struct logits_header header;
+    uint16_t *row;  // [n_vocab]
+};
+
+static inline int logits_rows(int ctx)  // scored in a window
+{
+    return ctx - 1 - ctx / 2;
+}
+
+bool logits_file_create(struct logits_file *l, const char *path, struct logits_header header,
+                        const int32_t *tokens, struct error *err);
+// Checks that the file holds predictions of these very tokens.
+bool logits_file_open(struct logits_file *l, const char *path, struct logits_header header,
+                      const int32_t *tokens, struct error *err);
+bool logits_file_write(struct logits_file *l, const float *logits, float max, float logprob,
+                       struct error *err);
+// distances [n_vocab]
+bool logits_file_read(struct logits_file *l, float *distances, float *logprob, struct error *err);
+bool logits_file_close(struct logits_file *l, struct error *err);  // false if not all was written
