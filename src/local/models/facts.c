@@ -72,10 +72,11 @@ static bool in_range(const char *name, int64_t value, int64_t min, int64_t max, 
 
 static bool check_rope(const struct model_facts *f, const struct rope_facts *r, struct error *err)
 {
-    bool ok = isfinite(r->base) && r->base > 0 && isfinite(r->factor) && r->factor > 0 &&
-              isfinite(r->attention_factor) && r->attention_factor > 0;
+    const double most = 1e18;
+    bool ok = r->base > 0 && r->base < most && r->factor > 0 && r->factor < most &&
+              r->attention_factor > 0 && r->attention_factor < most;
     if (!ok)
-        return error_set(err, ERR_FORMAT, "rope: base and factors must be positive numbers");
+        return error_set(err, ERR_FORMAT, "rope: base and factors must be in (0, 1e18)");
     if (r->n_dims < 2 || r->n_dims > f->head_dim || r->n_dims % 2)
         return error_set(err, ERR_FORMAT, "rope: %d of %d dimensions cannot rotate", r->n_dims,
                          f->head_dim);

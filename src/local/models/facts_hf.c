@@ -176,11 +176,11 @@ static bool read_rope_set(const json_t *config, const json_t *rope, struct model
 // for each kind of layer.
 static bool read_rope(const json_t *config, struct model_facts *f, struct error *err)
 {
-    const json_t *rope = member(config, "rope_scaling");
-    if (!rope || json_object_size(rope) == 0)
-        rope = member(config, "rope_parameters");
-    if (rope && !json_is_object(rope))
+    const json_t *rope = member(config, "rope_scaling"), *newer = member(config, "rope_parameters");
+    if ((rope && !json_is_object(rope)) || (newer && !json_is_object(newer)))
         return error_set(err, ERR_FORMAT, "config.json: rope parameters are no object");
+    if (json_object_size(rope) == 0)
+        rope = newer;
     const json_t *full = member(rope, "full_attention");
     const json_t *sliding = member(rope, "sliding_attention");
     if (!json_is_object(full) && !json_is_object(sliding)) {

@@ -98,6 +98,7 @@ static const char expert_down_stacked[] = "layers.{l}.mlp.experts.down_proj";
 static const char *const hf_prefixes[] = {
     "model.",         "", "transformer.", "language_model.model.", "model.language_model.",
     "language_model."};
+enum { N_PREFIXES = sizeof hf_prefixes / sizeof *hf_prefixes };
 
 static int64_t dim_of(const struct model_facts *f, enum dim d)
 {
@@ -194,7 +195,7 @@ static const struct model_tensor *hf_find(const struct model_file *file, const c
                                           int layer, int expert)
 {
     char name[160];
-    for (size_t i = 0; pattern && i < sizeof hf_prefixes / sizeof *hf_prefixes; i++) {
+    for (size_t i = 0; pattern && i < N_PREFIXES; i++) {
         size_t n = (size_t)snprintf(name, sizeof name, "%s", hf_prefixes[i]);
         expand(pattern, layer, expert, name + n, sizeof name - n);
         const struct model_tensor *t = model_file_find(file, name);
@@ -368,8 +369,17 @@ bool tensor_need(const struct model_file *file, const struct model_facts *f, enu
         return false;
     if (found)
         return true;
-    char name[160];
-    const char *pattern = model_file_gguf(file) ? table[role].gguf : hf_pattern(f, role);
+    char name[200];
+    bool gguf = model_file_gguf(file) != NULL;
+    const char *pattern = gguf ? table[role].gguf : hf_pattern(f, role);
+    for (size_t i = 0; pattern && i < (gguf ? 1 : N_PREFIXES); i++) {
+        size_t n = (size_t)snprintf(name, sizeof name, "%s", gguf ? "" : hf_prefixes[i]);
+        expand(pattern, layer, expert, name + n, sizeof name - n);
+        const char *why = model_file_unreadable(file, name);
+        if (why)
+            return error_set(err, ERR_UNSUPPORTED, "%s: tensor '%s' has %s", model_file_path(file),
+                             name, why);
+    }
     expand(pattern ? pattern : "?", layer, expert, name, sizeof name);
     return error_set(err, ERR_FORMAT, "%s: tensor '%s' is missing", model_file_path(file), name);
 }
