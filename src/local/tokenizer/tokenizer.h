@@ -70,8 +70,12 @@ const int32_t *tokenizer_ends(const struct tokenizer *t, size_t *n);
 struct detokenizer {
     const struct tokenizer *t;
     bool started, skip_special;
+    bool stripping;   // still at the white space in front of the text
+    bool in_bytes;    // `held` is a run of byte-fallback tokens
+    int32_t n_strip;  // characters that may still be stripped there
+    int32_t waiting;  // id of a token that is shown when the next one comes; -1: none
     size_t n_held;
-    char held[64];  // bytes of an unfinished character, and what byte fallback has begun
+    char held[256];  // bytes of an unfinished character, and what byte fallback has begun
 };
 void detokenizer_init(struct detokenizer *d, const struct tokenizer *t, bool skip_special);
 void detokenizer_push(struct detokenizer *d, int32_t id, struct buf *out);
