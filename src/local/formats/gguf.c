@@ -14,7 +14,6 @@
 #include "local/formats/tensor_index.h"
 
 enum {
-    HEADER_BYTES = 24,
     VALUE_BYTES_MIN = 8 + 1 + 4 + 1,       // length, key, type, value
     TENSOR_BYTES_MIN = 8 + 1 + 4 + 4 + 8,  // length, name, dimensions, type, offset
     NAME_BYTES_MAX = 1024,
@@ -319,7 +318,7 @@ static bool read_header(struct gguf *g, struct reader *r, struct error *err)
 {
     char magic[4];
     uint64_t n_tensors, n_values;
-    if (g->len < HEADER_BYTES || !take(r, magic, sizeof magic) || memcmp(magic, "GGUF", 4) != 0)
+    if (!take(r, magic, sizeof magic) || memcmp(magic, "GGUF", 4) != 0)
         return error_set(err, ERR_FORMAT, "magic: not a GGUF file");
     if (!take(r, &g->version, sizeof g->version) || !take(r, &n_tensors, sizeof n_tensors) ||
         !take(r, &n_values, sizeof n_values))

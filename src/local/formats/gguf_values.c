@@ -7,7 +7,6 @@
 // Booleans are no integers here. False for other types, and for what int64_t cannot hold.
 static bool i64_at(enum gguf_type type, const unsigned char *p, int64_t *value)
 {
-    int8_t i8;
     int16_t i16;
     int32_t i32;
     uint16_t u16;
@@ -15,10 +14,7 @@ static bool i64_at(enum gguf_type type, const unsigned char *p, int64_t *value)
     uint64_t u64;
     switch (type) {
     case GGUF_U8: *value = *p; return true;
-    case GGUF_I8:
-        memcpy(&i8, p, sizeof i8);
-        *value = i8;
-        return true;
+    case GGUF_I8: *value = (int64_t)(*p ^ 0x80) - 0x80; return true;
     case GGUF_U16:
         memcpy(&u16, p, sizeof u16);
         *value = u16;

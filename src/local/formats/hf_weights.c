@@ -20,7 +20,8 @@ enum { INDEX_BYTES_MAX = 16 << 20, SHARDS_MAX = 2048 };
 static bool add_shard(struct hf_weights *w, const char *path, struct error *err)
 {
     if (w->n_shards == SHARDS_MAX)
-        return error_set(err, ERR_LIMIT, "more than %d files of weights", SHARDS_MAX);
+        return error_set(err, ERR_LIMIT, "open '%s': more than %d files of weights",
+                         shown_path(path).text, SHARDS_MAX);
     struct safetensors *s = safetensors_open(path, err);
     if (!s)
         return false;

@@ -193,7 +193,7 @@ static bool read_entries(struct safetensors *s, json_t *header, const unsigned c
     s->unreadable = memory_array(struct unreadable_tensor, n_max);
     json_object_foreach(header, name, value)
     {
-        struct entry e = {.name = name};
+        struct entry e = {.name = name, .type = ""};
         if (strcmp(name, "__metadata__") == 0) {
             if (json_is_object(value))
                 continue;

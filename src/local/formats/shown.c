@@ -15,7 +15,7 @@ enum { DOTS = sizeof dots - 1, SHOWN_MAX = sizeof(struct shown) - 1 };
 
 struct shown shown_name(struct slice name)
 {
-    struct shown s;
+    struct shown s = {""};
     if (name.len <= SHOWN_MAX) {
         copy_printable(s.text, name.ptr, name.len);
         return s;
@@ -28,7 +28,7 @@ struct shown shown_name(struct slice name)
 // A path is the user's own word, so only control characters would be odd: its bytes stay.
 struct shown shown_path(const char *path)
 {
-    struct shown s;
+    struct shown s = {""};
     size_t len = strlen(path);
     if (len <= SHOWN_MAX) {
         memcpy(s.text, path, len + 1);

@@ -310,6 +310,22 @@ static void large_members_are_refused(void **state)
     assert_non_null(strstr(err.text, "config.json': larger than 4194304 bytes"));
 }
 
+static void shards_are_counted(void **state)
+{
+    (void)state;
+    struct error err;
+    static const char nothing[] = "\2\0\0\0\0\0\0\0{}";
+    assert_true(folder_add(folder, "config.json", "{}", 2));
+    for (int i = 0; i < 2049; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%d.safetensors", i);
+        assert_true(folder_add(folder, name, nothing, sizeof nothing - 1));
+    }
+    assert_null(model_file_open(folder, MODEL_ALL, &err));
+    assert_int_equal(err.code, ERR_LIMIT);
+    assert_non_null(strstr(err.text, "more than 2048 files of weights"));
+}
+
 static void a_gguf_file_is_a_model_too(void **state)
 {
     (void)state;
@@ -438,6 +454,7 @@ static const struct CMUnitTest tests[] = {
     WITH_FOLDER(an_empty_folder_is_no_model),
     WITH_FOLDER(odd_kinds_of_files_are_refused),
     WITH_FOLDER(large_members_are_refused),
+    WITH_FOLDER(shards_are_counted),
     WITH_FOLDER(a_gguf_file_is_a_model_too),
     WITH_FOLDER(one_part_of_a_split_file_is_refused),
     WITH_FOLDER(forgotten_tensors_take_no_memory),
