@@ -24,6 +24,7 @@ struct local_options {    // zeroed is the default
     void *progress_self;
 };
 
-// NULL with err (an unknown kv_type or isa). The texts are copied.
+// NULL with err (negative numbers). A wrong kv_type or isa is told when a model loads. The texts
+// are copied.
 struct provider *provider_local_new(const struct local_options *o, struct error *err);
 // Freed by its own ops: provider->ops->free(provider).

@@ -1,0 +1,53 @@
+// local_impl.h - what the files of the local provider share; nobody else includes it.
+//
+// local_model.c opens and closes a model with all that belongs to it, local_prompt.c makes tokens
+// and settings of a request, local_answer.c carries events, local.c is the provider.
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "chat/chat.h"
+#include "local/engine/engine.h"
+#include "local/tokenizer/tokenizer.h"
+#include "providers/local.h"
+#include "providers/model_ref.h"
+#include "providers/provider.h"
+
+struct arena;
+struct backend;
+struct model;
+struct model_file;
+struct template;
+
+struct local_model {  // immutable once open
+    struct local_model *next;
+    char path[MODEL_REF_BYTES], name[128], description[160];
+    struct model_file *file;
+    struct backend *backend;
+    struct model *model;
+    struct tokenizer *tokenizer;
+    struct template *chat_template;  // NULL: the plain default
+    struct engine *engine;
+    struct sampling sampling;  // the model's own defaults
+};
+
+// NULL with err, which names the path.
+struct local_model *local_model_open(const char *path, const struct local_options *o,
+                                     struct error *err);
+void local_model_close(struct local_model *m);
+
+// Appends the prompt's ids: the template rendered over the messages, where text from messages
+// cannot become control tokens; or a raw text with the special tokens that the model wants; or ids.
+bool local_prompt(const struct local_model *m, const struct chat_request *req, struct tokens *out,
+                  struct error *err);
+// The request's settings over the model's. Lists live in the arena.
+bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
+                    struct sampling *out, struct error *err);
+
+// Carries the engine's events to the sink on a thread of its own. Takes over `engine` and `prompt`.
+// NULL with err if there is no thread.
+struct answer *local_answer_new(const struct local_model *m, struct engine_answer *engine,
+                                struct tokens *prompt, struct chat_sink sink, struct error *err);
+void local_answer_wait(struct answer *a);
+void local_answer_cancel(struct answer *a);
+void local_answer_free(struct answer *a);

@@ -1,0 +1,139 @@
+#include "providers/local_impl.h"
+
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "local/backend/backend.h"
+#include "local/formats/model_file.h"
+#include "local/models/model.h"
+#include "local/template/template.h"
+
+struct loading {
+    const struct local_options *o;
+    const char *name;
+};
+
+static bool on_progress(void *self, uint64_t done, uint64_t total)
+{
+    const struct loading *l = self;
+    return l->o->progress(l->o->progress_self, l->name, done, total);
+}
+
+static float config_number(const json_t *config, const char *key, float otherwise)
+{
+    double value = 0;
+    return json_get_f64(config, key, &value) ? (float)value : otherwise;
+}
+
+// generation_config.json, as transformers reads it: once it speaks of sampling, what it does not
+// name is off; do_sample false means the likeliest token.
+static void read_defaults(struct local_model *m)
+{
+    static const char *const members[] = {"temperature", "top_p", "top_k", "min_p", "typical_p"};
+    const json_t *config = model_file_generation_config(m->file);
+    struct sampling *s = &m->sampling;
+    bool speaks = false, sample = true;
+    sampling_defaults(s);
+    if (!config)
+        return;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        speaks |= json_is_number(json_object_get(config, members[i]));
+    if (speaks) {
+        s->temperature = config_number(config, "temperature", 1);
+        s->top_p = config_number(config, "top_p", 1);
+        s->top_k = (int)config_number(config, "top_k", 0);
+        s->min_p = config_number(config, "min_p", 0);
+        s->typical_p = config_number(config, "typical_p", 1);
+    }
+    s->repetition_penalty = config_number(config, "repetition_penalty", 1);
+    if (json_get_bool(config, "do_sample", &sample) && !sample)
+        s->temperature = 0;
+    struct error err = {0};
+    if (!sampling_check(s, &err)) {
+        log_warn("%s: generation_config.json: %s; Hearth's defaults are used", m->name, err.text);
+        sampling_defaults(s);
+    }
+}
+
+static bool open_template(struct local_model *m, struct error *err)
+{
+    struct slice source = model_file_chat_template(m->file, NULL);
+    if (source.len == 0) {
+        log_warn("%s: no chat template; messages are joined by blank lines", m->name);
+        return true;
+    }
+    m->chat_template = template_open(source, err);
+    return m->chat_template || error_wrap(err, "chat template");
+}
+
+static bool kv_dtype(const char *name, enum dtype *out, struct error *err)
+{
+    *out = DTYPE_COUNT;
+    if (!name || !name[0])
+        return true;
+    if (strcmp(name, "f32") == 0)
+        *out = DTYPE_F32;
+    else if (strcmp(name, "f16") == 0)
+        *out = DTYPE_F16;
+    else
+        return error_set(err, ERR_USAGE, "type of the KV cache: '%s' is not f32 or f16", name);
+    return true;
+}
+
+static bool open_engine(struct local_model *m, const struct local_options *o, struct error *err)
+{
+    struct loading loading = {.o = o, .name = m->name};
+    struct model_options mo = {.ctx = o->ctx,
+                               .max_seqs = o->max_seqs,
+                               .progress = o->progress ? on_progress : NULL,
+                               .progress_self = &loading};
+    struct engine_options eo = {.ctx = o->ctx, .max_seqs = o->max_seqs};
+    if (!kv_dtype(o->kv_type, &eo.kv_dtype, err))
+        return false;
+    m->backend = backend_cpu_new(&(struct cpu_options){.threads = o->threads, .isa = o->isa}, err);
+    if (!m->backend)
+        return false;
+    m->model = model_load(m->file, m->backend, &mo, err);
+    if (!m->model)
+        return false;
+    m->engine = engine_new(m->model, m->tokenizer, &eo, err);
+    return m->engine != NULL;
+}
+
+struct local_model *local_model_open(const char *path, const struct local_options *o,
+                                     struct error *err)
+{
+    struct local_model *m = memory_array(struct local_model, 1);
+    (void)snprintf(m->path, sizeof m->path, "%s", path);
+    model_ref_name(path, m->name, sizeof m->name);
+    m->file = model_file_open(path, MODEL_ALL, err);
+    if (m->file && (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&
+        open_engine(m, o, err)) {
+        read_defaults(m);
+        (void)snprintf(m->description, sizeof m->description, "%s, %.0f MB, %s", m->name,
+                       (double)model_weight_bytes(m->model) / 1e6,
+                       m->backend->ops->describe(m->backend));
+        return m;
+    }
+    (void)error_wrap(err, "model '%s'", m->name);
+    local_model_close(m);
+    return NULL;
+}
+
+void local_model_close(struct local_model *m)
+{
+    if (!m)
+        return;
+    if (m->engine)
+        engine_free(m->engine);
+    if (m->model)
+        model_free(m->model);
+    backend_free(m->backend);
+    template_close(m->chat_template);
+    tokenizer_close(m->tokenizer);
+    model_file_close(m->file);
+    free(m);
+}

@@ -1,0 +1,181 @@
+#include <math.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "local/template/template.h"
+#include "providers/local_impl.h"
+
+static const char *role_name(enum chat_role role)
+{
+    static const char *const names[] = {
+        [ROLE_SYSTEM] = "system", [ROLE_USER] = "user",           [ROLE_ASSISTANT] = "assistant",
+        [ROLE_TOOL] = "tool",     [ROLE_DEVELOPER] = "developer",
+    };
+    return names[role];
+}
+
+// A JSON string of any bytes: what is not UTF-8 becomes U+FFFD.
+static json_t *text_json(struct slice s)
+{
+    if (utf8_valid(s.ptr, s.len))
+        return json_stringn_nocheck(s.len ? s.ptr : "", s.len);
+    struct buf whole = {0};
+    uint32_t code;
+    for (size_t i = 0, n; i < s.len; i += n ? n : 1) {
+        n = utf8_decode(s.ptr + i, s.len - i, &code);
+        buf_utf8(&whole, n ? code : 0xFFFD);
+    }
+    json_t *j = json_stringn_nocheck(whole.ptr, whole.len);
+    buf_release(&whole);
+    return j;
+}
+
+static json_t *messages_json(const struct chat_request *req)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < req->n_messages; i++) {
+        const struct chat_message *m = &req->messages[i];
+        if (m->raw) {
+            json_array_append(list, (json_t *)m->raw);
+            continue;
+        }
+        json_t *o = json_object();
+        json_object_set_new(o, "role", json_string(role_name(m->role)));
+        json_object_set_new(o, "content", text_json(m->text));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static void set_token(const struct local_model *m, json_t *variables, const char *name, int32_t id)
+{
+    if (id < 0)
+        return;
+    struct buf text = {0};
+    tokenizer_bytes(m->tokenizer, id, &text);
+    json_object_set_new(variables, name, text_json(buf_view(&text)));
+    buf_release(&text);
+}
+
+static json_t *template_variables(const struct local_model *m, const struct chat_request *req)
+{
+    json_t *v = json_object();
+    set_token(m, v, "bos_token", tokenizer_bos(m->tokenizer));
+    set_token(m, v, "eos_token", tokenizer_eos(m->tokenizer));
+    set_token(m, v, "unk_token", tokenizer_unk(m->tokenizer));
+    set_token(m, v, "pad_token", tokenizer_pad(m->tokenizer));
+    // A request's own variables come after the model's and before what a request cannot change.
+    if (json_is_object(req->extras)) {
+        const char *key;
+        json_t *value;
+        json_object_foreach((json_t *)req->extras, key, value)
+        {
+            size_t n = strlen(key);
+            if (n < 6 || strcmp(key + n - 6, "_token") != 0)
+                json_object_set(v, key, value);
+        }
+    }
+    if (!json_object_get(v, "add_generation_prompt"))
+        json_object_set_new(v, "add_generation_prompt", json_true());
+    json_object_set_new(v, "messages", messages_json(req));
+    json_object_set_new(v, "tools", req->tools ? json_incref((json_t *)req->tools) : json_null());
+    return v;
+}
+
+// Special tokens are not added: a template writes them itself where the model wants them.
+static bool templated(const struct local_model *m, const struct chat_request *req,
+                      struct tokens *out, struct error *err)
+{
+    struct rendered rendered = {0};
+    json_t *variables = template_variables(m, req);
+    bool ok = template_render(m->chat_template, variables, NULL, &rendered, err);
+    json_decref(variables);
+    if (ok) {
+        size_t n = rendered.n_from_values;
+        struct text_span *spans = memory_array(struct text_span, n + 1);
+        for (size_t i = 0; i < n; i++)
+            spans[i] =
+                (struct text_span){rendered.from_values[i].start, rendered.from_values[i].end};
+        ok = tokenizer_encode_marked(m->tokenizer, buf_view(&rendered.text), TOKENIZE_PARSE_SPECIAL,
+                                     spans, n, out, err);
+        free(spans);
+    }
+    rendered_release(&rendered);
+    return ok;
+}
+
+// Without a template: the messages' texts with blank lines between, nothing in them special.
+static bool joined(const struct local_model *m, const struct chat_request *req, struct tokens *out,
+                   struct error *err)
+{
+    struct buf text = {0};
+    for (size_t i = 0; i < req->n_messages; i++) {
+        if (i > 0)
+            buf_text_add(&text, "\n\n");
+        buf_slice(&text, req->messages[i].text);
+    }
+    bool ok = tokenizer_encode(m->tokenizer, buf_view(&text), TOKENIZE_ADD_SPECIAL, out, err);
+    buf_release(&text);
+    return ok;
+}
+
+static bool given_tokens(const struct local_model *m, const struct chat_request *req,
+                         struct tokens *out, struct error *err)
+{
+    int32_t n = tokenizer_n_tokens(m->tokenizer);
+    for (size_t i = 0; i < req->n_tokens; i++) {
+        if (req->tokens[i] < 0 || req->tokens[i] >= n)
+            return error_set(err, ERR_USAGE, "token %d at place %zu is not one of 0 to %d",
+                             req->tokens[i], i, n - 1);
+        tokens_add(out, req->tokens[i]);
+    }
+    return true;
+}
+
+bool local_prompt(const struct local_model *m, const struct chat_request *req, struct tokens *out,
+                  struct error *err)
+{
+    switch (req->input) {
+    case INPUT_TOKENS: return given_tokens(m, req, out, err);
+    // A raw text is the user's own prompt: what looks like a special token is meant to be one.
+    case INPUT_TEXT:
+        return tokenizer_encode(m->tokenizer, req->text,
+                                TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL, out, err);
+    case INPUT_MESSAGES: break;
+    }
+    return m->chat_template ? templated(m, req, out, err) : joined(m, req, out, err);
+}
+
+static void choose(float *out, float wanted)
+{
+    if (!isnan(wanted))
+        *out = wanted;
+}
+
+bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
+                    struct sampling *out, struct error *err)
+{
+    const struct chat_sampling *s = &req->sampling;
+    *out = m->sampling;
+    choose(&out->temperature, s->temperature);
+    choose(&out->top_p, s->top_p);
+    choose(&out->min_p, s->min_p);
+    choose(&out->typical_p, s->typical_p);
+    choose(&out->repetition_penalty, s->repetition_penalty);
+    choose(&out->presence_penalty, s->presence_penalty);
+    choose(&out->frequency_penalty, s->frequency_penalty);
+    if (s->top_k >= 0)
+        out->top_k = s->top_k;
+    out->seed = s->seed >= 0 ? (uint64_t)s->seed : hash_mix((uint64_t)clock_ns());
+    struct logit_bias *bias = arena_new(a, struct logit_bias, s->n_bias + 1);
+    for (size_t i = 0; i < s->n_bias; i++)
+        bias[i] = (struct logit_bias){.token = s->bias_tokens[i], .bias = s->bias_values[i]};
+    out->logit_bias = bias;
+    out->n_logit_bias = s->n_bias;
+    return sampling_check(out, err);
+}
