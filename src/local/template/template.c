@@ -113,6 +113,28 @@ void run_enter(struct run *r)
         run_fail(r, ERR_LIMIT, "nested too deeply");
 }
 
+// Templates build control tokens from roles ('<|' + message.role + '|>'), so the well-known ones
+// count as the template's own words: they say nothing that a template could not.
+static const char *well_known_role(const char *key, const json_t *j)
+{
+    static const char *const roles[] = {"system", "user",      "assistant", "tool",
+                                        "model",  "developer", "function",  "ipython"};
+    for (size_t i = 0; i < sizeof roles / sizeof *roles && strcmp(key, "role") == 0; i++) {
+        if (json_is_string(j) && slice_is(json_slice(j), roles[i]))
+            return roles[i];
+    }
+    return NULL;
+}
+
+// bos_token, eos_token and the like are there to be control tokens. Only at the top, where the
+// provider sets them and no request can.
+static bool is_token_variable(struct slice name, const json_t *j)
+{
+    static const char end[] = "_token";
+    size_t n = sizeof end - 1;
+    return json_is_string(j) && name.len > n && memcmp(name.ptr + name.len - n, end, n) == 0;
+}
+
 static struct value from_json(struct run *r, const json_t *j, int depth)
 {
     if (depth > JSON_DEPTH_MAX)
@@ -126,7 +148,8 @@ static struct value from_json(struct run *r, const json_t *j, int depth)
         json_object_keylen_foreach((json_t *)j, key, key_len, member)
         {
             struct value name = text_from_caller(r, slice_of(key, key_len));
-            dict_set(r, d, name, from_json(r, member, depth + 1));
+            const char *role = well_known_role(key, member);
+            dict_set(r, d, name, role ? text_str(r, role) : from_json(r, member, depth + 1));
         }
         return value_dict(d);
     }
@@ -154,7 +177,10 @@ static void load_context(struct run *r, const json_t *variables)
     for (size_t i = 0; i < t->n_names; i++) {
         const json_t *v =
             variables ? json_object_getn(variables, t->names[i].ptr, t->names[i].len) : NULL;
-        r->context[i] = v ? from_json(r, v, 0) : value_missing();
+        if (v && is_token_variable(t->names[i], v))
+            r->context[i] = text_str(r, json_string_value(v));
+        else
+            r->context[i] = v ? from_json(r, v, 0) : value_missing();
     }
 }
 

@@ -25,7 +25,8 @@ struct template_limits {
 };
 
 // Which bytes of the output were copied from the caller's strings rather than written by the
-// template: ascending, disjoint. There special tokens must not be parsed.
+// template: ascending, disjoint. There special tokens must not be parsed. Not counted as the
+// caller's: variables named ..._token, and the well-known roles of messages.
 struct rendered_span {
     size_t start, end;
 };
