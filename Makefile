@@ -103,8 +103,11 @@ PREFIX ?= /usr/local
 install: all                     ## install below PREFIX
 	install -D $(B)/hearth $(DESTDIR)$(PREFIX)/bin/hearth
 	for f in models/*.gguf; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/hearth/$$(basename $$f); done
-	for f in docs/man/*.1; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/man/man1/$$(basename $$f); done
-	install -D -m 644 scripts/completion.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hearth
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	for c in $$($(B)/hearth help --commands); do \
+	  $(B)/hearth help --man $$c > $(DESTDIR)$(PREFIX)/share/man/man1/hearth-$$c.1; done
+	$(B)/hearth help --man > $(DESTDIR)$(PREFIX)/share/man/man1/hearth.1
+	$(B)/hearth help --completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/hearth
 
 clean:                           ## remove build/
 	rm -rf build
