@@ -1,0 +1,7 @@
+// commands.h - every command there is; one file each.
+#pragma once
+#include "cli/command.h"
+
+extern const struct command command_summarize, command_run, command_chat, command_show,
+    command_tokenize, command_detokenize, command_render, command_quantize, command_bench,
+    command_perplexity;

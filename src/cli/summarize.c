@@ -1,0 +1,249 @@
+// summarize.c - `hearth summarize`: documents of any length to a faithful summary.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/stack.h"
+#include "documents/document.h"
+#include "gateway/gateway.h"
+#include "summarize/summarize.h"
+
+struct job {
+    struct settings *s;
+    struct stack stack;
+    struct document **documents;
+    size_t n_documents;
+};
+
+static bool show_progress(void *self, int done, int total, const char *what)
+{
+    struct job *j = self;
+    progress_show(&j->stack.progress, what, done, total, "parts");
+    return !interrupted();
+}
+
+static bool read_style(const char *name, enum summary_style *style, struct error *err)
+{
+    static const char *const names[] = {"paragraph", "bullets", "outline"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            *style = (enum summary_style)i;
+            return true;
+        }
+    }
+    return error_set(err, ERR_USAGE, "--style: '%s' is not paragraph, bullets or outline", name);
+}
+
+static json_t *plan_json(const struct summary *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "calls", json_integer(r->plan.calls));
+    json_object_set_new(o, "levels", json_integer(r->plan.levels));
+    json_object_set_new(o, "parts", json_integer(r->plan.parts));
+    return o;
+}
+
+static json_t *cost_json(const struct summary *r)
+{
+    return r->cost_picousd < 0 ? json_null() : json_real((double)r->cost_picousd * 1e-12);
+}
+
+static json_t *plan_only_json(const struct summary *r)
+{
+    json_t *o = json_object(), *e = json_object(), *list = json_array();
+    json_object_set_new(e, "model", json_string(r->model));
+    json_object_set_new(e, "calls", json_integer(r->plan.calls));
+    json_object_set_new(e, "prompt_tokens", json_integer(r->plan.prompt_tokens));
+    json_object_set_new(e, "completion_tokens", json_integer(r->plan.completion_tokens));
+    json_object_set_new(e, "cost_usd", cost_json(r));
+    json_object_set_new(e, "seconds", json_null());
+    json_array_append_new(list, e);
+    json_object_set_new(o, "plan", plan_json(r));
+    json_object_set_new(o, "estimates", list);
+    return o;
+}
+
+static json_t *sentences_json(const struct job *j, const struct summary *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_sentences; i++) {
+        const struct summary_sentence *s = &r->sentences[i];
+        json_t *o = json_object(), *sources = json_array();
+        for (size_t k = 0; k < s->n_sources; k++) {
+            json_t *from = json_object();
+            json_object_set_new(from, "document",
+                                json_string(j->documents[s->sources[k].document]->path));
+            json_object_set_new(from, "start", json_integer((json_int_t)s->sources[k].start));
+            json_object_set_new(from, "end", json_integer((json_int_t)s->sources[k].end));
+            json_object_set_new(from, "page", json_null());
+            json_array_append_new(sources, from);
+        }
+        json_object_set_new(o, "text", json_stringn_nocheck(s->text.ptr, s->text.len));
+        json_object_set_new(o, "sources", sources);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *coverage_json(const struct summary *r)
+{
+    json_t *o = json_object(), *skipped = json_array();
+    for (size_t i = 0; i < r->coverage.n_skipped; i++) {
+        json_t *s = json_object();
+        json_object_set_new(s, "part", json_string(r->coverage.skipped[i].where));
+        json_object_set_new(s, "why", json_string(r->coverage.skipped[i].why));
+        json_array_append_new(skipped, s);
+    }
+    json_object_set_new(o, "parts", json_integer(r->coverage.parts));
+    json_object_set_new(o, "used", json_integer(r->coverage.used));
+    json_object_set_new(o, "skipped", skipped);
+    return o;
+}
+
+static json_t *summary_json(const struct job *j, const struct summary *r)
+{
+    json_t *o = json_object(), *documents = json_array(), *usage = json_object();
+    for (size_t i = 0; i < j->n_documents; i++) {
+        json_t *d = json_object();
+        json_object_set_new(d, "path", json_string(j->documents[i]->path));
+        json_object_set_new(d, "tokens", json_integer(r->documents[i].tokens));
+        json_object_set_new(d, "characters",
+                            json_integer((json_int_t)j->documents[i]->n_characters));
+        json_array_append_new(documents, d);
+    }
+    json_object_set_new(usage, "prompt_tokens", json_integer(r->prompt_tokens));
+    json_object_set_new(usage, "completion_tokens", json_integer(r->completion_tokens));
+    json_object_set_new(o, "summary", json_string(r->text));
+    json_object_set_new(o, "model", json_string(r->model));
+    json_object_set_new(o, "documents", documents);
+    json_object_set_new(o, "plan", plan_json(r));
+    json_object_set_new(o, "sentences", sentences_json(j, r));
+    json_object_set_new(o, "coverage", coverage_json(r));
+    json_object_set_new(o, "usage", usage);
+    json_object_set_new(o, "cost_usd", cost_json(r));
+    json_object_set_new(o, "bytes_sent", json_integer(r->bytes_sent));
+    json_object_set_new(o, "seconds", json_real(r->seconds));
+    return o;
+}
+
+static void print_plan(const struct job *j, const struct summary *r)
+{
+    int64_t tokens = 0;
+    for (size_t i = 0; i < j->n_documents; i++) {
+        (void)printf("%s: %zu characters, %" PRId64 " tokens (%s)\n", j->documents[i]->path,
+                     j->documents[i]->n_characters, r->documents[i].tokens,
+                     j->documents[i]->format);
+        tokens += r->documents[i].tokens;
+    }
+    (void)printf("model: %s, %s\n", r->model,
+                 r->local ? "on this machine; nothing is sent" : "a vendor's");
+    (void)printf("plan: %d calls, %d parts, %d levels; about %" PRId64 " tokens in, %" PRId64
+                 " out\n",
+                 r->plan.calls, r->plan.parts, r->plan.levels, r->plan.prompt_tokens,
+                 r->plan.completion_tokens);
+}
+
+// What a reader should know beside the summary: how long, what it cost, what left the machine, and
+// what is missing from it.
+static void print_account(const struct job *j, const struct summary *r)
+{
+    for (size_t i = 0; i < r->coverage.n_skipped; i++)
+        (void)fail_text(EXIT_FAILED, "left out: %s: %s", r->coverage.skipped[i].where,
+                        r->coverage.skipped[i].why);
+    if (j->s->quiet)
+        return;
+    (void)fprintf(stderr,
+                  "%s: %d of %d parts used, %" PRId64 " tokens in, %" PRId64
+                  " out, %.1f s; cost %s; sent %" PRId64 " bytes off this machine\n",
+                  r->model, r->coverage.used, r->coverage.parts, r->prompt_tokens,
+                  r->completion_tokens, r->seconds, r->local ? "nothing but power" : "unknown",
+                  r->bytes_sent);
+}
+
+static int print(const struct job *j, const struct summary *r)
+{
+    if (j->s->json) {
+        json_t *o = j->s->dry_run ? plan_only_json(r) : summary_json(j, r);
+        struct buf out = {0};
+        json_write(&out, o, JSON_STYLE_SPACED);
+        (void)puts(buf_text(&out));
+        buf_release(&out);
+        json_decref(o);
+    } else if (j->s->dry_run) {
+        print_plan(j, r);
+    } else {
+        (void)puts(r->text);
+    }
+    if (!j->s->dry_run)
+        print_account(j, r);
+    return r->coverage.n_skipped && !j->s->dry_run ? EXIT_FAILED : EXIT_DONE;
+}
+
+static bool open_documents(struct job *j, struct error *err)
+{
+    const struct text_list *paths = &j->s->words_given;
+    j->documents = memory_array(struct document *, paths->n);
+    for (size_t i = 0; i < paths->n; i++) {
+        struct document *d = document_open(paths->items[i], err);
+        if (!d)
+            return false;
+        j->documents[j->n_documents++] = d;
+    }
+    return true;
+}
+
+static int run(struct settings *s)
+{
+    struct job j = {.s = s};
+    struct error err = {0};
+    struct summary_options o = {.model = model_option(s),
+                                .words = s->words,
+                                .ask = s->ask,
+                                .language = s->language,
+                                .dry_run = s->dry_run,
+                                .progress = show_progress,
+                                .progress_self = &j};
+    struct model_info info;
+    struct summary *r = NULL;
+    interrupt_catch();
+    bool ok = read_style(s->style, &o.style, &err) && open_documents(&j, &err) &&
+              stack_open(&j.stack, s, &err) &&
+              gateway_describe(j.stack.gateway, o.model, &info, &err);
+    if (ok && s->offline && !info.local)
+        ok = error_set(&err, ERR_USAGE, "--offline: '%s' is not on this machine", info.name);
+    if (ok)
+        ok = (r = summarize(j.stack.gateway, j.documents, j.n_documents, &o, &err)) != NULL;
+    progress_clear(&j.stack.progress);
+    int status = ok ? print(&j, r) : fail_error(&err);
+    summary_free(r);
+    stack_close(&j.stack);
+    for (size_t i = 0; i < j.n_documents; i++)
+        document_close(j.documents[i]);
+    free(j.documents);
+    return status;
+}
+
+const struct command command_summarize = {
+    .name = "summarize",
+    .arguments = "FILE...",
+    .summary = "a faithful summary of documents of any length",
+    .description = "Summarizes one or several documents (text, Markdown, HTML; - is standard "
+                   "input). What fits the model's "
+                   "context is summarized in one go; longer documents are split on their "
+                   "structure, the parts summarized "
+                   "and the summaries merged. Nothing is cut silently: a part that failed or did "
+                   "not fit is named, and the "
+                   "exit status is 1.\n\n"
+                   "The summary goes to standard output; tokens, time, cost and the bytes that "
+                   "left this machine go to "
+                   "standard error, or all of it as one value with --json. --dry-run prints the "
+                   "plan and calls nothing.",
+    .options = "model words style ask language json dry-run offline threads ctx isa kv",
+    .min_words = 1,
+    .max_words = -1,
+    .run = run,
+};
