@@ -1,0 +1,43 @@
+#include "cli/loaded.h"
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "local/formats/model_file.h"
+#include "local/tokenizer/tokenizer.h"
+#include "providers/model_ref.h"
+
+static bool show_loading(void *self, uint64_t done, uint64_t total)
+{
+    progress_show(self, "loading", (double)done / 1e6, (double)total / 1e6, "MB");
+    return !interrupted();
+}
+
+bool loaded_init(struct loaded *l, const char *reference, const struct settings *s,
+                 struct model_options o, bool with_tokenizer, struct error *err)
+{
+    char path[MODEL_REF_BYTES];
+    struct cpu_options cpu = {.threads = s->threads, .isa = s->isa};
+    *l = (struct loaded){0};
+    progress_init(&l->progress, s->quiet);
+    o.progress = show_loading;
+    o.progress_self = &l->progress;
+    if (!model_ref_path(reference, path, err))
+        return false;
+    if (!(l->file = model_file_open(path, MODEL_ALL, err)))
+        return false;
+    if (with_tokenizer && !(l->tokenizer = tokenizer_open(l->file, err)))
+        return false;
+    if (!(l->backend = backend_cpu_new(&cpu, err)))
+        return false;
+    l->model = model_load(l->file, l->backend, &o, err);
+    progress_clear(&l->progress);
+    return l->model != NULL;
+}
+
+void loaded_release(struct loaded *l)
+{
+    model_free(l->model);
+    backend_free(l->backend);
+    tokenizer_close(l->tokenizer);
+    model_file_close(l->file);
+}
