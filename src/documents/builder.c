@@ -69,8 +69,8 @@ static size_t count_characters(struct slice s)
     return n;
 }
 
-void builder_add(struct builder *b, enum block_kind kind, int level, struct slice text,
-                 size_t start, size_t end)
+void block_builder_add(struct builder *b, enum block_kind kind, int level, struct slice text,
+                       size_t start, size_t end)
 {
     struct buf out = {0};
     if (kind == BLOCK_CODE || kind == BLOCK_TABLE)
@@ -87,7 +87,7 @@ void builder_add(struct builder *b, enum block_kind kind, int level, struct slic
     buf_release(&out);
 }
 
-void builder_title(struct builder *b, struct slice text)
+void block_builder_title(struct builder *b, struct slice text)
 {
     struct buf out = {0};
     text_fold(&out, text);

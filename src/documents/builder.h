@@ -21,9 +21,9 @@ struct builder {
 
 // Adds a block unless its text is empty or white space. Code and tables keep their lines, other
 // kinds are folded to single spaces.
-void builder_add(struct builder *b, enum block_kind kind, int level, struct slice text,
-                 size_t start, size_t end);
-void builder_title(struct builder *b, struct slice text);  // the first one stays
+void block_builder_add(struct builder *b, enum block_kind kind, int level, struct slice text,
+                       size_t start, size_t end);
+void block_builder_title(struct builder *b, struct slice text);  // the first one stays
 
 // Appends text with every run of white space and control characters as one space, none in front.
 void text_fold(struct buf *out, struct slice text);

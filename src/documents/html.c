@@ -97,7 +97,8 @@ static void flush(struct reader *r, size_t end)
     } else if (r->quotes) {
         kind = BLOCK_QUOTE;
     }
-    builder_add(r->b, kind, level, buf_view(&r->text), r->start, end < r->start ? r->start : end);
+    block_builder_add(r->b, kind, level, buf_view(&r->text), r->start,
+                      end < r->start ? r->start : end);
     buf_clear(&r->text);
     r->start = end;
 }
@@ -248,7 +249,7 @@ bool read_html(struct builder *b, struct slice text, struct error *err)
     (void)htmlParseDocument(r.parser);
     if (!r.too_deep)
         flush(&r, text.len);
-    builder_title(b, buf_view(&r.title));
+    block_builder_title(b, buf_view(&r.title));
     if (r.parser->myDoc)
         xmlFreeDoc(r.parser->myDoc);
     r.parser->myDoc = NULL;

@@ -37,10 +37,10 @@ static void flush(struct reader *r)
     if (r->open && r->kind != BLOCK_CODE) {
         struct buf plain = {0};
         markdown_inline(&plain, buf_view(&r->raw));
-        builder_add(r->b, r->kind, r->level, buf_view(&plain), r->start, r->end);
+        block_builder_add(r->b, r->kind, r->level, buf_view(&plain), r->start, r->end);
         buf_release(&plain);
     } else if (r->open) {
-        builder_add(r->b, r->kind, r->level, buf_view(&r->raw), r->start, r->end);
+        block_builder_add(r->b, r->kind, r->level, buf_view(&r->raw), r->start, r->end);
     }
     buf_clear(&r->raw);
     r->open = false;
@@ -341,7 +341,7 @@ static size_t front_matter(struct reader *r)
         struct slice s = slice_of(r->text.ptr + line.start, line.end - line.start);
         if (slice_is(s, "---") || slice_is(s, "...")) {
             if (title.len)
-                builder_title(r->b, title);
+                block_builder_title(r->b, title);
             return at;
         }
         if (slice_starts(s, slice_str("title:"))) {
