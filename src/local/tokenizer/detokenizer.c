@@ -26,7 +26,8 @@ static bool is_hidden(const struct tokenizer *t, int32_t id, bool skip_special)
 {
     if (id < 0 || id >= t->vocab.n || (!t->vocab.pieces[id].ptr && !added_of(&t->added, id)))
         return true;
-    return skip_special && tokenizer_is_control(t, id) && id != t->model.unk;
+    bool shown = t->decoders.sentencepiece && id == t->model.unk;  // as U+2047
+    return skip_special && tokenizer_is_control(t, id) && !shown;
 }
 
 static void replace_meta(struct slice s, struct buf *out)
@@ -130,14 +131,14 @@ static void push_sentencepiece(struct detokenizer *d, int32_t id, struct buf *ou
     }
     release_spm_bytes(d, true, out);
     d->stripping &= out->len == before;
-    if (added || t->vocab.kinds[id] == TOKEN_CONTROL) {
-        buf_slice(out, piece);
-        d->stripping &= piece.len == 0;
-        return;
-    }
     if (id == t->model.unk) {
         buf_text_add(out, " \xE2\x81\x87 ");
         d->stripping = false;
+        return;
+    }
+    if (added || t->vocab.kinds[id] == TOKEN_CONTROL) {
+        buf_slice(out, piece);
+        d->stripping &= piece.len == 0;
         return;
     }
     if (d->stripping && slice_starts(piece, slice_of(META, 3))) {
