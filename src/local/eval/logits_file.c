@@ -1,0 +1,153 @@
+#include "local/eval/logits_file.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "local/tensor/dtype.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "numbers are written as they lie in memory"
+#endif
+
+static const char magic[8] = "HEARTHLG";
+enum { VERSION = 1, HEAD_BYTES = 24 };
+
+static bool failed(const struct logits_file *l, const char *what, struct error *err)
+{
+    return error_set(err, ERR_IO, "%s '%s': %s", what, l->path, strerror(errno));
+}
+
+static void forget(struct logits_file *l)
+{
+    if (l->f)
+        (void)fclose(l->f);
+    free(l->row);
+    *l = (struct logits_file){0};
+}
+
+static size_t n_tokens(struct logits_header h)
+{
+    return (size_t)h.n_windows * (size_t)h.ctx;
+}
+
+bool logits_file_create(struct logits_file *l, const char *path, struct logits_header h,
+                        const int32_t *tokens, struct error *err)
+{
+    *l = (struct logits_file){.f = fopen(path, "wbe"), .path = path, .header = h};
+    if (!l->f)
+        return failed(l, "create", err);
+    l->row = memory_array(uint16_t, (size_t)h.n_vocab);
+    uint32_t numbers[4] = {VERSION, (uint32_t)h.ctx, (uint32_t)h.n_vocab, (uint32_t)h.n_windows};
+    if (fwrite(magic, sizeof magic, 1, l->f) == 1 &&
+        fwrite(numbers, sizeof numbers, 1, l->f) == 1 &&
+        fwrite(tokens, sizeof *tokens, n_tokens(h), l->f) == n_tokens(h))
+        return true;
+    (void)failed(l, "write", err);
+    forget(l);
+    return false;
+}
+
+static uint64_t whole_size(struct logits_header h)
+{
+    uint64_t rows = (uint64_t)h.n_windows * (uint64_t)logits_rows(h.ctx);
+    return HEAD_BYTES + (uint64_t)n_tokens(h) * 4 + rows * (4 + (uint64_t)h.n_vocab * 2);
+}
+
+static bool check_tokens(struct logits_file *l, const int32_t *tokens, struct error *err)
+{
+    for (size_t i = 0; i < n_tokens(l->header); i++) {
+        int32_t token;
+        if (fread(&token, sizeof token, 1, l->f) != 1)
+            return failed(l, "read", err);
+        if (token != tokens[i])
+            return error_set(err, ERR_USAGE,
+                             "'%s' was made from another text or tokenizer: token %zu is %" PRId32
+                             " there and %" PRId32 " here",
+                             l->path, i, token, tokens[i]);
+    }
+    return true;
+}
+
+static bool check(struct logits_file *l, const int32_t *tokens, struct error *err)
+{
+    char head[sizeof magic];
+    uint32_t n[4];
+    if (fread(head, sizeof head, 1, l->f) != 1 || fread(n, sizeof n, 1, l->f) != 1 ||
+        memcmp(head, magic, sizeof magic) != 0)
+        return error_set(err, ERR_FORMAT, "'%s' is no file of saved logits", l->path);
+    if (n[0] != VERSION)
+        return error_set(err, ERR_UNSUPPORTED, "'%s': version %" PRIu32 ", not %d", l->path, n[0],
+                         VERSION);
+    const struct logits_header *h = &l->header;
+    if (n[1] != (uint32_t)h->ctx || n[2] != (uint32_t)h->n_vocab || n[3] != (uint32_t)h->n_windows)
+        return error_set(err, ERR_USAGE,
+                         "'%s' holds %" PRIu32 " windows of %" PRIu32 " tokens, vocabulary %" PRIu32
+                         "; here it is %d, %d and %d",
+                         l->path, n[3], n[1], n[2], h->n_windows, h->ctx, h->n_vocab);
+    if (fseek(l->f, 0, SEEK_END) != 0)
+        return failed(l, "seek in", err);
+    long size = ftell(l->f);
+    if (size < 0 || (uint64_t)size != whole_size(*h))
+        return error_set(err, ERR_FORMAT, "'%s': %ld bytes, not %" PRIu64, l->path, size,
+                         whole_size(*h));
+    if (fseek(l->f, HEAD_BYTES, SEEK_SET) != 0)
+        return failed(l, "seek in", err);
+    return check_tokens(l, tokens, err);
+}
+
+bool logits_file_open(struct logits_file *l, const char *path, struct logits_header h,
+                      const int32_t *tokens, struct error *err)
+{
+    *l = (struct logits_file){.f = fopen(path, "rbe"), .path = path, .header = h};
+    if (!l->f)
+        return failed(l, "open", err);
+    if (!check(l, tokens, err)) {
+        forget(l);
+        return false;
+    }
+    l->row = memory_array(uint16_t, (size_t)h.n_vocab);
+    return true;
+}
+
+bool logits_file_write(struct logits_file *l, const float *logits, float max, float logprob,
+                       struct error *err)
+{
+    size_t n = (size_t)l->header.n_vocab;
+    for (size_t i = 0; i < n; i++)
+        l->row[i] = f32_to_f16(max - logits[i]);
+    if (fwrite(&logprob, sizeof logprob, 1, l->f) != 1 ||
+        fwrite(l->row, sizeof *l->row, n, l->f) != n)
+        return failed(l, "write", err);
+    return true;
+}
+
+bool logits_file_read(struct logits_file *l, float *distances, float *logprob, struct error *err)
+{
+    size_t n = (size_t)l->header.n_vocab;
+    if (fread(logprob, sizeof *logprob, 1, l->f) != 1 ||
+        fread(l->row, sizeof *l->row, n, l->f) != n)
+        return failed(l, "read", err);
+    for (size_t i = 0; i < n; i++) {
+        distances[i] = f16_to_f32(l->row[i]);
+        if (!(distances[i] >= 0))
+            return error_set(err, ERR_FORMAT, "'%s': a distance of %g", l->path,
+                             (double)distances[i]);
+    }
+    return true;
+}
+
+bool logits_file_close(struct logits_file *l, struct error *err)
+{
+    if (!l->f)
+        return true;
+    bool ok = fclose(l->f) == 0;
+    if (!ok)
+        failed(l, "write", err);
+    l->f = NULL;
+    forget(l);
+    return ok;
+}
