@@ -75,15 +75,16 @@ struct store_run {
     const struct rope_store_args *a;
 };
 
-static void rotate(float *x, const float *table, int n_freqs, bool interleaved)
+static void rotate(const struct kernels *k, float *x, const float *table, int n, bool interleaved)
 {
-    int step = interleaved ? 2 : 1, apart = interleaved ? 1 : n_freqs;
-    for (int i = 0; i < n_freqs; i++) {
-        float c = table[2 * i], s = table[2 * i + 1];
-        float *p = x + i * step;
-        float x0 = p[0], x1 = p[apart];
-        p[0] = x0 * c - x1 * s;
-        p[apart] = x1 * c + x0 * s;
+    if (!interleaved) {
+        k->rotate(x, table, n);
+        return;
+    }
+    for (int i = 0; i < n; i++) {
+        float c = table[2 * i], s = table[2 * i + 1], x0 = x[2 * i], x1 = x[2 * i + 1];
+        x[2 * i] = x0 * c - x1 * s;
+        x[2 * i + 1] = x1 * c + x0 * s;
     }
 }
 
@@ -123,9 +124,11 @@ static void store_some(void *self, int first, int n_rows)
         if (a->table) {
             const float *table = a->table + (size_t)r * (size_t)a->n_freqs * 2;
             for (int h = 0; h < a->n_heads; h++)
-                rotate(q + (size_t)h * (size_t)a->head_dim, table, a->n_freqs, a->interleaved);
+                rotate(&run->c->kernels, q + (size_t)h * (size_t)a->head_dim, table, a->n_freqs,
+                       a->interleaved);
             for (int h = 0; h < a->n_kv_heads; h++)
-                rotate(k + (size_t)h * (size_t)a->head_dim, table, a->n_freqs, a->interleaved);
+                rotate(&run->c->kernels, k + (size_t)h * (size_t)a->head_dim, table, a->n_freqs,
+                       a->interleaved);
         }
         int pos = batch_pos(batch)[r];
         int page = batch_pages(batch, a->group, batch_seq(batch)[r])[pos / PAGE_TOKENS];

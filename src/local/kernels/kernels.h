@@ -110,6 +110,8 @@ struct kernels {
     void (*add)(float *x, const float *y, size_t n);
     void (*softcap)(float *x, size_t n, float scale, float cap);
     void (*attention)(const struct attention_task *t, float *scratch);
+    // Rotates the n pairs (x[i], x[n + i]) by cos and sin of table [n][2].
+    void (*rotate)(float *x, const float *table, int n);
     void (*to_f16)(uint16_t *out, const float *x, size_t n);
 };
 

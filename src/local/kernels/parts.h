@@ -7,6 +7,4 @@ void matmul_use_scalar(struct kernels *k);
 void attention_use_scalar(struct kernels *k);
 
 void matmul_use_avx2(struct kernels *k);
-void rows_use_avx2(struct kernels *k);
 void matmul_use_avx512(struct kernels *k);
-void rows_use_avx512(struct kernels *k);

@@ -4,10 +4,14 @@
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
 #include "local/kernels/simd_avx512.h"
+#include "local/kernels/rows_simd.h"
+#include "local/kernels/attention_simd.h"
 
 void kernels_use_avx512(struct kernels *k)
 {
     k->name = "AVX-512";
     matmul_use_avx512(k);
+    use_rows_simd(k);
+    k->attention = attention_simd;
 }
 #endif

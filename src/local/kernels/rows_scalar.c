@@ -68,6 +68,15 @@ static void to_f16(uint16_t *out, const float *x, size_t n)
         out[i] = f32_to_f16(x[i]);
 }
 
+static void rotate(float *x, const float *table, int n)
+{
+    for (int i = 0; i < n; i++) {
+        float c = table[2 * i], s = table[2 * i + 1], x0 = x[i], x1 = x[n + i];
+        x[i] = x0 * c - x1 * s;
+        x[n + i] = x1 * c + x0 * s;
+    }
+}
+
 void kernels_use_scalar(struct kernels *k)
 {
     *k = (struct kernels){.name = "scalar",
@@ -76,6 +85,7 @@ void kernels_use_scalar(struct kernels *k)
                           .glu = glu,
                           .add = add,
                           .softcap = softcap,
+                          .rotate = rotate,
                           .to_f16 = to_f16};
     matmul_use_scalar(k);
     attention_use_scalar(k);

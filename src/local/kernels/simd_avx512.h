@@ -108,6 +108,19 @@ INLINE vec vec_sign_of(vec size, vec sign)
     const __m512 bit = _mm512_set1_ps(-0.0f);
     return _mm512_or_ps(_mm512_andnot_ps(bit, size), _mm512_and_ps(bit, sign));
 }
+// yes where a < b, else no (also for NaN)
+INLINE vec vec_if_less(vec a, vec b, vec yes, vec no)
+{
+    return _mm512_mask_mov_ps(no, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), yes);
+}
+// a and b hold pairs in order: firsts and seconds of the 16 pairs.
+INLINE void vec_unzip(vec a, vec b, vec *first, vec *second)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    *first = _mm512_permutex2var_ps(a, even, b);
+    *second = _mm512_permutex2var_ps(a, _mm512_add_epi32(even, _mm512_set1_epi32(1)), b);
+}
 INLINE float vec_sum(vec a)
 {
     return _mm512_reduce_add_ps(a);
