@@ -3,8 +3,6 @@
 // Included after a simd header. A column of a panel is 16 numbers side by side: one or two vectors
 // of W meet a broadcast of x. Columns are taken in ascending order by one accumulator an output
 // element.
-#include <string.h>
-
 #include "local/kernels/epilogue.h"
 
 // Panels at once so that two vectors of rows are busy: two of AVX-512's, one of AVX2's.
@@ -63,73 +61,59 @@ typedef void (*float_fn)(float *acc, const uint8_t *panels, size_t panel_bytes, 
     {                                                                                              \
         float_kernel(acc, panels, panel_bytes, x, cols, np, nx, type, unit);                       \
     }
-#define FLOAT_ROW(type, np)                                                                        \
-    {                                                                                              \
-        float_##type##_##np##_1, float_##type##_##np##_2, float_##type##_##np##_3,                 \
-            float_##type##_##np##_4, float_##type##_##np##_5, float_##type##_##np##_6              \
-    }
-#define FLOAT_KERNELS(type, unit, np)                                                              \
+#define FLOAT_ROWS(type, unit, np)                                                                 \
     FLOAT_KERNEL(type, unit, np, 1)                                                                \
     FLOAT_KERNEL(type, unit, np, 2)                                                                \
     FLOAT_KERNEL(type, unit, np, 3)                                                                \
     FLOAT_KERNEL(type, unit, np, 4)                                                                \
     FLOAT_KERNEL(type, unit, np, 5)                                                                \
-    FLOAT_KERNEL(type, unit, np, 6)                                                                \
-    static const float_fn float_##type##_##np[F_X_MAX] = FLOAT_ROW(type, np);
+    FLOAT_KERNEL(type, unit, np, 6)
+#define FLOAT_ROW(type, np)                                                                        \
+    {                                                                                              \
+        float_##type##_##np##_1, float_##type##_##np##_2, float_##type##_##np##_3,                 \
+            float_##type##_##np##_4, float_##type##_##np##_5, float_##type##_##np##_6              \
+    }
 
-FLOAT_KERNELS(DTYPE_F32, 4, 1)
-FLOAT_KERNELS(DTYPE_F16, 2, 1)
-FLOAT_KERNELS(DTYPE_BF16, 2, 1)
-FLOAT_KERNELS(DTYPE_F8_E4M3, 1, 1)
+FLOAT_ROWS(DTYPE_F32, 4, 1)
+FLOAT_ROWS(DTYPE_F16, 2, 1)
+FLOAT_ROWS(DTYPE_BF16, 2, 1)
+FLOAT_ROWS(DTYPE_F8_E4M3, 1, 1)
 #if FLOAT_TWO_PANELS
-FLOAT_KERNELS(DTYPE_F32, 4, 2)
-FLOAT_KERNELS(DTYPE_F16, 2, 2)
-FLOAT_KERNELS(DTYPE_BF16, 2, 2)
-FLOAT_KERNELS(DTYPE_F8_E4M3, 1, 2)
+FLOAT_ROWS(DTYPE_F32, 4, 2)
+FLOAT_ROWS(DTYPE_F16, 2, 2)
+FLOAT_ROWS(DTYPE_BF16, 2, 2)
+FLOAT_ROWS(DTYPE_F8_E4M3, 1, 2)
+#define FLOAT_TABLE(type) [type] = {FLOAT_ROW(type, 1), FLOAT_ROW(type, 2)}
+#else
+#define FLOAT_TABLE(type) [type] = {FLOAT_ROW(type, 1)}
 #endif
 
-INLINE void gemm_float(const struct gemm *g, int first, int n, const float_fn *one,
-                       const float_fn *two)
+static const float_fn float_fns[DTYPE_COUNT][F_PANELS][F_X_MAX] = {
+    FLOAT_TABLE(DTYPE_F32), FLOAT_TABLE(DTYPE_F16), FLOAT_TABLE(DTYPE_BF16),
+    FLOAT_TABLE(DTYPE_F8_E4M3)};
+
+static void gemm_float(const struct gemm *g, int first, int n, void *scratch)
 {
     float acc[F_PANELS * F_X_MAX * PANEL_ROWS];
+    (void)scratch;
     for (int i = 0; i < g->n_tiles; i++) {
         int x_first = act_tile_first(g->n_x, g->n_tiles, i);
         int nx = act_tile_first(g->n_x, g->n_tiles, i + 1) - x_first;
         const float *x = (const float *)(const void *)g->act + (size_t)x_first * (size_t)g->cols;
         for (int p = first; p < first + n; p += F_PANELS) {
             int np = first + n - p < F_PANELS ? first + n - p : F_PANELS;
-            (np == 2 ? two : one)[nx - 1](acc, g->panels + (size_t)p * g->panel_bytes,
-                                          g->panel_bytes, x, g->cols);
+            float_fns[g->dtype][np - 1][nx - 1](acc, g->panels + (size_t)p * g->panel_bytes,
+                                                g->panel_bytes, x, g->cols);
             store_sums(g, p, np, x_first, nx, acc);
         }
     }
 }
 
-#if FLOAT_TWO_PANELS
-#define FLOAT_GEMM(name, type)                                                                     \
-    static void name(const struct gemm *g, int first, int n, void *scratch)                        \
-    {                                                                                              \
-        (void)scratch;                                                                             \
-        gemm_float(g, first, n, float_##type##_1, float_##type##_2);                               \
-    }
-#else
-#define FLOAT_GEMM(name, type)                                                                     \
-    static void name(const struct gemm *g, int first, int n, void *scratch)                        \
-    {                                                                                              \
-        (void)scratch;                                                                             \
-        gemm_float(g, first, n, float_##type##_1, float_##type##_1);                               \
-    }
-#endif
-FLOAT_GEMM(gemm_f32, DTYPE_F32)
-FLOAT_GEMM(gemm_f16, DTYPE_F16)
-FLOAT_GEMM(gemm_bf16, DTYPE_BF16)
-FLOAT_GEMM(gemm_f8, DTYPE_F8_E4M3)
-
 static void use_float_gemms(struct kernels *k)
 {
     k->tile_rows[ACT_F32] = F_X_MAX;
-    k->gemm[DTYPE_F32] = gemm_f32;
-    k->gemm[DTYPE_F16] = gemm_f16;
-    k->gemm[DTYPE_BF16] = gemm_bf16;
-    k->gemm[DTYPE_F8_E4M3] = gemm_f8;
+    k->gemm[DTYPE_F32] = gemm_float;
+    k->gemm[DTYPE_F16] = gemm_float;
+    k->gemm[DTYPE_BF16] = gemm_float;
+    k->gemm[DTYPE_F8_E4M3] = gemm_float;
 }
