@@ -214,8 +214,8 @@ static void a_trained_model_has_the_perplexity_that_transformers_finds(void **st
         fail_msg("%s", err.text);
     const json_t *results = json_object_get(golden, "results");
     for (size_t i = 0; i < json_array_size(results); i++) {
-        int64_t ctx, count;
-        double want;
+        int64_t ctx = 0, count = 0;
+        double want = 0;
         const json_t *one = json_array_get(results, i);
         assert_true(json_get_i64(one, "ctx", &ctx) && json_get_i64(one, "tokens", &count) &&
                     json_get_f64(one, "perplexity", &want));
