@@ -28,7 +28,7 @@ struct settings {
     int top_k, max_new, choices, logprobs;
     int64_t seed;
     struct text_list stops, biases;
-    bool raw, ignore_end;
+    bool raw;
     const char *system;
     // summarize
     int words;

@@ -55,7 +55,6 @@ static const struct option option_rows[] = {
     {"logprobs", 0, "K", "log probabilities of each token and the K likeliest (with --json)",
      FIELD(logprobs), .min = 0, .max = 1000},
     {"raw", 0, NULL, "no chat template: continue the text as it is", FIELD(raw)},
-    {"ignore-end", 0, NULL, "go on past the model's end tokens", FIELD(ignore_end)},
     {"system", 0, "TEXT", "a system message before the prompt", FIELD(system)},
     {"words", 0, "N", "length of the summary (default 150)", FIELD(words), .min = 5, .max = 100000},
     {"style", 0, "STYLE", "paragraph, bullets or outline", FIELD(style)},

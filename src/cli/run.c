@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/mapping.h"
 #include "cli/commands.h"
@@ -105,8 +106,15 @@ static int run_command(struct settings *s)
               sampling_from(&request.sampling, s, &arena, &err) && stack_open(&r.stack, s, &err);
     if (ok) {
         make_request(&request, s, prompt, &arena);
+        struct model_info info;
+        double started = clock_s();
         interrupt_catch();
         run_result_init(&r.result, s->choices);
+        ok = gateway_describe(r.stack.gateway, request.model, &info, &err);  // loads the model
+        r.result.load_s = clock_s() - started;
+        progress_clear(&r.stack.progress);
+    }
+    if (ok) {
         struct chat_sink sink = {on_event, &r};
         r.answer = gateway_start(r.stack.gateway, &request, sink, &err);
         ok = r.answer != NULL;

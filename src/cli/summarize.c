@@ -152,7 +152,7 @@ static void print_plan(const struct job *j, const struct summary *r)
 static void print_account(const struct job *j, const struct summary *r)
 {
     for (size_t i = 0; i < r->coverage.n_skipped; i++)
-        (void)fail_text(EXIT_FAILED, "left out: %s: %s", r->coverage.skipped[i].where,
+        (void)fail_text(EXIT_FAILED, "incomplete: %s: %s", r->coverage.skipped[i].where,
                         r->coverage.skipped[i].why);
     if (j->s->quiet)
         return;

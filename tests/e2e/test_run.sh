@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# `hearth run` on the shipped model: text, JSON, sampling, stops, several answers, errors.
+. "$(dirname "$0")/lib.sh"
+ask="The quick brown fox"
+
+hearth run $model "$ask" --raw --temperature 0 -n 20
+claim "a greedy answer is text on standard output and nothing else" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ] && [ ! -s "$tmp/err" ]'
+cp "$tmp/out" "$tmp/first"
+hearth run $model "$ask" --raw --temperature 0 -n 20 -t 1; claim "one thread gives the same bytes" cmp -s "$tmp/out" "$tmp/first"
+echo -n "$ask" >"$tmp/in"; hearth_in "$tmp/in" run $model - --raw --temperature 0 -n 20; claim "a prompt from standard input gives the same" cmp -s "$tmp/out" "$tmp/first"
+hearth run $model "$ask" --raw --temperature 0 -n 20 --json
+claim "--json is one value with ids, finish reason, usage and timings" eval 'is_json && py "len(o[\"sequences\"][0][\"tokens\"])==o[\"usage\"][\"completion_tokens\"] and len(o[\"prompt_tokens\"])==o[\"usage\"][\"prompt_tokens\"] and o[\"usage\"][\"total_tokens\"]==o[\"usage\"][\"prompt_tokens\"]+o[\"usage\"][\"completion_tokens\"] and o[\"sequences\"][0][\"finish_reason\"] in (\"stop\",\"length\") and o[\"timings\"][\"decode_tokens_per_s\"]>0"'
+claim "--json has the same text" eval 'py "o[\"sequences\"][0][\"text\"]+chr(10)==open(\"$tmp/first\").read()"'
+ids=$(python3 -c "import json; print(*json.load(open('$tmp/out'))['sequences'][0]['tokens'])")
+# shellcheck disable=SC2086
+hearth detokenize $model $ids; claim "detokenize gives the text back" cmp -s "$tmp/out" "$tmp/first"
+
+for s in 7 7 8; do hearth run $model "$ask" --raw --temperature 1.5 --seed $s -n 24; mv "$tmp/out" "$tmp/s$s.$((++k))"; done
+claim "a seed gives the same text again" cmp -s "$tmp/s7.1" "$tmp/s7.2"
+claim "another seed gives another text" eval '! cmp -s "$tmp/s7.1" "$tmp/s8.3"'
+hearth run $model "$ask" --raw --temperature 1.5 --seed 7 -n 24 --num-return-sequences 3 --json
+claim "three answers to one prompt differ, and the first is the lone one" eval 'py "len(set(q[\"text\"] for q in o[\"sequences\"]))>1 and len(o[\"sequences\"])==3 and o[\"sequences\"][0][\"text\"]+chr(10)==open(\"$tmp/s7.1\").read()"'
+stop=$(python3 -c "t=open('$tmp/first').read().strip(); print(t[len(t)//2:len(t)//2+3])")
+hearth run $model "$ask" --raw --temperature 0 -n 20 --stop "$stop" --json
+claim "a stop string ends the text before it" eval 'py "o[\"sequences\"][0][\"finish_reason\"]==\"stop\" and \"$stop\" not in o[\"sequences\"][0][\"text\"] and open(\"$tmp/first\").read().startswith(o[\"sequences\"][0][\"text\"])"'
+hearth run $model "$ask" --raw -n 0 --logprobs 5 --json
+claim "-n 0 --logprobs 5 reports the next token's candidates" eval 'py "len(o[\"next\"])==5 and all(a[\"logprob\"]>=b[\"logprob\"] for a,b in zip(o[\"next\"],o[\"next\"][1:]))"'
+hearth run $model "$ask" --raw --temperature 0 -n 4 --logprobs 2 --json
+claim "logprobs name the chosen token first when greedy" eval 'py "all(t[\"id\"]==t[\"top\"][0][\"id\"] and len(t[\"top\"])==2 for t in o[\"sequences\"][0][\"logprobs\"])"'
+top=$(python3 -c "import json; print(json.load(open('$tmp/out'))['sequences'][0]['tokens'][0])")
+hearth run $model "$ask" --raw --temperature 0 -n 1 --logit-bias "$top=-100" --json
+claim "a logit bias forbids a token" eval 'py "o[\"sequences\"][0][\"tokens\"][0]!=$top"'
+for isa in scalar avx2 avx512_vnni; do
+  hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
+  if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi
+  claim "--isa $isa answers" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ]'
+done
+hearth run $model "$ask" --isa nonsense; claim "an unknown instruction set is told" eval '[ "$status" -ne 0 ] && has err nonsense'
+python3 -c "print('word '*5000)" >"$tmp/long"
+hearth_in "$tmp/long" run $model - --raw -n 10
+claim "a prompt longer than the context is an error that says so, not a cut" eval '[ "$status" -eq 1 ] && [ ! -s "$tmp/out" ] && grep -qiE "context|too (long|many)" "$tmp/err"'
+"$HEARTH_BIN" run $model "$ask" --raw -n 400 --temperature 1 2>/dev/null | head -c 1 >/dev/null
+claim "a closed pipe ends the run" test "${PIPESTATUS[0]}" -eq 1
+"$HEARTH_BIN" run $model "$ask" --raw -n 900 --temperature 1 >"$tmp/out" 2>"$tmp/err" & pid=$!
+sleep 0.4; kill -INT $pid; wait $pid; status=$?
+claim "an interrupt ends the run with 130 (or it was done by then)" eval '[ "$status" -eq 130 ] || [ "$status" -eq 0 ]'
+if [ -d $shared/models/stories260K ]; then
+  hearth run $shared/models/stories260K.gguf "Once upon a time" --raw --temperature 0 -n 195
+  { printf 'Once upon a time'; cat "$tmp/out"; } | head -c 460 >"$tmp/story"
+  claim "stories260K continues as llama2.c does (GGUF)" eval '[ "$(head -c 440 "$tmp/story")" = "$(head -c 440 $shared/models/stories260K.greedy200.txt)" ]'
+  cp "$tmp/out" "$tmp/gguf"
+  hearth run $shared/models/stories260K "Once upon a time" --raw --temperature 0 -n 195; claim "and the same from the Hugging Face folder" cmp -s "$tmp/out" "$tmp/gguf"
+else skip "stories260K (no shared data here)"; fi
+finish

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# tokenize, detokenize, render, show, quantize, perplexity and bench on the shipped model.
+. "$(dirname "$0")/lib.sh"
+
+hearth tokenize $model "Hello, world"; claim "tokenize prints ids" grep -qE '^[0-9]+( [0-9]+)*$' "$tmp/out"
+ids=$(cat "$tmp/out")
+# shellcheck disable=SC2086
+hearth detokenize $model $ids; claim "detokenize gives the text back" eval '[ "$(cat "$tmp/out")" = "Hello, world" ]'
+printf '"Hello, world"\n"a\\nb"\n""\n' >"$tmp/in"; hearth_in "$tmp/in" tokenize $model --batch
+claim "--batch: a JSON array a line" eval '[ "$(wc -l <"$tmp/out")" -eq 3 ] && [ "$(head -1 "$tmp/out" | tr -d "[]" | tr , " ")" = "$ids" ]'
+printf '"ok"\nnot json\n' >"$tmp/in"; hearth_in "$tmp/in" tokenize $model --batch; claim "a wrong line is named by number" eval '[ "$status" -eq 1 ] && has err "line 2"'
+hearth detokenize $model 99999999; claim "an id out of range is an error" test "$status" -eq 1
+hearth tokenize $model "<|im_start|>" ; a=$(wc -w <"$tmp/out"); hearth tokenize $model "<|im_start|>" --no-special; b=$(wc -w <"$tmp/out")
+claim "--no-special reads control tokens as text" test "$a" -lt "$b"
+echo '{"messages":[{"role":"system","content":"S"},{"role":"user","content":"U"}]}' >"$tmp/in"
+hearth_in "$tmp/in" render $model; claim "render applies the template" eval '[ "$status" -eq 0 ] && has out "<|im_start|>user" && has out "<|im_start|>assistant"'
+hearth_in "$tmp/in" render $model --no-generation-prompt; claim "without the assistant's turn" eval '[ "$status" -eq 0 ] && ! has out "<|im_start|>assistant"'
+printf 'line one\n{%% for %%}' >"$tmp/bad.jinja"; hearth_in "$tmp/in" render $model --template "$tmp/bad.jinja"; claim "a broken template is told with its line" eval '[ "$status" -eq 1 ] && has err "line 2"'
+hearth show; claim "show describes the shipped model" eval '[ "$status" -eq 0 ] && has out "llama" && has out "context"'
+hearth show $model --json; claim "show --json" eval 'is_json && py "o[\"architecture\"]==\"llama\" and o[\"runs\"] and o[\"context\"]>=1024 and o[\"tokenizer\"][\"tokens\"]>1000"'
+
+text=docs/examples/declaration-of-independence.txt
+hearth perplexity $model $text --ctx 256 --json --save-logits "$tmp/logits"
+claim "perplexity is a number above one" eval '[ "$status" -eq 0 ] && py "o[\"perplexity\"]>1 and o[\"tokens\"]>200"'
+for t in f32 f16 bf16 q8_0 q4_0; do
+  hearth quantize $model "$tmp/$t.gguf" --type $t; claim "quantize to $t" test "$status" -eq 0
+  hearth perplexity "$tmp/$t.gguf" $text --ctx 256 --json --against "$tmp/logits"
+  claim "$t predicts as the original does" eval '[ "$status" -eq 0 ] && py "o[\"kl_mean\"] < (0.2 if \"$t\"==\"q4_0\" else 0.01) and o[\"same_top\"] > (0.6 if \"$t\"==\"q4_0\" else 0.95)"'
+done
+hearth quantize $model "$tmp/x.gguf" --type q3_k_m; claim "a type that cannot be written is told" test "$status" -ne 0
+claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
+hearth quantize $model /dev/full --type f16; claim "a full disk is told" test "$status" -eq 1
+hearth bench $model -p 32 -n 8 --batch 2 -r 1 --json; claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"batch\"][0][\"sequences\"]==2 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
+
+# Files that lie: an error of one line, never a crash.
+size=$(stat -c %s $model)
+for cut in 0 3 8 24 100 5000 $((size / 2)) $((size - 1)); do head -c "$cut" $model >"$tmp/cut.gguf"; hearth run "$tmp/cut.gguf" x
+  claim "a file cut at $cut bytes is told in one line" eval '[ "$status" -eq 1 ] && [ "$(wc -l <"$tmp/err")" -eq 1 ] && has err cut.gguf'; done
+head -c 65536 /dev/urandom >"$tmp/noise.gguf"; hearth show "$tmp/noise.gguf"; claim "noise is told" test "$status" -eq 1
+mkdir "$tmp/empty"; hearth show "$tmp/empty"; claim "an empty folder is told" eval '[ "$status" -eq 1 ] && [ "$(wc -l <"$tmp/err")" -eq 1 ]'
+finish
