@@ -64,6 +64,16 @@ static struct value python_attribute(struct run *r, struct value of, struct slic
         if (slice_is(name, "list"))
             return of.list->items[1];
     }
+    if (value_is_number(of)) {
+        int64_t i;
+        bool whole = value_as_int(of, &i);
+        if (slice_is(name, "real") || (whole && slice_is(name, "numerator")))
+            return whole ? value_int(i) : of;
+        if (slice_is(name, "imag"))
+            return whole ? value_int(0) : value_real(0);
+        if (whole && slice_is(name, "denominator"))
+            return value_int(1);
+    }
     if (of.type == V_MACRO && slice_is(name, "name"))
         return text_str(r, of.macro->name);
     if (is_mutator(of, name))

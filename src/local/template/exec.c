@@ -222,6 +222,14 @@ static enum flow exec_set_block(struct run *r, struct scope *s, const struct nod
     return FLOW_NEXT;
 }
 
+// What a filter or call block gives is written as it is, so it must be a text.
+static void write_text(struct run *r, struct value v)
+{
+    if (!is_text(v))
+        run_fail(r, ERR_FORMAT, "sequence item: expected str instance, %s found", type_name(v));
+    builder_text(r->out, v.text);
+}
+
 static enum flow exec_filter_block(struct run *r, struct scope *s, const struct node *n)
 {
     struct scope *inner = scope_new(r, s, n);
@@ -229,7 +237,7 @@ static enum flow exec_filter_block(struct run *r, struct scope *s, const struct 
     enum flow flow = exec_captured(r, inner, &n->body, &v);
     r->line = n->line;
     if (flow == FLOW_NEXT)
-        value_add_str(r->out, through_filters(r, inner, n->a, v));
+        write_text(r, through_filters(r, inner, n->a, v));
     return flow;
 }
 
@@ -261,7 +269,7 @@ static void exec_call_block(struct run *r, struct scope *s, const struct node *n
         memcpy(keywords, call->keywords, call->n_keywords * sizeof *keywords);
     keywords[call->n_keywords++] = (struct keyword_node){slice_str("caller"), caller};
     call->keywords = keywords;
-    value_add_str(r->out, eval(r, s, call));
+    write_text(r, eval(r, s, call));
 }
 
 static enum flow exec_one(struct run *r, struct scope *s, const struct node *n)

@@ -164,15 +164,16 @@ FILTER(filter_indent)
 FILTER(filter_truncate)
 {
     (void)rest;
-    const struct text *t = arg_text(r, self);
     int64_t length = arg_int(r, v[0], 255), leeway = arg_int(r, v[3], 5);
+    int64_t have = value_length_or_fail(r, self);
     bool kill = arg_bool(r, v[1], false);
     const struct text *end = v[2].type == V_MISSING ? text_str(r, "...").text : arg_text(r, v[2]);
     if (length < (int64_t)end->n_chars || leeway < 0)
         run_fail(r, ERR_FORMAT, "expected length >= %zu, got %lld", end->n_chars,
                  (long long)length);
-    if (leeway > INT64_MAX - length || (int64_t)t->n_chars <= length + leeway)
-        return value_text(t);
+    if (leeway > INT64_MAX - length || have <= length + leeway)
+        return self;
+    const struct text *t = arg_text(r, self);
     size_t to = text_offset(r, t, (size_t)length - end->n_chars);
     if (!kill) {
         size_t space = text_rfind(r, t, slice_str(" "), 0, to);

@@ -421,5 +421,7 @@ void lex(struct parse *p)
             lex_tag(&x, output);
         }
     }
+    if (p->n_tokens)
+        x.line = p->tokens[p->n_tokens - 1].line;  // as jinja2 counts
     emit(&x, T_END, 0, slice_of(NULL, 0));
 }

@@ -288,12 +288,9 @@ static void split_spaces(struct run *r, const struct text *t, int64_t most, stru
             i += n;
         if (i == t->len)
             return;
-        size_t from = i, to = t->len;
-        if (most >= 0 && (int64_t)out->n >= most) {  // the rest, without the spaces at its end
-            size_t start;
-            const struct text rest = {.ptr = t->ptr + from, .len = t->len - from};
-            text_strip(r, &rest, NULL, false, true, &start, &to);
-            list_add(r, out, text_part(r, t, from, from + to));
+        size_t from = i;
+        if (most >= 0 && (int64_t)out->n >= most) {  // the rest as it is
+            list_add(r, out, text_part(r, t, from, t->len));
             return;
         }
         while (i < t->len && !unicode_is_space(text_code(t, i, &n)))
@@ -312,9 +309,7 @@ static void rsplit_spaces(struct run *r, const struct text *t, int64_t most, str
             return;
         size_t to = i;
         if (most >= 0 && (int64_t)out->n >= most) {
-            size_t from, end;
-            text_strip(r, t, NULL, true, false, &from, &end);
-            list_add(r, out, text_part(r, t, from, to));
+            list_add(r, out, text_part(r, t, 0, to));
             return;
         }
         while (i > 0 && !unicode_is_space(text_code_before(t, i, &n)))

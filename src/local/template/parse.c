@@ -371,8 +371,8 @@ static struct node *parse_generation(struct parse *p)
 static struct node *parse_break(struct parse *p)
 {
     const struct token *t = token_take(p);
-    if (p->loops == 0)
-        parse_fail(p, t->line, "'%.*s' outside loop", (int)t->text.len, t->text.ptr);
+    if (p->loops == 0 && !p->stray)
+        p->stray = t;
     return node_new(p, slice_is(t->text, "break") ? N_BREAK : N_CONTINUE, t->line);
 }
 
@@ -503,4 +503,7 @@ void parse_template(struct parse *p)
 {
     parse_body(p, &p->template->body, NULL);
     analyze_scopes(p);
+    if (p->stray)  // last, as Python's compiler finds it
+        parse_fail(p, p->stray->line, "'%.*s' outside loop", (int)p->stray->text.len,
+                   p->stray->text.ptr);
 }
