@@ -1,8 +1,9 @@
 // test_template.c - rendered templates against what jinja2, set up by transformers, made of them.
 //
-// tests/golden/data/template/cases.json holds templates of our own that go through every feature;
-// published.json holds, for templates that are not ours to ship, only hashes of what each
-// conversation of conversations.json becomes. Both come from tools/golden/make_template_goldens.py.
+// tests/golden/data/template/cases.json holds the variables, then templates of our own that go
+// through every feature; published.json holds, for templates that are not ours to ship, only hashes
+// of what each conversation of conversations.json becomes. Both come from
+// tools/golden/make_template_goldens.py.
 //
 // With --render it is a filter instead: a JSON case {"template", "variables"} a line in, a JSON
 // result {"text", "marks"} or {"error"} a line out; tools/golden/fuzz_templates.py drives it.
@@ -80,19 +81,20 @@ static json_t *read_data(const char *name)
 }
 
 // A case says the text, or the error: its line and words that must be in it ("" for any).
-static bool case_holds(const json_t *c)
+static bool case_holds(const json_t *c, const json_t *variables)
 {
     struct error err = {0};
     struct rendered out = {0};
     const json_t *text = json_object_get(c, "text");
-    bool ok = render(json_get_text(c, "template"), json_object_get(c, "variables"), &out, &err);
+    bool ok = render(json_get_text(c, "template"), variables, &out, &err);
     bool holds;
     if (text) {
         holds = ok && slice_eq(buf_view(&out.text), json_slice(text));
     } else {
-        char where[64];
-        (void)snprintf(where, sizeof where,
-                       "template, line %d: ", (int)json_integer_value(json_object_get(c, "line")));
+        char where[64] = "template, line ";
+        int line = (int)json_integer_value(json_object_get(c, "line"));
+        if (line > 0)  // else nobody knows
+            (void)snprintf(where, sizeof where, "template, line %d: ", line);
         holds = !ok && strncmp(err.text, where, strlen(where)) == 0 &&
                 strstr(err.text, json_get_text(c, "error"));
     }
@@ -110,9 +112,9 @@ static void our_templates_render_as_jinja2_renders_them(void **state)
     (void)state;
     json_t *cases = read_data("cases.json");
     size_t wrong = 0;
-    assert_true(json_array_size(cases) > 0);
-    for (size_t i = 0; i < json_array_size(cases); i++)
-        wrong += !case_holds(json_array_get(cases, i));
+    assert_true(json_array_size(cases) > 500);
+    for (size_t i = 1; i < json_array_size(cases); i++)
+        wrong += !case_holds(json_array_get(cases, i), json_array_get(cases, 0));
     json_decref(cases);
     assert_int_equal(wrong, 0);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/golden/data/template/: what transformers renders, for tests/golden/test_template.c.
 
-  cases.json          small templates of our own (template_cases.py) with what they become
+  cases.json          the variables, then small templates of our own (template_cases.py) with what they become
   conversations.json  the variables that published templates are tried with
   published.json      per template file of ../shared/data/templates, per conversation: length and
                       FNV-1a hash of the text, or our wording of the error (line and message). The
@@ -10,6 +10,7 @@
 import json
 import pathlib
 
+from fuzz_templates import ADDRESS, VARIABLES
 from template_cases import CASES
 from template_conversations import conversations
 from template_reference import render
@@ -39,15 +40,22 @@ def outcome(source, variables):
 
 
 def cases():
-    for name, source, variables, *words in CASES:
+    """Errors keep their line (0: any) and, where jinja2 itself words them, the words."""
+    for name, source, variables in CASES:
         kind, *rest = render(source, variables)
-        case = {"name": name, "template": source, "variables": variables}
+        case = {"name": name, "template": source}
         if kind == "text":
+            if ADDRESS.search(rest[0]):
+                continue
             case["text"] = rest[0]
         else:
-            case["line"] = rest[0]
-            case["error"] = words[0] if words else rest[1]
-        yield case
+            line, message = rest
+            case["line"] = 0 if "with x" in source else line
+            case["error"] = message if "is undefined" in message or "has no attribute" in message else ""
+            if "with x" in source or "object has no attribute" in message:
+                case["error"] = ""
+        if len(source) + len(case.get("text", "")) < 2500 and not any(w in source for w in BOUNDED):
+            yield case
 
 
 def write(name, value):
@@ -55,8 +63,11 @@ def write(name, value):
     (OUT / name).write_text(f"[\n{items}\n]\n")
 
 
+# What we refuse as a stated bound or do not have.
+BOUNDED = (".encode()", "**", "0x1F * ")
+
 OUT.mkdir(parents=True, exist_ok=True)
-write("cases.json", list(cases()))
+write("cases.json", [VARIABLES] + list(cases()))
 chats = conversations()
 write("conversations.json", chats)
 published = {

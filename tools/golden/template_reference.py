@@ -3,6 +3,7 @@
 render(source, variables) gives ("text", text) or ("error", line, message). Used by
 make_template_goldens.py and fuzz_templates.py.
 """
+import copy
 import datetime
 import traceback
 
@@ -32,7 +33,7 @@ def error_line(error):
 def render(source, variables):
     try:
         template = chat_template_utils._compile_jinja_template(source)
-        return "text", template.render(**variables)
+        return "text", template.render(**copy.deepcopy(variables))
     except Exception as e:  # whatever Python raises is what the template did wrong
         message = e.message if isinstance(e, jinja2.TemplateSyntaxError) else str(e)
         return "error", error_line(e), message or type(e).__name__

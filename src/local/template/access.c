@@ -9,7 +9,7 @@
 #include "local/template/run.h"
 #include "local/template/text.h"
 
-static const struct builtin_table *methods_of(struct value v)
+static const struct builtin_table *methods_of(struct value v, struct slice name)
 {
     switch (v.type) {
     case V_TEXT: return &text_methods;
@@ -20,6 +20,10 @@ static const struct builtin_table *methods_of(struct value v)
     case V_INT:
     case V_FLOAT: return &number_methods;
     case V_CYCLER: return &cycler_methods;
+    case V_FUNCTION:
+        return slice_is(name, "fromkeys") && slice_is(slice_str(v.function->name), "dict")
+                   ? &dict_methods
+                   : NULL;
     default: return NULL;
     }
 }
@@ -81,7 +85,7 @@ static struct value python_attribute(struct run *r, struct value of, struct slic
     for (size_t i = 0; i < sizeof everywhere / sizeof *everywhere; i++)
         if (slice_is(name, everywhere[i]))
             return unsafe(r, of, name);
-    const struct builtin_table *table = methods_of(of);
+    const struct builtin_table *table = methods_of(of, name);
     const struct builtin *found = table ? builtin_find(table, name) : NULL;
     if (!found)
         return value_missing();

@@ -39,6 +39,7 @@ static bool has_case(struct run *r, struct value v, bool lower)
 static bool is_sequence(struct value v)
 {
     switch (v.type) {
+    case V_UNDEFINED:
     case V_TEXT:
     case V_LIST:
     case V_TUPLE:
