@@ -1,0 +1,319 @@
+#include "local/eval/bench.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "local/eval/probe.h"
+#include "local/models/facts.h"
+#include "local/models/model.h"
+
+enum { REPEATS = 3, REPEATS_MAX = 1000 };
+
+struct bench {
+    struct model *m;
+    const struct bench_options *o;
+    struct bench_result *out;
+    int max_rows, repeats, n_pages, pages_per_seq;
+    struct kv_cache *kv[BATCH_GROUPS_MAX];
+    struct batch *batch;
+    float *logits;
+    size_t logits_bytes;
+    uint64_t random;
+    int done, total;  // measurements
+};
+
+static int most(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int largest_batch(const struct bench_options *o)
+{
+    int n = 1;
+    for (int i = 0; i < o->n_batch; i++)
+        n = most(n, o->batch[i]);
+    return n;
+}
+
+int bench_ctx(const struct bench_options *o)
+{
+    int ctx = most(o->prefill, o->depth + o->decode);
+    return most(ctx, BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS);
+}
+
+static int pages_for(int n)
+{
+    return (n + PAGE_TOKENS - 1) / PAGE_TOKENS;
+}
+
+static bool check(struct bench *b, struct error *err)
+{
+    int max_wanted, max_seqs, batch = largest_batch(b->o), ctx = bench_ctx(b->o);
+    model_limits(b->m, &b->max_rows, &max_wanted, &max_seqs);
+    if (b->o->prefill < 0 || b->o->decode < 0 || b->o->depth < 0 || b->o->repeats < 0 ||
+        b->o->repeats > REPEATS_MAX)
+        return error_set(err, ERR_USAGE,
+                         "numbers of tokens and repeats cannot be negative, nor "
+                         "repeats more than %d",
+                         REPEATS_MAX);
+    if (ctx > model_ctx(b->m))
+        return error_set(err, ERR_USAGE, "%d tokens are more than the context of %d", ctx,
+                         model_ctx(b->m));
+    if (batch > max_seqs || batch > max_wanted || batch > b->max_rows)
+        return error_set(err, ERR_USAGE, "a batch of %d sequences: the model was loaded for %d",
+                         batch, max_seqs < max_wanted ? max_seqs : max_wanted);
+    return true;
+}
+
+static bool prepare(struct bench *b, struct error *err)
+{
+    struct backend *backend = model_backend(b->m);
+    int n_seqs = largest_batch(b->o);
+    b->repeats = b->o->repeats ? b->o->repeats : REPEATS;
+    b->pages_per_seq = pages_for(BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS);
+    b->n_pages = most(pages_for(bench_ctx(b->o)), n_seqs * b->pages_per_seq);
+    for (int g = 0; g < model_n_groups(b->m); g++) {
+        const struct kv_group *group = model_group(b->m, g);
+        struct kv_shape shape = {.n_layers = group->n_layers,
+                                 .n_kv_heads = group->n_kv_heads,
+                                 .head_dim = group->head_dim,
+                                 .n_pages = b->n_pages,
+                                 .dtype = model_kv_default(b->m)};
+        b->kv[g] = backend->ops->kv_new(backend, &shape, err);
+        if (!b->kv[g])
+            return false;
+    }
+    b->batch = batch_new(b->max_rows, n_seqs, model_n_groups(b->m), b->n_pages);
+    b->logits_bytes = (size_t)n_seqs * (size_t)model_n_vocab(b->m) * sizeof(float);
+    b->logits = memory_big_new(b->logits_bytes);
+    return b->logits || error_set(err, ERR_MEMORY, "no memory for logits");
+}
+
+static void release(struct bench *b)
+{
+    struct backend *backend = model_backend(b->m);
+    for (int g = 0; g < BATCH_GROUPS_MAX; g++)
+        if (b->kv[g])
+            backend->ops->kv_free(backend, b->kv[g]);
+    batch_free(b->batch);
+    if (b->logits)
+        memory_big_free(b->logits, b->logits_bytes);
+}
+
+static void add_rows(struct bench *b, int first_page, int n_pages, int from, int n, bool wanted)
+{
+    int seq = batch_add_seq(b->batch, bench_ctx(b->o));
+    for (int g = 0; g < b->batch->n_groups; g++)
+        for (int i = 0; i < n_pages; i++)
+            batch_pages(b->batch, g, seq)[i] = first_page + i;
+    for (int i = 0; i < n; i++) {
+        int32_t token = (int32_t)(hash_mix(b->random++) % (uint64_t)model_n_vocab(b->m));
+        batch_add_row(b->batch, seq, token, from + i,
+                      wanted && i == n - 1 ? WANT_LOGITS : WANT_NOTHING);
+    }
+}
+
+static void forward(struct bench *b)
+{
+    model_forward(b->m, b->kv, b->batch, b->logits);
+}
+
+static void prefill(struct bench *b, int n)
+{
+    for (int from = 0; from < n; from += b->max_rows) {
+        int rows = n - from < b->max_rows ? n - from : b->max_rows;
+        batch_clear(b->batch);
+        add_rows(b, 0, b->n_pages, from, rows, from + rows == n);
+        forward(b);
+    }
+}
+
+static void decode(struct bench *b, int depth, int n)
+{
+    for (int i = 0; i < n; i++) {
+        batch_clear(b->batch);
+        add_rows(b, 0, b->n_pages, depth + i, 1, true);
+        forward(b);
+    }
+}
+
+static void batch_prompts(struct bench *b, int n_seqs)
+{
+    batch_clear(b->batch);
+    for (int s = 0; s < n_seqs; s++) {
+        for (int from = 0; from < BENCH_BATCH_PROMPT;) {
+            int room = b->max_rows - b->batch->n_rows, n = BENCH_BATCH_PROMPT - from;
+            n = n < room ? n : room;
+            add_rows(b, s * b->pages_per_seq, b->pages_per_seq, from, n, false);
+            from += n;
+            if (b->batch->n_rows == b->max_rows) {
+                forward(b);
+                batch_clear(b->batch);
+            }
+        }
+    }
+    if (b->batch->n_rows)
+        forward(b);
+}
+
+static void batch_decode(struct bench *b, int n_seqs)
+{
+    for (int i = 0; i < BENCH_BATCH_STEPS; i++) {
+        batch_clear(b->batch);
+        for (int s = 0; s < n_seqs; s++)
+            add_rows(b, s * b->pages_per_seq, b->pages_per_seq, BENCH_BATCH_PROMPT + i, 1, true);
+        forward(b);
+    }
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static double median(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, compare_doubles);
+    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+}
+
+static bool next_measurement(struct bench *b, const char *what, struct error *err)
+{
+    if (b->o->progress && !b->o->progress(b->o->progress_self, what, b->done, b->total))
+        return error_set(err, ERR_CANCELLED, "interrupted");
+    b->done++;
+    return true;
+}
+
+// Bytes of weights one token reads: of a mixture, only the experts it is routed to.
+static double weight_bytes_read(const struct model *m)
+{
+    const struct model_facts *f = model_facts(m);
+    double bytes = (double)model_weight_bytes(m);
+    if (!f->n_experts)
+        return bytes;
+    double embd = f->n_embd, experts = 0;
+    double heads = f->n_heads + f->n_kv_heads;
+    double rest = (double)f->n_vocab * embd + f->n_layers * 2 * embd * heads * f->head_dim;
+    for (int i = 0; i < f->n_layers; i++)
+        if (f->dense[i])
+            rest += 3 * embd * f->n_ff;
+        else
+            experts += 3 * embd * f->n_expert_ff * f->n_experts;
+    double used = experts * f->n_experts_used / f->n_experts;
+    return bytes * (rest + used) / (rest + experts);
+}
+
+static double kv_bytes_read(const struct model *m, int depth)
+{
+    double bytes = 0;
+    for (int g = 0; g < model_n_groups(m); g++) {
+        const struct kv_group *group = model_group(m, g);
+        struct kv_shape shape = {.n_layers = group->n_layers,
+                                 .n_kv_heads = group->n_kv_heads,
+                                 .head_dim = group->head_dim,
+                                 .n_pages = 1,
+                                 .dtype = model_kv_default(m)};
+        int seen = group->window && group->window < depth ? group->window : depth;
+        bytes += (double)kv_page_bytes(&shape) / PAGE_TOKENS * seen;
+    }
+    return bytes;
+}
+
+static bool measure_prefill(struct bench *b, struct error *err)
+{
+    double rates[REPEATS_MAX];
+    for (int i = 0; i < b->repeats; i++) {
+        if (!next_measurement(b, "prefill", err))
+            return false;
+        double start = clock_s();
+        prefill(b, b->o->prefill);
+        rates[i] = b->o->prefill / (clock_s() - start);
+    }
+    b->out->prefill_tokens = b->o->prefill;
+    b->out->prefill_tokens_per_s = median(rates, b->repeats);
+    return true;
+}
+
+static bool measure_decode(struct bench *b, struct error *err)
+{
+    double rates[REPEATS_MAX];
+    if (!next_measurement(b, "filling the context", err))
+        return false;
+    prefill(b, b->o->depth);
+    for (int i = 0; i < b->repeats; i++) {
+        if (!next_measurement(b, "decode", err))
+            return false;
+        double start = clock_s();
+        decode(b, b->o->depth, b->o->decode);
+        rates[i] = b->o->decode / (clock_s() - start);
+    }
+    b->out->decode_tokens = b->o->decode;
+    b->out->depth = b->o->depth;
+    b->out->decode_tokens_per_s = median(rates, b->repeats);
+    int middle = b->o->depth + b->o->decode / 2;
+    b->out->decode_gbytes_per_s = (weight_bytes_read(b->m) + kv_bytes_read(b->m, middle)) * 1e-9 *
+                                  b->out->decode_tokens_per_s;
+    return true;
+}
+
+static bool measure_batch(struct bench *b, int n_seqs, struct error *err)
+{
+    double rates[REPEATS_MAX];
+    batch_prompts(b, n_seqs);
+    for (int i = 0; i < b->repeats; i++) {
+        if (!next_measurement(b, "batch", err))
+            return false;
+        double start = clock_s();
+        batch_decode(b, n_seqs);
+        rates[i] = (double)n_seqs * BENCH_BATCH_STEPS / (clock_s() - start);
+    }
+    int k = b->out->n_batch++;
+    b->out->batch[k].sequences = n_seqs;
+    b->out->batch[k].tokens_per_s = median(rates, b->repeats);
+    return true;
+}
+
+static bool probe_machine(struct bench *b, struct error *err)
+{
+    if (!next_measurement(b, "the machine", err))
+        return false;
+    double read = probe_read_gbytes_per_s(b->out->threads);
+    double tops = probe_int8_tops(b->out->threads);
+    if (read > b->out->read_gbytes_per_s)
+        b->out->read_gbytes_per_s = read;
+    if (tops > b->out->int8_tops)
+        b->out->int8_tops = tops;
+    return true;
+}
+
+static bool measure(struct bench *b, struct error *err)
+{
+    const struct bench_options *o = b->o;
+    b->total = 2 + (o->prefill ? b->repeats : 0) + (o->decode ? b->repeats + 1 : 0) +
+               o->n_batch * b->repeats;
+    if (!probe_machine(b, err))
+        return false;
+    prefill(b, BENCH_BATCH_PROMPT);  // what is mapped and not yet touched, costs only here
+    decode(b, BENCH_BATCH_PROMPT, 1);
+    if ((o->prefill && !measure_prefill(b, err)) || (o->decode && !measure_decode(b, err)))
+        return false;
+    for (int i = 0; i < o->n_batch; i++)
+        if (!measure_batch(b, o->batch[i], err))
+            return false;
+    return probe_machine(b, err);
+}
+
+bool bench_run(struct model *m, const struct bench_options *o, struct bench_result *out,
+               struct error *err)
+{
+    struct bench b = {.m = m, .o = o, .out = out, .random = 1};
+    *out = (struct bench_result){.threads = o->threads > 0 ? o->threads : probe_cores()};
+    bool ok = check(&b, err) && prepare(&b, err) && measure(&b, err);
+    release(&b);
+    return ok;
+}
