@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/mapping.h"
 #include "base/memory.h"
-#include "documents/builder.h"
+#include "documents/blocks.h"
 #include "documents/encoding.h"
 
 enum { MAX_BYTES = 256 << 20 };
@@ -158,7 +158,7 @@ static enum format format_of(const char *name, struct slice bytes)
 }
 
 // Positions in the UTF-8 text become offsets in the file. Starts and ends ascend each by itself.
-static void map_spans(struct builder *b, struct slice bytes, const struct decoded *decoded)
+static void map_spans(struct blocks *b, struct slice bytes, const struct decoded *decoded)
 {
     size_t **places = memory_array(size_t *, b->n_blocks + 1);
     for (int side = 0; side < 2; side++) {
@@ -170,7 +170,7 @@ static void map_spans(struct builder *b, struct slice bytes, const struct decode
 }
 
 // The first heading near the top, unless it is the first of many alike ("CHAPTER I").
-static const char *title_of(const struct builder *b, enum format format)
+static const char *title_of(const struct blocks *b, enum format format)
 {
     enum { NEAR_TOP = 20, ALIKE_BYTES = 4 };
     const struct document_block *first = NULL;
@@ -193,7 +193,7 @@ struct document *document_read(struct slice bytes, const char *name, struct erro
 {
     static const char *const formats[] = {"text", "text", "markdown", "html"};
     struct decoded decoded;
-    struct builder b = {0};
+    struct blocks b = {0};
     bool ok = false;
     if (bytes.len > MAX_BYTES) {
         (void)error_set(err, ERR_LIMIT, "%s: larger than %d MiB", name, MAX_BYTES >> 20);

@@ -1,8 +1,8 @@
 // html.c - HTML through libxml2's parser, as events, without a tree: scripts, styles, navigation
 // and forms dropped, the rest as blocks.
 //
-// A block's span reaches from the end of the tag that opened it to the start of what closed it, so
-// it holds the block's text with the marks inside. Nothing is fetched. Depth is bounded, since the
+// A block's span reaches from its first text to its last, as the parser's position tells, so it
+// holds the block's text with the marks inside. Nothing is fetched. Depth is bounded, since the
 // parser's own bookkeeping costs time for every open element.
 #include <libxml/HTMLparser.h>
 #include <libxml/parserInternals.h>
@@ -10,7 +10,7 @@
 #include <strings.h>
 
 #include "base/error.h"
-#include "documents/builder.h"
+#include "documents/blocks.h"
 
 enum {
     MAX_DEPTH = 1000,
@@ -53,10 +53,11 @@ static const struct element {
 };
 
 struct reader {
-    struct builder *b;
+    struct blocks *b;
     htmlParserCtxtPtr parser;
     struct buf text, title;
-    size_t start;
+    size_t len, start;
+    size_t seen;  // where the last event ended
     int heading, lists, quotes, pres, tables, items, hidden, in_title;
     int cells;  // of the current row
     bool too_deep;
@@ -77,7 +78,18 @@ static enum what what_is(const xmlChar *name)
 static size_t position(const struct reader *r)
 {
     const xmlParserInput *in = r->parser->input;
-    return in ? (size_t)(in->cur - in->base) + in->consumed : 0;
+    size_t at = in ? (size_t)(in->cur - in->base) + in->consumed : 0;
+    return at < r->len ? at : r->len;
+}
+
+// Where the text of an element begins that was just opened. At a real tag the parser stands on its
+// ">"; an implied one (a paragraph around bare text) is told after its text was read, which began
+// where the event before ended.
+static size_t content_start(const struct reader *r)
+{
+    const xmlParserInput *in = r->parser->input;
+    size_t at = position(r);
+    return at < r->len && *in->cur == '>' ? at + 1 : r->seen;
 }
 
 static void flush(struct reader *r, size_t end)
@@ -97,8 +109,7 @@ static void flush(struct reader *r, size_t end)
     } else if (r->quotes) {
         kind = BLOCK_QUOTE;
     }
-    block_builder_add(r->b, kind, level, buf_view(&r->text), r->start,
-                      end < r->start ? r->start : end);
+    blocks_add(r->b, kind, level, buf_view(&r->text), r->start, end < r->start ? r->start : end);
     buf_clear(&r->text);
     r->start = end;
 }
@@ -110,7 +121,7 @@ static void end_row(struct reader *r)
         buf_char(&r->text, '\n');
     r->cells = 0;
     if (r->text.len > MAX_BLOCK_BYTES)
-        flush(r, position(r));
+        flush(r, r->seen);
 }
 
 static void open_in_table(struct reader *r, enum what what)
@@ -128,10 +139,8 @@ static int heading_level(const xmlChar *name)
     return name[1] - '0';
 }
 
-static void start_element(void *self, const xmlChar *name, const xmlChar **attributes)
+static void open_element(struct reader *r, const xmlChar *name)
 {
-    (void)attributes;
-    struct reader *r = self;
     enum what what = what_is(name);
     if (r->parser->nameNr > MAX_DEPTH) {
         r->too_deep = true;
@@ -153,8 +162,8 @@ static void start_element(void *self, const xmlChar *name, const xmlChar **attri
         buf_char(&r->text, '\n');
         return;
     }
-    flush(r, position(r));
-    r->start = position(r) + 1;  // the parser stands on the tag's ">"
+    flush(r, r->seen);
+    r->start = content_start(r);
     r->heading = what == HEADING ? heading_level(name) : r->heading;
     r->lists += what == LIST;
     r->items += what == ITEM;
@@ -169,9 +178,8 @@ static void drop_one(int *n)
         (*n)--;
 }
 
-static void end_element(void *self, const xmlChar *name)
+static void close_element(struct reader *r, const xmlChar *name)
 {
-    struct reader *r = self;
     enum what what = what_is(name);
     if (what == HIDDEN)
         drop_one(&r->hidden);
@@ -185,7 +193,7 @@ static void end_element(void *self, const xmlChar *name)
         r->tables -= what == TABLE;
         return;
     }
-    flush(r, position(r));
+    flush(r, r->seen);
     switch (what) {
     case HEADING: r->heading = 0; break;
     case LIST: drop_one(&r->lists); break;
@@ -197,10 +205,8 @@ static void end_element(void *self, const xmlChar *name)
     }
 }
 
-static void characters(void *self, const xmlChar *bytes, int len)
+static void add_text(struct reader *r, struct slice s)
 {
-    struct reader *r = self;
-    struct slice s = slice_of((const char *)bytes, (size_t)len);
     if (r->in_title && !r->hidden) {
         if (r->title.len < 1024)
             buf_slice(&r->title, s);
@@ -215,7 +221,33 @@ static void characters(void *self, const xmlChar *bytes, int len)
         buf_slice(&r->text, s);
     }
     if (r->text.len > MAX_BLOCK_BYTES && s.ptr[s.len - 1] == ' ')
-        flush(r, position(r));
+        flush(r, r->seen);
+}
+
+static void on_start(void *self, const xmlChar *name, const xmlChar **attributes)
+{
+    struct reader *r = self;
+    (void)attributes;
+    open_element(r, name);
+    r->seen = content_start(r);
+}
+
+static void on_end(void *self, const xmlChar *name)
+{
+    struct reader *r = self;
+    close_element(r, name);
+    r->seen = position(r);
+}
+
+static void on_text(void *self, const xmlChar *bytes, int len)
+{
+    struct reader *r = self;
+    size_t before = r->seen;
+    r->seen = position(r);
+    if (r->text.len == 0)
+        r->start = before;
+    if (len > 0)
+        add_text(r, slice_of((const char *)bytes, (size_t)len));
 }
 
 static void silent(void *self, const char *format, ...)
@@ -224,15 +256,15 @@ static void silent(void *self, const char *format, ...)
     (void)format;
 }
 
-bool read_html(struct builder *b, struct slice text, struct error *err)
+bool read_html(struct blocks *b, struct slice text, struct error *err)
 {
     static const char empty[] = " ";
-    struct reader r = {.b = b};
+    struct reader r = {.b = b, .len = text.len};
     htmlSAXHandler sax = {
-        .startElement = start_element,
-        .endElement = end_element,
-        .characters = characters,
-        .ignorableWhitespace = characters,
+        .startElement = on_start,
+        .endElement = on_end,
+        .characters = on_text,
+        .ignorableWhitespace = on_text,
         .warning = silent,
         .error = silent,
     };
@@ -249,7 +281,7 @@ bool read_html(struct builder *b, struct slice text, struct error *err)
     (void)htmlParseDocument(r.parser);
     if (!r.too_deep)
         flush(&r, text.len);
-    block_builder_title(b, buf_view(&r.title));
+    blocks_title(b, buf_view(&r.title));
     if (r.parser->myDoc)
         xmlFreeDoc(r.parser->myDoc);
     r.parser->myDoc = NULL;

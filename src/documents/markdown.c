@@ -6,10 +6,10 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "documents/builder.h"
+#include "documents/blocks.h"
 
 struct reader {
-    struct builder *b;
+    struct blocks *b;
     struct slice text;
     bool open;  // a block is being collected
     enum block_kind kind;
@@ -37,10 +37,10 @@ static void flush(struct reader *r)
     if (r->open && r->kind != BLOCK_CODE) {
         struct buf plain = {0};
         markdown_inline(&plain, buf_view(&r->raw));
-        block_builder_add(r->b, r->kind, r->level, buf_view(&plain), r->start, r->end);
+        blocks_add(r->b, r->kind, r->level, buf_view(&plain), r->start, r->end);
         buf_release(&plain);
     } else if (r->open) {
-        block_builder_add(r->b, r->kind, r->level, buf_view(&r->raw), r->start, r->end);
+        blocks_add(r->b, r->kind, r->level, buf_view(&r->raw), r->start, r->end);
     }
     buf_clear(&r->raw);
     r->open = false;
@@ -341,7 +341,7 @@ static size_t front_matter(struct reader *r)
         struct slice s = slice_of(r->text.ptr + line.start, line.end - line.start);
         if (slice_is(s, "---") || slice_is(s, "...")) {
             if (title.len)
-                block_builder_title(r->b, title);
+                blocks_title(r->b, title);
             return at;
         }
         if (slice_starts(s, slice_str("title:"))) {
@@ -355,7 +355,7 @@ static size_t front_matter(struct reader *r)
     return 0;
 }
 
-bool read_markdown(struct builder *b, struct slice text, struct error *err)
+bool read_markdown(struct blocks *b, struct slice text, struct error *err)
 {
     (void)err;  // any text is Markdown
     struct reader r = {.b = b, .text = text};

@@ -4,7 +4,7 @@
 // look ahead a bounded way, and a search that failed once is not tried again.
 #include <ctype.h>
 
-#include "documents/builder.h"
+#include "documents/blocks.h"
 
 enum {
     OPEN_BRACKETS = 64,  // nested deeper, a bracket is just a bracket
@@ -173,10 +173,10 @@ static void step(struct inliner *n)
         break;
     case '`': code_span(n); return;
     case '!':
-        if (peek(n, 1) == '[')
-            n->at++;
-        break;
     case '[':
+        if (c == '!' && peek(n, 1) != '[')
+            break;
+        n->at += c == '!';
         if (n->n_brackets < OPEN_BRACKETS)
             n->brackets[n->n_brackets++] = n->out->len;
         break;

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "base/memory.h"
-#include "documents/builder.h"
+#include "documents/blocks.h"
 
 enum {
     HEADING_BYTES = 90,    // a longer line is a sentence
@@ -14,7 +14,7 @@ enum {
 };
 
 struct reader {
-    struct builder *b;
+    struct blocks *b;
     struct slice text;
     bool restructured;
     struct text_line *lines;  // of the paragraph that is being read
@@ -167,7 +167,7 @@ static void add(struct reader *r, enum block_kind kind, int level, size_t from, 
                 size_t skip)
 {
     size_t start = r->lines[from].start + skip, end = r->lines[to - 1].end;
-    block_builder_add(r->b, kind, level, slice_of(r->text.ptr + start, end - start), start, end);
+    blocks_add(r->b, kind, level, slice_of(r->text.ptr + start, end - start), start, end);
 }
 
 // Title with a line below (and maybe above) it, at line i: lines it takes, 0 if it is none.
@@ -275,7 +275,7 @@ static void end_paragraph(struct reader *r)
     r->n = 0;
 }
 
-bool read_text(struct builder *b, struct slice text, bool restructured, struct error *err)
+bool read_text(struct blocks *b, struct slice text, bool restructured, struct error *err)
 {
     (void)err;  // any text is a text
     enum { HEADER_BYTES = 4096 };
@@ -289,7 +289,7 @@ bool read_text(struct builder *b, struct slice text, bool restructured, struct e
         }
         // The header of Project Gutenberg's books and of Python's proposals.
         if (line.start < HEADER_BYTES && slice_starts(s, slice_str("Title: ")))
-            block_builder_title(b, slice_sub(s, 7, s.len));
+            blocks_title(b, slice_sub(s, 7, s.len));
         memory_grow(r.lines, r.capacity, r.n + 1);
         r.lines[r.n++] = line;
     }

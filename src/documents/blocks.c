@@ -1,4 +1,4 @@
-#include "documents/builder.h"
+#include "documents/blocks.h"
 
 #include <libxml/HTMLparser.h>
 
@@ -69,8 +69,8 @@ static size_t count_characters(struct slice s)
     return n;
 }
 
-void block_builder_add(struct builder *b, enum block_kind kind, int level, struct slice text,
-                       size_t start, size_t end)
+void blocks_add(struct blocks *b, enum block_kind kind, int level, struct slice text, size_t start,
+                size_t end)
 {
     struct buf out = {0};
     if (kind == BLOCK_CODE || kind == BLOCK_TABLE)
@@ -87,7 +87,7 @@ void block_builder_add(struct builder *b, enum block_kind kind, int level, struc
     buf_release(&out);
 }
 
-void block_builder_title(struct builder *b, struct slice text)
+void blocks_title(struct blocks *b, struct slice text)
 {
     struct buf out = {0};
     text_fold(&out, text);
