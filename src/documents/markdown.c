@@ -346,7 +346,8 @@ static size_t front_matter(struct reader *r)
         }
         if (slice_starts(s, slice_str("title:"))) {
             title = text_trim(slice_sub(s, 6, s.len));
-            if (title.len >= 2 && (title.ptr[0] == '"' || title.ptr[0] == '\''))
+            char quote = title.len >= 2 ? title.ptr[0] : 0;
+            if ((quote == '"' || quote == '\'') && title.ptr[title.len - 1] == quote)
                 title = slice_sub(title, 1, title.len - 2);
         }
         if (line.start - begin_at > 64 * 1024 || text_trim(s).len == 0)
