@@ -1,0 +1,75 @@
+"""The prompts of `hearth summarize`, read from the C file that owns them.
+
+Only the constant words are read; how they are put together is mirrored here and
+has to follow prompt_write() of src/summarize/prompts.c.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+C_FILE = Path(__file__).resolve().parent.parent / "src" / "summarize" / "prompts.c"
+TASKS = ("summarize", "merge")
+STYLES = ("paragraph", "bullets", "outline")
+WORD_COUNTS = (10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 150, 200)
+_LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+def _strings(source: str, array: str, count: int) -> list[str]:
+    body = re.search(rf"{array}\[[^=]*=\s*\{{(.*?)\n\}};", source, re.DOTALL)
+    found = [s.replace("\\n", "\n") for s in _LITERAL.findall(body.group(1))] if body else []
+    if len(found) != count:
+        raise ValueError(f"{C_FILE}: expected {count} strings in {array}, found {len(found)}")
+    return found
+
+
+@dataclass(frozen=True)
+class Prompts:
+    openings: list[str]
+    guards: list[str]
+    labels: list[str]
+
+    @classmethod
+    def read(cls, path: Path = C_FILE) -> "Prompts":
+        source = path.read_text(encoding="utf-8")
+        return cls(
+            _strings(source, "openings", len(TASKS) * len(STYLES)),
+            _strings(source, "guards", len(TASKS)),
+            _strings(source, "labels", len(TASKS)),
+        )
+
+
+@dataclass
+class Request:
+    """What prompt_write() is given."""
+
+    words: int
+    text: str = field(repr=False)
+    task: str = "summarize"
+    style: str = "paragraph"
+    ask: str = ""
+    language: str = ""
+    title: str = ""
+    section: str = ""
+
+
+def write_prompt(prompts: Prompts, request: Request) -> str:
+    task = TASKS.index(request.task)
+    opening = prompts.openings[task * len(STYLES) + STYLES.index(request.style)]
+    out = opening.replace("%d", str(request.words))
+    if request.language:
+        out += f" Write in {request.language}."
+    out += prompts.guards[task] + "\n\n"
+    lines = ""
+    if request.ask:
+        lines += f"Keep what answers this question: {request.ask}\n"
+    if request.title:
+        lines += f"Title: {request.title}\n"
+    if request.section:
+        lines += f"Section: {request.section}\n"
+    return out + (lines + "\n" if lines else "") + prompts.labels[task] + request.text
+
+
+def write_chat(prompt: str) -> str:
+    """One user turn and the opening of the answer, as the chat template renders them."""
+    return f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
