@@ -1,0 +1,90 @@
+"""Checks the GGUF file against the network it came from: ids, and greedy answers.
+
+    python train/verify.py --checkpoint train/out/last.pt
+
+The network runs in float32 with weights rounded as the file stores them, so the two
+may differ only by the order of sums; a greedy answer must be the same token for token.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import gguf
+import llama_cpp
+import torch
+from tokenizers import Tokenizer
+
+from export import TRAIN, read_checkpoint
+from model import Llama
+from prompts import Prompts, Request, write_chat, write_prompt
+from vocabulary import TURN_END
+
+N_TOKENS = 60
+TEXTS = (
+    "The bridge was closed for repairs in March 2019. Engineers found that 14 of its 220 cables "
+    "had rusted through. The bridge carries about 30,000 cars a day. Repairs of the cables cost "
+    "4.5 million dollars. Drivers complained. The bridge opened again in May with new cables.",
+    "Bees keep their hive warm in winter by shivering. A hive holds some forty thousand bees, "
+    "and each of them eats honey to stay warm. A keeper therefore leaves enough honey in the "
+    "hive. “It is a matter of trust,” said Ana Müller, who keeps bees near Graz.",
+    "A parser reads bytes and gives back a tree.\n\nErrors\n\nA parser must report every error "
+    "with its place. Errors without a place cannot be mended. The tree is given back only if "
+    "there was no error.\n\nMemory\n\nThe tree lives in one arena, which the caller frees.",
+)
+
+
+def rounded(weight: torch.Tensor) -> torch.Tensor:
+    if weight.ndim == 1:
+        return weight
+    q8 = gguf.GGMLQuantizationType.Q8_0
+    packed = gguf.quants.quantize(weight.numpy(), q8)
+    return torch.from_numpy(gguf.quants.dequantize(packed, q8))
+
+
+@torch.no_grad()
+def greedy(model: Llama, tokens: list[int], end: int) -> list[int]:
+    answer: list[int] = []
+    while len(answer) < N_TOKENS and end not in answer:
+        hidden = model(torch.tensor([tokens + answer]))[0, -1]
+        answer.append(int(model.logits(hidden).argmax()))
+    return answer
+
+
+def greedy_of_file(llama: llama_cpp.Llama, tokens: list[int], end: int) -> list[int]:
+    answer: list[int] = []
+    for token in llama.generate(tokens, temp=0.0, top_k=1, repeat_penalty=1.0):
+        answer.append(token)
+        if len(answer) == N_TOKENS or token == end:
+            break
+    return answer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/last.pt")
+    parser.add_argument("--gguf", type=Path, default=TRAIN.parent / "models/hearth-small.gguf")
+    parser.add_argument("--tokenizer", type=Path, default=TRAIN / "out/tokenizer.json")
+    options = parser.parse_args()
+    tokenizer = Tokenizer.from_file(str(options.tokenizer))
+    model = read_checkpoint(options.checkpoint)
+    model.load_state_dict({name: rounded(w) for name, w in model.state_dict().items()})
+    llama = llama_cpp.Llama(str(options.gguf), n_ctx=1024, n_threads=2, verbose=False)
+    end, prompts, same = tokenizer.token_to_id(TURN_END), Prompts.read(), True
+    for text in TEXTS:
+        for style in ("paragraph", "outline"):
+            chat = write_chat(write_prompt(prompts, Request(30, text, style=style)))
+            tokens = tokenizer.encode(chat).ids
+            same &= tokens == llama.tokenize(chat.encode(), add_bos=False, special=True)
+            answer = greedy(model, tokens, end)
+            other = greedy_of_file(llama, tokens, end)
+            same &= answer == other
+            print(f"{'same' if answer == other else 'DIFFERENT'}: {tokenizer.decode(answer)!r}")
+            if answer != other:
+                print(f"  file: {tokenizer.decode(other)!r}")
+    print("ids and answers agree" if same else "ids or answers differ")
+    sys.exit(not same)
+
+
+if __name__ == "__main__":
+    main()
