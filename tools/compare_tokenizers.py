@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Compares ids and decoded text with the `tokenizers` and `sentencepiece` libraries.
 
-  compare_tokenizers.py PROGRAM DATA [-n 10000] [--only NAME]
+  compare_tokenizers.py PROGRAM DATA [-n 10000] [--only NAME] [--small FOLDER]
 
 PROGRAM is build/release/bench/bench_tokenizer; DATA holds tokenizers/ and text/. Every model is
 tried on generated strings (all of Unicode, odd white space, special tokens inside text, invalid
 UTF-8 read as U+FFFD), on paragraphs of the books, and on the books whole. Prints how many agree.
+With --small the tokenizers of tests/golden/data/tokenizer are tried instead.
 """
 import argparse
 import json
@@ -143,6 +144,7 @@ def main():
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("-n", type=int, default=10000)
     parser.add_argument("--only")
+    parser.add_argument("--small", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-books", action="store_true")
     args = parser.parse_args()
@@ -157,6 +159,8 @@ def main():
     cases.append(("llama2 .model", spm, spm))
     cases.append(("gguf gpt-2", folder / "gguf/ggml-vocab-gpt-2.gguf", folder / "gpt2"))
     cases.append(("gguf llama-spm", folder / "gguf/ggml-vocab-llama-spm.gguf", spm))
+    if args.small:
+        cases = [(p.name, p, p) for p in sorted(args.small.iterdir()) if p.is_dir()]
     for name, model, reference in cases:
         if args.only and args.only != name:
             continue

@@ -8,6 +8,7 @@ each class is asked from the library itself, code point by code point. What ICU 
 import pathlib
 import subprocess
 import tempfile
+import unicodedata
 
 from tokenizers import Regex, normalizers as N, pre_tokenizers as P
 
@@ -96,7 +97,28 @@ def inert(facts):
     return out
 
 
+# One old character of each category, in three and in four bytes of UTF-8.
+STAND_INS = {"Lu": (0x1E00, 0x10400), "Ll": (0x1E01, 0x10428), "Lt": (0x1F88, 0x1F88), "Lm": (0xA4F8, 0x16B40), "Lo": (0xE01, 0x10000),
+             "Mn": (0x941, 0x101FD), "Mc": (0x903, 0x11000), "Me": (0x20DD, 0x20DD), "Nd": (0x966, 0x104A0), "Nl": (0x2160, 0x10140), "No": (0x2460, 0x10107),
+             "P": (0x2016, 0x10100), "S": (0x2200, 0x1F000)}
+
+
+def newer():
+    """Characters assigned after Unicode 14, which PCRE2 10.42 does not know, and their stand-ins."""
+    assert unicodedata.unidata_version == "14.0.0"
+    found = {}
+    for category, (three, four) in STAND_INS.items():
+        for c in onig(r"\p{%s}" % category):
+            if unicodedata.category(chr(c)) == "Cn" and c >= 0x800:
+                found[c] = three if c < 0x10000 else four
+    for c in onig(r"\p{Han}"):
+        if c in found and c >= 0x10000 and found[c] == 0x10000:
+            found[c] = 0x20000
+    return found
+
+
 def main():
+    replaced = newer()
     facts = icu_facts()
     ws = P.Whitespace()
     word = {c for c in CODES if len(r := ws.pre_tokenize_str("a" + chr(c))) == 1 and r[0][1] == (0, 2)}
@@ -104,7 +126,7 @@ def main():
         onig(r"\p{L}"), onig(r"\p{N}"), onig(r"\s"), onig(r"\p{M}"), onig(r"\p{P}"), onig(r"\p{S}"),
         onig(r"[\p{Lu}\p{Lt}]"), onig(r"\p{Ll}"), matched(P.Punctuation("removed")), splits(P.Digits(True), 2), word,
         {c for c in changed(N.BertNormalizer(False, False, True, False)) if N.BertNormalizer(False, False, True, False).normalize_str(chr(c)) == ""},
-        changed(N.StripAccents()), changed(N.BertNormalizer(True, False, False, False), ""), onig(r"\p{Han}"), inert(facts),
+        changed(N.StripAccents()), changed(N.BertNormalizer(True, False, False, False), ""), set(replaced), inert(facts),
     ]
     bits = [0] * 0x110000
     for k, members in enumerate(classes):
@@ -137,7 +159,22 @@ def main():
             out.append(row)
             row = ""
         row += item
-    out += [row, "};", "const int n_char_lower = %d;" % len(lowered), "// clang-format on"]
+    out += [row, "};", "const int n_char_lower = %d;" % len(lowered), "",
+            "// Characters that PCRE2 10.42 does not know: {first, last, one of the same kind and length}.",
+            "const uint32_t char_newer[][3] = {"]
+    runs, row = [], ""
+    for c in sorted(replaced):
+        if runs and runs[-1][1] == c - 1 and runs[-1][2] == replaced[c]:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c, replaced[c]])
+    for a in runs:
+        item = "{0x%X,0x%X,0x%X}," % tuple(a)
+        if len(row) + len(item) > 98:
+            out.append(row)
+            row = ""
+        row += item
+    out += [row, "};", "const int n_char_newer = %d;" % len(runs), "// clang-format on"]
     pathlib.Path("src/local/tokenizer/unicode_tables.c").write_text("\n".join(out) + "\n")
     print(len(ranges), "ranges,", len(lowered), "letters")
 

@@ -82,7 +82,8 @@ static void form(struct step *s, enum normal_form f)
 
 static bool replace(struct step *s)
 {
-    struct slice text = source(s);
+    struct buf shadow = {0};
+    struct slice text = pattern_text(s->n->pattern, s->m, source(s), &shadow);
     struct match found = {0};
     size_t done = 0, from = 0;
     int n;
@@ -99,6 +100,7 @@ static bool replace(struct step *s)
     }
     if (n == 0)
         keep(s, done, text.len);
+    buf_release(&shadow);
     return n == 0;
 }
 

@@ -177,6 +177,14 @@ static int next_class(const struct pattern *p, const struct matcher *m, struct s
     return 0;
 }
 
+struct slice pattern_text(const struct pattern *p, const struct matcher *m, struct slice text,
+                          struct buf *shadow)
+{
+    if (p->kind != PATTERN_REGEX || !char_stand_ins(text, m->classes, shadow))
+        return text;
+    return buf_view(shadow);
+}
+
 int pattern_next(const struct pattern *p, struct matcher *m, struct slice text, size_t from,
                  struct match *found, struct error *err)
 {

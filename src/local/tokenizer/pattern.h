@@ -31,6 +31,12 @@ struct matcher {
 };
 void matcher_release(struct matcher *m);
 
+// The text to match against instead of `text`, byte for byte as long: itself, or a copy in
+// `shadow` in which PCRE2 knows every character. Ask once, then search in what is returned.
+struct buf;
+struct slice pattern_text(const struct pattern *p, const struct matcher *m, struct slice text,
+                          struct buf *shadow);
+
 struct match {
     size_t start, end;
 };

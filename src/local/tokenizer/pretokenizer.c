@@ -79,30 +79,38 @@ static bool part(struct cutter *c, size_t start, size_t end, bool matched)
     return true;
 }
 
-static bool split(struct encoder *e, int stage, struct slice text, bool first,
-                  const struct pattern *pattern, enum split_behavior behavior, bool invert)
+// Cuts c->text at the matches in `seen`, which is the text or as long as it.
+static bool cut(struct cutter *c, const struct pattern *pattern, struct slice seen, bool invert)
 {
-    struct cutter c = {
-        .e = e, .stage = stage + 1, .text = text, .first = first, .behavior = behavior};
     struct match found = {0};
     size_t done = 0, from = 0;
     int n;
-    while ((n = pattern_next(pattern, &e->matcher, text, from, &found, e->err)) > 0) {
-        if (found.start > done && !part(&c, done, found.start, invert))
+    while ((n = pattern_next(pattern, &c->e->matcher, seen, from, &found, c->e->err)) > 0) {
+        if (found.start > done && !part(c, done, found.start, invert))
             return false;
-        if (found.end > found.start && !part(&c, found.start, found.end, !invert))
+        if (found.end > found.start && !part(c, found.start, found.end, !invert))
             return false;
         done = from = found.end;
         if (found.start == found.end) {
             uint32_t code;
-            size_t step =
-                from < text.len ? utf8_decode(text.ptr + from, text.len - from, &code) : 0;
+            size_t step = utf8_decode(seen.ptr + from, seen.len - from, &code);
             from += step ? step : 1;
         }
     }
-    if (n < 0 || (done < text.len && !part(&c, done, text.len, invert)))
+    if (n < 0 || (done < seen.len && !part(c, done, seen.len, invert)))
         return false;
-    return flush(&c);
+    return flush(c);
+}
+
+static bool split(struct encoder *e, int stage, struct slice text, bool first,
+                  const struct pattern *pattern, enum split_behavior behavior, bool invert)
+{
+    struct buf shadow = {0};
+    struct cutter c = {
+        .e = e, .stage = stage + 1, .text = text, .first = first, .behavior = behavior};
+    bool ok = cut(&c, pattern, pattern_text(pattern, &e->matcher, text, &shadow), invert);
+    buf_release(&shadow);
+    return ok;
 }
 
 // The words of ByteLevel, each as letters unless the model takes the bytes themselves.

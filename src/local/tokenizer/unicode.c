@@ -37,6 +37,36 @@ void char_to_lower(uint32_t c, struct buf *out)
     buf_utf8(out, (uint32_t)u_tolower((UChar32)c));
 }
 
+static uint32_t stand_in(uint32_t c)
+{
+    for (int i = 0; i < n_char_newer; i++)
+        if (c >= char_newer[i][0] && c <= char_newer[i][1])
+            return char_newer[i][2];
+    return c;
+}
+
+bool char_stand_ins(struct slice text, const uint16_t *classes, struct buf *out)
+{
+    size_t copied = 0;
+    for (size_t i = 0, n; i < text.len; i += n) {
+        uint32_t c = 0;
+        n = 1;
+        if ((unsigned char)text.ptr[i] < 0xE0)
+            continue;
+        n = utf8_decode(text.ptr + i, text.len - i, &c);
+        if (n == 0)
+            n = 1;
+        if (!(classes[c] & CHAR_NEWER))
+            continue;
+        buf_add(out, text.ptr + copied, i - copied);
+        buf_utf8(out, stand_in(c));
+        copied = i + n;
+    }
+    if (copied)
+        buf_add(out, text.ptr + copied, text.len - copied);
+    return copied > 0;
+}
+
 static const UNormalizer2 *icu_form(enum normal_form form)
 {
     UErrorCode status = U_ZERO_ERROR;

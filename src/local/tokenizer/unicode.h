@@ -27,8 +27,8 @@ enum char_class {
     CHAR_BERT_MARK = 1 << 11,     // BertNormalizer's accents
     CHAR_COMBINING = 1 << 12,     // StripAccents
     CHAR_BERT_CONTROL = 1 << 13,  // BertNormalizer's clean_text removes it
-    CHAR_HAN = 1 << 14,
-    CHAR_INERT = 1 << 15,  // the library does not decompose, reorder or compose it, ICU does
+    CHAR_NEWER = 1 << 14,         // assigned after Unicode 14, unknown to PCRE2 10.42
+    CHAR_INERT = 1 << 15,         // the library does not decompose, reorder or compose it, ICU does
 };
 struct char_range {
     uint32_t first, last;
@@ -38,12 +38,18 @@ extern const struct char_range char_ranges[];
 extern const int n_char_ranges;
 extern const uint32_t char_lower[][2];
 extern const int n_char_lower;
+extern const uint32_t char_newer[][3];
+extern const int n_char_newer;
 
 // Classes of every code point, spread out for speed. Freed with free().
 uint16_t *char_classes_new(void);
 
 // Appends what lower case makes of c (Rust's char::to_lowercase: no context).
 void char_to_lower(uint32_t c, struct buf *out);
+
+// Copies text with every CHAR_NEWER replaced by an older character of its kind and length, for a
+// regex engine with older tables. False, and nothing copied, if there is none.
+bool char_stand_ins(struct slice text, const uint16_t *classes, struct buf *out);
 
 enum normal_form { FORM_NFC, FORM_NFD, FORM_NFKC, FORM_NFKD };
 // Appends text (valid UTF-8) in a normal form. Long runs are cut where no cut can be seen.
