@@ -14,6 +14,9 @@ bool added_set(struct added_tokens *a, struct added_token token, const char *fie
     if (token.text.len > SCANNED_MAX_BYTES)
         return error_set(err, ERR_LIMIT, "%s: the added token of id %d has %zu bytes, at most %d",
                          field, (int)token.id, token.text.len, SCANNED_MAX_BYTES);
+    if (!utf8_valid(token.text.ptr, token.text.len))
+        return error_set(err, ERR_FORMAT, "%s: the added token of id %d is not UTF-8", field,
+                         (int)token.id);
     if (a->n == ADDED_MAX || a->text.used_bytes > ADDED_MAX_BYTES)
         return error_set(err, ERR_LIMIT, "%s: more than %d added tokens, or more than %d bytes",
                          field, ADDED_MAX, ADDED_MAX_BYTES);

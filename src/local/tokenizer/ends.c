@@ -33,8 +33,8 @@ static bool add_one(struct tokenizer *t, int64_t id, struct slice text, const js
                     const char *field, struct error *err)
 {
     if (id < 0 || id >= VOCAB_MAX)
-        return error_set(err, ERR_FORMAT, "%s: the id of '%.40s' is not in 0 .. %d", field,
-                         text.ptr, VOCAB_MAX - 1);
+        return error_set(err, ERR_FORMAT, "%s: the id of '%.*s' is not in 0 .. %d", field,
+                         (int)(text.len > 40 ? 40 : text.len), text.ptr, VOCAB_MAX - 1);
     for (size_t i = 0; i < t->added.n; i++)
         if (t->added.items[i].id == id)
             return true;  // tokenizer.json has it already, and has the last word

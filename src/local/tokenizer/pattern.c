@@ -126,7 +126,7 @@ static void start(struct matcher *m, size_t text_bytes)
     m->match_data = pcre2_match_data_create(1, NULL);
     m->context = pcre2_match_context_create(NULL);
     pcre2_set_heap_limit(m->context, 64 << 10);  // KiB
-    m->deadline_ns = thread_cpu_ns() + 2000000000 + (int64_t)text_bytes * 10000;
+    m->deadline_ns = thread_cpu_ns() + 500000000 + (int64_t)text_bytes * 10000;
 }
 
 static int next_regex(const struct pattern *p, struct matcher *m, struct slice text, size_t from,

@@ -92,6 +92,11 @@ static bool merge_sides(const struct tokenizer *t, const json_t *merge, struct s
     return false;
 }
 
+static int shown(struct slice s)
+{
+    return (int)(s.len > 40 ? 40 : s.len);
+}
+
 bool add_merge(struct tokenizer *t, struct slice a, struct slice b, uint32_t rank,
                struct error *err)
 {
@@ -104,8 +109,8 @@ bool add_merge(struct tokenizer *t, struct slice a, struct slice b, uint32_t ran
     buf_release(&joined);
     if (left < 0 || right < 0 || result < 0)
         return error_set(err, ERR_FORMAT,
-                         "model.merges[%u]: '%.40s' and '%.40s', or the two as one, are no pieces",
-                         (unsigned)rank, a.ptr, b.ptr);
+                         "merges[%u]: '%.*s' and '%.*s', or the two as one, are no pieces",
+                         (unsigned)rank, shown(a), a.ptr, shown(b), b.ptr);
     bpe_merges_add(&t->model.merges, left, right, rank, result);
     return true;
 }

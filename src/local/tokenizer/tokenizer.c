@@ -119,11 +119,46 @@ static bool read_folder(struct tokenizer *t, const struct model_file *file, stru
                      model_file_path(file));
 }
 
-struct tokenizer *tokenizer_open(const struct model_file *file, struct error *err)
+static struct tokenizer *finished(struct tokenizer *t, bool ok, struct error *err)
+{
+    if (ok && tokenizer_finish(t, err))
+        return t;
+    tokenizer_close(t);
+    return NULL;
+}
+
+static struct tokenizer *fresh(void)
 {
     struct tokenizer *t = memory_array(struct tokenizer, 1);
-    const struct gguf *g = model_file_gguf(file);
     tokenizer_init(t);
+    return t;
+}
+
+struct tokenizer *tokenizer_open_json(struct slice text, struct error *err)
+{
+    struct tokenizer *t = fresh();
+    json_t *json = json_parse(text, err);
+    bool ok = json && read_tokenizer_json(t, json, err);
+    json_decref(json);
+    return finished(t, ok, err);
+}
+
+struct tokenizer *tokenizer_open_spm(struct slice model, struct error *err)
+{
+    struct tokenizer *t = fresh();
+    return finished(t, read_tokenizer_spm(t, model, NULL, err), err);
+}
+
+struct tokenizer *tokenizer_open_gguf(const struct gguf *g, struct error *err)
+{
+    struct tokenizer *t = fresh();
+    return finished(t, read_tokenizer_gguf(t, g, err), err);
+}
+
+struct tokenizer *tokenizer_open(const struct model_file *file, struct error *err)
+{
+    struct tokenizer *t = fresh();
+    const struct gguf *g = model_file_gguf(file);
     bool ok = g ? read_tokenizer_gguf(t, g, err) : read_folder(t, file, err);
     if (ok && !g)
         ok = read_folder_extras(t, file, err);
@@ -172,6 +207,12 @@ bool tokenizer_finish(struct tokenizer *t, struct error *err)
             vocab_reserve(&t->vocab, t->added.items[i].id + 1);
     if (t->vocab.n == 0)
         return error_set(err, ERR_FORMAT, "the vocabulary is empty");
+    for (size_t i = 0; i < t->before.n + t->after.n; i++) {
+        int32_t id = i < t->before.n ? t->before.ids[i] : t->after.ids[i - t->before.n];
+        if (id >= t->vocab.n)
+            return error_set(err, ERR_FORMAT, "post_processor: id %d is not in 0 .. %d", (int)id,
+                             (int)t->vocab.n - 1);
+    }
     if (!normalize_added(t, err))
         return false;
     added_index(&t->added);

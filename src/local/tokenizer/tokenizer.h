@@ -26,6 +26,11 @@ void tokens_release(struct tokens *t);
 
 // NULL with err, naming file and field.
 struct tokenizer *tokenizer_open(const struct model_file *file, struct error *err);
+// The same from the bytes of one tokenizer.json or tokenizer.model, or from GGUF keys alone.
+struct gguf;
+struct tokenizer *tokenizer_open_json(struct slice json, struct error *err);
+struct tokenizer *tokenizer_open_spm(struct slice model, struct error *err);
+struct tokenizer *tokenizer_open_gguf(const struct gguf *g, struct error *err);
 void tokenizer_close(struct tokenizer *t);  // NULL is fine
 
 enum tokenize_flags {
