@@ -6,7 +6,7 @@
 #include "cli/progress.h"
 #include "local/formats/model_file.h"
 #include "local/models/export.h"
-#include "local/tokenizer/tokenizer.h"
+#include "local/tokenizer/export_keys.h"
 #include "providers/model_ref.h"
 
 static bool show_progress(void *self, uint64_t done, uint64_t total)
@@ -32,7 +32,7 @@ static int run(struct settings *s)
     struct model_file *file = NULL;
     char path[MODEL_REF_BYTES];
     const char *to = s->words_given.items[1];
-    struct export_options o = {.tokenizer_keys = NULL,
+    struct export_options o = {.tokenizer_keys = tokenizer_export_keys,
                                .progress = show_progress,
                                .progress_self = &progress};
     progress_init(&progress, s->quiet);

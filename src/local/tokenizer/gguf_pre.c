@@ -27,6 +27,8 @@
     "ﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]"                                                                                                         \
     "+"
 
+const char gguf_pre_gpt2[] = GPT2;
+
 enum { BOS = 1, WHOLE_WORDS = 2, NFC = 4 };
 static const struct {
     const char *names;  // separated by spaces
@@ -90,4 +92,37 @@ bool gguf_pretokenizer(struct tokenizer *t, struct slice name, bool *add_bos, st
     }
     return error_set(err, ERR_UNSUPPORTED, "%s: the pre-tokenizer '%.*s' is not known", field,
                      (int)(name.len > 40 ? 40 : name.len), name.ptr);
+}
+
+// Line ends may stand in an expression as they are or as escapes.
+static bool same_regex(const char *known_step, const char *step)
+{
+    while (*known_step && *step) {
+        const char *escape = *step == '\r' ? "\\r" : *step == '\n' ? "\\n" : NULL;
+        if (escape && strncmp(known_step, escape, 2) == 0)
+            known_step += 2;
+        else if (*known_step++ != *step)
+            return false;
+        step++;
+    }
+    return *known_step == *step;
+}
+
+static bool same_steps(const char *const *known_steps, const char *const *steps, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (i >= 8 || !known_steps[i] || !same_regex(known_steps[i], steps[i]))
+            return false;
+    return n == 8 || !known_steps[n];
+}
+
+struct slice gguf_pre_name(const char *const *steps, int n, bool whole_words, bool nfc)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        bool flags = !(known[i].flags & WHOLE_WORDS) == !whole_words &&
+                     !(known[i].flags & NFC) == !nfc;
+        if (n > 0 && flags && same_steps(known[i].steps, steps, n))
+            return slice_of(known[i].names, strcspn(known[i].names, " "));
+    }
+    return (struct slice){0};
 }
