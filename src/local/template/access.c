@@ -114,7 +114,7 @@ static struct value python_item(struct run *r, struct value of, struct value key
     if (i < 0 || i >= n)
         return value_missing();
     if (of.type == V_RANGE)
-        return value_int(of.range->start + i * of.range->step);
+        return value_int(range_item(of.range, (size_t)i));
     if (of.type != V_TEXT)
         return of.list->items[i];
     size_t from = text_offset(r, of.text, (size_t)i), len;
@@ -124,9 +124,11 @@ static struct value python_item(struct run *r, struct value of, struct value key
 
 struct value get_attribute(struct run *r, struct value of, struct value name)
 {
-    if (of.type == V_UNDEFINED)
+    if (of.type == V_UNDEFINED && !slice_starts(text_slice(name.text), slice_str("__")))
         undefined_fail(r, of);
     struct value v = python_attribute(r, of, text_slice(name.text));
+    if (v.type == V_MISSING && of.type == V_UNDEFINED)
+        undefined_fail(r, of);
     if (v.type == V_MISSING && of.type != V_NAMESPACE)
         v = python_item(r, of, name);
     return v.type == V_MISSING ? value_undefined(r, of, name) : v;
@@ -193,10 +195,10 @@ static struct value slice_range(struct run *r, const struct range *of, int64_t f
                                 int64_t count)
 {
     struct range *part = run_new(r, struct range, 1);
-    part->start = of->start + from * of->step;
-    part->step = of->step * step;
+    part->start = range_item(of, (size_t)from);
+    part->step = (int64_t)((uint64_t)of->step * (uint64_t)step);
     part->n = (size_t)count;
-    part->stop = part->start + count * part->step;
+    part->stop = range_item(part, (size_t)count);
     return (struct value){.type = V_RANGE, .range = part};
 }
 

@@ -82,7 +82,11 @@ static bool equal_of_type(struct run *r, struct value a, struct value b)
     case V_MISSING:
     case V_UNDEFINED:
     case V_NONE: return true;
-    case V_TEXT: return text_equal(a.text, b.text);
+    case V_TEXT:
+        if (a.text->len != b.text->len)
+            return false;
+        run_charge(r, a.text->len / 64);
+        return a.text == b.text || text_equal(a.text, b.text);
     case V_LIST:
     case V_TUPLE: return a.list == b.list || lists_equal(r, a.list, b.list);
     case V_DICT: return a.dict == b.dict || dicts_equal(r, a.dict, b.dict);
@@ -117,7 +121,8 @@ bool value_same(struct value a, struct value b)
     case V_BOOL: return a.truth == b.truth;
     case V_INT: return a.integer == b.integer;  // Python shares small ones only
     case V_FLOAT: return a.real == b.real;
-    case V_TEXT: return a.text == b.text || text_equal(a.text, b.text);
+    case V_TEXT:  // Python shares literals and names
+        return a.text == b.text || (a.text->len < 64 && text_equal(a.text, b.text));
     default: return a.list == b.list;  // any pointer of the union
     }
 }

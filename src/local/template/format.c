@@ -326,8 +326,11 @@ struct value text_percent(struct run *r, const struct text *format, struct value
             v = next_argument(&p);
         percent_value(&p, &b, &s, v);
     }
-    bool all_used = args.type == V_TUPLE ? p.next >= args.list->n
-                                         : p.next > 0 || args.type == V_DICT || args.type == V_LIST;
+    // What has keys or positions in Python may stay unused.
+    bool all_used = p.next > 0 || (args.type != V_TUPLE && !is_text(args) &&
+                                   (args.type == V_UNDEFINED || value_length(r, args) >= 0));
+    if (args.type == V_TUPLE)
+        all_used = p.next >= args.list->n;
     if (!all_used)
         run_fail(r, ERR_FORMAT, "not all arguments converted during string formatting");
     return text_as_markup(r, builder_value(&b).text, format->markup);

@@ -22,7 +22,7 @@ static bool next_text(struct run *r, struct iterator *it, struct value *out)
         return false;
     size_t n;
     text_code(t, it->at, &n);
-    *out = text_part(r, t, it->at, it->at + n);
+    *out = text_as_markup(r, text_part(r, t, it->at, it->at + n).text, false);
     it->at += n;
     return true;
 }
@@ -46,7 +46,7 @@ static bool next_range(struct run *r, struct iterator *it, struct value *out)
     const struct range *range = it->source.range;
     if (it->at >= range->n)
         return false;
-    *out = value_int(range->start + (int64_t)it->at++ * range->step);
+    *out = value_int(range_item(range, it->at++));
     return true;
 }
 

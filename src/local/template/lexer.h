@@ -41,7 +41,7 @@ struct parse {
     size_t at;
     int depth;
     const struct token *stray;  // the first break outside a loop
-    int loops;  // around the cursor, up to the next macro
+    int loops;                  // around the cursor, up to the next macro
     struct template *template;
     unsigned char *flags;  // scopes.c
     size_t flags_capacity;

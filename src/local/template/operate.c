@@ -164,7 +164,7 @@ struct value operate(struct run *r, char op, struct value a, struct value b)
         value_as_real(b, &g);
         return reals(r, op, f, g);
     }
-    if (op == '%' && is_text(a) && b.type != V_UNDEFINED)
+    if (op == '%' && is_text(a))
         return text_percent(r, a.text, b);
     if (op == '+' && is_text(a) && is_text(b))
         return text_concat(r, a.text, b.text);

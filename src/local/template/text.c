@@ -310,6 +310,7 @@ void text_strip(struct run *r, const struct text *t, const struct text *chars, b
         *from += n;
     while (right && *to > *from && is_stripped(r, chars, text_code_before(t, *to, &n)))
         *to -= n;
+    run_charge(r, (*from + t->len - *to) / 16);
 }
 
 // An empty `from` matches between all characters, as in Python.
@@ -355,6 +356,7 @@ struct value text_escape(struct run *r, const struct text *t)
         return value_text(t);
     struct builder b = builder_new(r);
     size_t from = 0;
+    run_charge(r, t->len / 16);
     for (size_t i = 0; i < t->len; i++) {
         const char *entity = NULL;
         for (size_t j = 0; j < sizeof entities / sizeof *entities; j++)

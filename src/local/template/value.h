@@ -101,6 +101,12 @@ struct range {
     size_t n;
 };
 
+// Item number i < n; sums may pass through values beyond 64 bits on their way to one within.
+static inline int64_t range_item(const struct range *range, size_t i)
+{
+    return (int64_t)((uint64_t)range->start + i * (uint64_t)range->step);
+}
+
 // Why there is no value; the message is made when somebody wants to know.
 struct undefined {
     const char *hint;     // the whole message, or NULL

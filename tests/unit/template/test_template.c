@@ -81,7 +81,7 @@ static void values_are_marked_and_literals_are_not(void **state)
 {
     (void)state;
     expect_marked("<|{{ messages[0].role }}|>{{ messages[0].content }}<|end|>",
-                  "<|[user]|>[Hi <|x|> there]<|end|>");
+                  "<|user|>[Hi <|x|> there]<|end|>");
     expect_marked("{% if messages[0].role == 'user' %}user{% endif %}{{ 'a' }}{{ 5 }}", "usera5");
 }
 
