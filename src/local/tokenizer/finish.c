@@ -54,7 +54,7 @@ static bool use_raw_bytes(struct tokenizer *t, struct error *err)
     for (int i = 0; i + 1 < t->n_pre; i++)
         if (t->pre[i].kind == PRE_BYTE_LEVEL)
             return true;
-    last->raw = m->raw_bytes = true;
+    last->raw = m->raw_bytes = m->raw.any_bytes = true;
     find_byte_letters(t);
     for (int32_t id = 0; m->ignore_merges && id < t->vocab.n; id++) {
         struct buf letters = {0};

@@ -58,7 +58,7 @@ bool vocab_set(struct vocab *v, int64_t id, struct slice piece, enum token_kind 
     if (piece.len > PIECE_MAX_BYTES)
         return error_set(err, ERR_LIMIT, "%s: the piece of id %lld has %zu bytes, at most %d",
                          field, (long long)id, piece.len, PIECE_MAX_BYTES);
-    if (!utf8_valid(piece.ptr, piece.len))
+    if (!v->any_bytes && !utf8_valid(piece.ptr, piece.len))
         return error_set(err, ERR_FORMAT, "%s: the piece of id %lld is not UTF-8", field,
                          (long long)id);
     vocab_reserve(v, (int32_t)id + 1);

@@ -32,6 +32,7 @@ struct vocab {
     struct slice *bytes;   // raw bytes of byte-level pieces; NULL array if not byte-level
     uint8_t *kinds;        // enum token_kind
     float *scores;         // NULL if there are none
+    bool any_bytes;        // pieces need not be UTF-8 (a table of raw bytes of our own)
     int32_t n;
     size_t capacity;
     int32_t *slots;  // open addressing by piece: id + 1, 0 is free
