@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "gateway/gateway.h"
@@ -129,14 +130,38 @@ static void start(struct round *r, struct slot *s, struct call *call)
     ask_prepare(&s->asked, r->caller, &call->prompt);
     s->asked.request.max_tokens =
         call->attempts > 0 && call->cut ? call->max_room : call->max_tokens;
-    // A cut answer is mostly a model that repeats itself.
-    if (call->cut)
-        s->asked.request.sampling.repetition_penalty = 1.15f;
+    // What goes wrong with an answer is mostly a model that repeats itself. Only generated tokens
+    // count, since a summary should use the words of its text.
+    if (call->attempts > 0)
+        s->asked.request.sampling.frequency_penalty = 0.5f;
     call->attempts++;
     s->answer = gateway_start(g, &s->asked.request, (struct chat_sink){.push = on_event, .self = s},
                               &s->error);
     if (!s->answer)
         s->ended = true;
+}
+
+// Whether a text falls into saying the same words over and over: a run of up to PERIOD words that
+// comes several times without anything between.
+static bool is_a_loop(struct slice s)
+{
+    enum { WORDS = 1024, PERIOD = 24, TIMES = 4, LEAST = 12 };
+    uint64_t words[WORDS];
+    size_t n = 0, same[PERIOD + 1] = {0};
+    for (size_t i = 0; i < s.len && n < WORDS; n++) {
+        size_t begin = i;
+        while (i < s.len && (unsigned char)s.ptr[i] > ' ')
+            i++;
+        words[n] = hash_bytes(s.ptr + begin, i - begin, 1);
+        for (size_t p = 1; p <= PERIOD && p <= n; p++) {
+            same[p] = words[n] == words[n - p] ? same[p] + 1 : 0;
+            if (same[p] >= LEAST && same[p] >= p * (TIMES - 1))
+                return true;
+        }
+        while (i < s.len && (unsigned char)s.ptr[i] <= ' ')
+            i++;
+    }
+    return false;
 }
 
 // What the attempt means for its call. True if the call should be tried again.
@@ -149,6 +174,8 @@ static bool judge(struct slot *s)
         may_retry = false;
     if (!s->error.code && text.len == 0)
         (void)error_set(&s->error, ERR_FORMAT, "the model answered nothing");
+    if (!s->error.code && is_a_loop(text))
+        (void)error_set(&s->error, ERR_FORMAT, "the model repeated itself instead of answering");
     if (s->error.code) {
         if (!may_retry && call->text.len == 0)
             call->error = s->error;  // else the first attempt's answer, though cut, is kept

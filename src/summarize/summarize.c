@@ -27,7 +27,7 @@ struct job {
     const struct summary_options *options;
     struct document *const *documents;
     size_t n_documents;
-    bool *lost;  // one per part: something of it is missing from the summary
+    bool *lost;  // one per part: it could not be summarized
     struct node *nodes;
     size_t n_nodes;
     int levels;
@@ -49,27 +49,40 @@ static const char *part_name(struct job *j, size_t first, size_t last)
                         last + 1, b->end, j->documents[b->document]->path);
 }
 
-static void lose(struct job *j, size_t first, size_t last, const char *why)
+static void tell(struct job *j, size_t first, size_t last, const char *why)
 {
     plan_leave_out(&j->plan, part_name(j, first, last), why);
-    for (size_t i = first; i <= last; i++)
-        j->lost[i] = true;
 }
 
-// Takes an answer as the summary of parts first..last: whole sentences, each once.
-static void take_answer(struct job *j, struct call *call, struct node *node)
+static bool count_for_node(void *self, struct slice text, int64_t *n, struct error *err)
+{
+    const struct job *j = self;
+    return count_text(&j->caller, text, n, err);
+}
+
+// Takes an answer as the summary of parts first..last: whole sentences, each once. One that did not
+// come to its end is used as far as its sentences are whole and it had room at first, since longer
+// ones would not fit the merges.
+static bool take_answer(struct job *j, struct call *call, struct node *node, struct error *err)
 {
     struct sentence_set seen = {0};
     if (call->cut) {
+        size_t bytes = 0;
         sentences_cut_whole(j->splitter, &call->text);
-        lose(j, node->first, node->last,
+        if (!splitter_prefix(j->splitter, buf_view(&call->text), call->max_tokens, count_for_node,
+                             j, &bytes, err))
+            return false;
+        tell(j, node->first, node->last,
              arena_printf(&j->plan.arena,
-                          "its summary was cut off at %d tokens; what was whole of it is used",
+                          "its summary did not end within %d tokens; the sentences up to there are "
+                          "used",
                           call->attempts > 1 ? call->max_room : call->max_tokens));
+        call->text.len = bytes;
     }
     buf_clear(&node->text);
     sentences_without_repeats(j->splitter, buf_view(&call->text), &seen, &node->text);
     sentence_set_release(&seen);
+    return true;
 }
 
 static int retry_room(const struct job *j, int64_t prompt_tokens, int room)
@@ -101,10 +114,11 @@ static bool summarize_parts(struct job *j, struct error *err)
     for (size_t i = 0; i < p->n_parts; i++) {
         struct node node = {.first = i, .last = i};
         if (ok && calls[i].error.code) {
-            lose(j, i, i, arena_text(&p->arena, slice_str(calls[i].error.text)));
+            tell(j, i, i, arena_text(&p->arena, slice_str(calls[i].error.text)));
+            j->lost[i] = true;
             last = calls[i].error;
         } else if (ok) {
-            take_answer(j, &calls[i], &node);
+            ok = take_answer(j, &calls[i], &node, err);
             j->nodes[j->n_nodes++] = node;
         }
         buf_release(&calls[i].text);
@@ -141,12 +155,6 @@ static struct prompt merge_prompt(const struct job *j, bool final, struct slice 
     return p;
 }
 
-static bool count_for_node(void *self, struct slice text, int64_t *n, struct error *err)
-{
-    const struct job *j = self;
-    return count_text(&j->caller, text, n, err);
-}
-
 // No summary may take more than half of what a merge takes in: then any two fit together.
 static bool fit_nodes(struct job *j, struct error *err)
 {
@@ -160,7 +168,7 @@ static bool fit_nodes(struct job *j, struct error *err)
         size_t bytes = 0;
         if (!splitter_prefix(j->splitter, buf_view(&n->text), max, count_for_node, j, &bytes, err))
             return false;
-        lose(j, n->first, n->last, "its summary came out too long to be merged whole");
+        tell(j, n->first, n->last, "its summary came out too long to be merged whole");
         n->text.len = bytes;
         n->text.ptr[bytes] = 0;
         if (!count_text(&j->caller, buf_view(&n->text), &n->tokens, err))
@@ -218,21 +226,23 @@ static size_t make_groups(struct job *j, bool final, struct merge *merges)
 }
 
 // The result of a merge becomes one node; where it failed, the summaries stay as they are, joined.
-static void take_merge(struct job *j, struct merge *m, struct call *call, struct node *out)
+static bool take_merge(struct job *j, struct merge *m, struct call *call, struct node *out,
+                       struct error *err)
 {
     *out = (struct node){.first = j->nodes[m->from].first, .last = j->nodes[m->to - 1].last};
     if (m->to - m->from == 1) {
         buf_slice(&out->text, buf_view(&j->nodes[m->from].text));
     } else if (call->error.code) {
-        lose(j, out->first, out->last,
+        tell(j, out->first, out->last,
              arena_printf(&j->plan.arena,
                           "merging failed (%s); the summaries of its parts stand "
                           "one after another instead",
                           call->error.text));
         buf_slice(&out->text, buf_view(&m->text));
     } else {
-        take_answer(j, call, out);
+        return take_answer(j, call, out, err);
     }
+    return true;
 }
 
 static bool merge_level(struct job *j, bool final, struct error *err)
@@ -257,18 +267,15 @@ static bool merge_level(struct job *j, bool final, struct error *err)
     j->caller.total = j->caller.done + (int)n_calls + !final;
     ok = ok && calls_run(&j->caller, calls, n_calls, err);
     for (size_t i = 0; i < n; i++) {
-        if (ok)
-            take_merge(j, &merges[i], call_of[i], &out[i]);
+        ok = ok && take_merge(j, &merges[i], call_of[i], &out[i], err);
         buf_release(&merges[i].text);
         if (call_of[i])
             buf_release(&call_of[i]->text);
     }
-    for (size_t i = 0; i < j->n_nodes && ok; i++)
+    for (size_t i = 0; i < j->n_nodes; i++)
         buf_release(&j->nodes[i].text);
-    if (ok) {
-        memcpy(j->nodes, out, n * sizeof *out);
-        j->n_nodes = n;
-    }
+    memcpy(j->nodes, out, n * sizeof *out);
+    j->n_nodes = n;
     free(merges);
     free(calls);
     free(call_of);

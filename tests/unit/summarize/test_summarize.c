@@ -261,10 +261,33 @@ static void an_answer_cut_by_its_length_is_asked_again_and_then_reported(void **
     assert_int_equal(f.fake.n_started, 2);
     assert_true(largest > 100);
     assert_int_equal(s->coverage.n_skipped, 1);
-    assert_int_equal(s->coverage.used, 0);
+    assert_int_equal(s->coverage.used, 1);
     assert_non_null(strstr(s->text, "Then a second one."));
     assert_null(strstr(s->text, "in the mid"));
     teardown(&f, s);
+}
+
+static bool loops(void *self, int n, struct slice prompt, int max_tokens, struct buf *out,
+                  enum chat_finish *finish, struct error *err)
+{
+    (void)self, (void)prompt, (void)err, (void)n;
+    for (int i = 0; i < max_tokens; i++)
+        buf_text_add(out, "If ");
+    *finish = CHAT_LENGTH;
+    return true;
+}
+
+static void a_model_that_only_repeats_itself_gives_no_summary(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 4096);
+    f.fake.reply = loops;
+    add_facts(&f, "facts.md", 5);
+    assert_null(go(&f, (struct summary_options){.words = 40}));
+    assert_int_equal(f.fake.n_started, 2);
+    assert_non_null(strstr(f.err.text, "repeated itself"));
+    teardown(&f, NULL);
 }
 
 // A model that never shortens: as long as it may.
@@ -533,6 +556,7 @@ int main(void)
         cmocka_unit_test(when_every_part_fails_the_summary_fails),
         cmocka_unit_test(a_merge_that_fails_keeps_the_summaries_of_its_parts),
         cmocka_unit_test(an_answer_cut_by_its_length_is_asked_again_and_then_reported),
+        cmocka_unit_test(a_model_that_only_repeats_itself_gives_no_summary),
         cmocka_unit_test(a_model_that_always_fills_its_room_still_comes_to_an_end),
         cmocka_unit_test(a_context_without_room_is_refused),
         cmocka_unit_test(sentences_that_parts_repeat_are_merged_once),
