@@ -35,7 +35,7 @@ static int read_character(EditLine *el, wchar_t *c)
     char bytes[4];
     (void)el;
     for (size_t n = 0; n < sizeof bytes;) {
-        ssize_t got = read(STDIN_FILENO, bytes + n, 1);
+        ssize_t got = interrupted() ? -1 : read(STDIN_FILENO, bytes + n, 1);
         if (got < 0 && errno == EINTR && !interrupted())
             continue;
         if (got <= 0)
