@@ -135,6 +135,8 @@ bool model_finish(struct tokenizer *t, struct error *err)
         find_byte_pieces(t);
     if (has_byte_level(t))
         vocab_make_bytes(&t->vocab);
+    for (int c = 0; c < 128; c++)
+        m->ascii_ids[c] = model_symbol(t, slice_of(&(char){(char)c}, 1));
     if (m->kind == MODEL_BPE) {
         m->at_meta = !m->prefix && !m->suffix && !m->ignore_merges && meta_is_border(t);
         return use_raw_bytes(t, err);

@@ -47,7 +47,8 @@ struct model {
     int32_t byte_ids[256];  // of "<0x41>" (byte fallback) or of the letters (raw bytes); -1
     // BPE
     struct bpe_merges merges;
-    bool raw_bytes;  // words are bytes, not letters
+    bool raw_bytes;          // words are bytes, not letters
+    int32_t ascii_ids[128];  // symbols of one byte, where there is no prefix or suffix; -1
     bool fuse_unk, ignore_merges;
     char *prefix, *suffix;  // of later and of last symbols, or NULL; WordPiece: prefix
     struct vocab raw;       // pieces by their bytes, where words are looked up whole
@@ -99,6 +100,7 @@ struct encoder {
 bool pretokenize(struct encoder *e, int stage, struct slice piece, bool first);
 // The ids of one word (not empty).
 bool model_encode(struct encoder *e, struct slice word);
+int32_t model_symbol(const struct tokenizer *t, struct slice s);
 bool unigram_encode(struct encoder *e, struct slice word);
 bool wordpiece_encode(struct encoder *e, struct slice word);
 void word_cache_free(struct word_cache *c);

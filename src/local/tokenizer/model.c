@@ -34,23 +34,27 @@ static void emit(struct encoder *e, int32_t id)
     tokens_add(e->out, id);
 }
 
-// Id of one symbol, -1 if there is none.
+// Id of one symbol as it is written, -1 if there is none.
+int32_t model_symbol(const struct tokenizer *t, struct slice s)
+{
+    const struct vocab *v = &t->vocab;
+    int32_t id = vocab_find(v, s);
+    bool normal = id >= 0 && (v->kinds[id] == TOKEN_NORMAL || v->kinds[id] == TOKEN_USER ||
+                              v->kinds[id] == TOKEN_UNUSED);
+    if (normal || !t->model.sentencepiece)
+        return id;
+    id = vocab_find(&t->model.extra, s);
+    return id < 0 ? -1 : v->n + id;
+}
+
 static int32_t symbol_id(struct encoder *e, struct slice s, bool first, bool last)
 {
     const struct model *m = &e->t->model;
     const struct vocab *v = &e->t->vocab;
     bool prefix = m->prefix && !first, suffix = m->suffix && last;
-    if (!prefix && !suffix) {
-        int32_t id = vocab_find(v, s);
-        if (!m->sentencepiece)
-            return id;
-        bool normal = id >= 0 && (v->kinds[id] == TOKEN_NORMAL || v->kinds[id] == TOKEN_USER ||
-                                  v->kinds[id] == TOKEN_UNUSED);
-        if (normal)
-            return id;
-        id = vocab_find(&m->extra, s);
-        return id < 0 ? -1 : v->n + id;
-    }
+    if (!prefix && !suffix)
+        return s.len == 1 && (unsigned char)s.ptr[0] < 0x80 ? m->ascii_ids[(unsigned char)s.ptr[0]]
+                                                            : model_symbol(e->t, s);
     buf_clear(&e->symbol);
     if (prefix)
         buf_text_add(&e->symbol, m->prefix);
@@ -137,7 +141,9 @@ static void start_sentencepiece(struct encoder *e, struct slice word)
     for (size_t i = 0, n; i < word.len; i += n) {
         int32_t id = -1;
         uint32_t c;
-        n = trie_longest(&m->user, slice_sub(word, i, word.len), &id);
+        n = m->user.from_root[(uint8_t)word.ptr[i]]
+                ? trie_longest(&m->user, slice_sub(word, i, word.len), &id)
+                : 0;
         bool frozen = n > 0;
         if (!frozen) {
             n = utf8_decode(word.ptr + i, word.len - i, &c);

@@ -80,8 +80,39 @@ static void form(struct step *s, enum normal_form f)
     buf_release(&part);
 }
 
+// One byte by some text, the most frequent rule (a space by U+2581), without a call a match.
+static void replace_byte(struct step *s, char byte)
+{
+    struct slice text = source(s), by = slice_of(s->n->text, s->n->text_len);
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.ptr[i] == byte;
+    size_t len = text.len - n + n * by.len;
+    if (s->to->text.max_bytes && len > s->to->text.max_bytes) {
+        s->to->text.overflow = true;
+        return;
+    }
+    buf_reserve(&s->to->text, len);
+    char *out = s->to->text.ptr;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != byte) {
+            *out++ = text.ptr[i];
+        } else {
+            memcpy(out, by.ptr, by.len);
+            out += by.len;
+        }
+    }
+    *out = 0;
+    s->to->text.len = len;
+}
+
 static bool replace(struct step *s)
 {
+    char byte;
+    if (pattern_is_byte(s->n->pattern, &byte) && s->n->text_len && !s->to->marked) {
+        replace_byte(s, byte);
+        return true;
+    }
     struct buf shadow = {0};
     struct slice text = pattern_text(s->n->pattern, s->m, source(s), &shadow);
     struct match found = {0};
@@ -294,6 +325,15 @@ static void spm_add(struct step *s, size_t a, size_t b, struct slice part)
     normal_text_add(s->to, s->from, a, b, part);
 }
 
+// End of the run from i that passes unchanged: no rule, kept piece or space begins in it.
+static size_t plain_run(const struct normalizer *n, struct slice text, size_t i)
+{
+    while (n->map.n_units == 0 && i < text.len && text.ptr[i] != ' ' &&
+           !n->kept.from_root[(uint8_t)text.ptr[i]])
+        i++;
+    return i;
+}
+
 static void sentencepiece(struct step *s)
 {
     const struct normalizer *n = s->n;
@@ -312,6 +352,13 @@ static void sentencepiece(struct step *s)
         normal_text_add(s->to, s->from, i, i, space);
     bool after_space = n->remove_extra;
     while (i < text.len) {
+        size_t plain = plain_run(n, text, i);
+        if (plain > i) {
+            keep(s, i, plain);
+            after_space = false;
+            i = plain;
+            continue;
+        }
         size_t step = spm_prefix(n, slice_sub(text, i, text.len), &part);
         while (after_space && part.len && part.ptr[0] == ' ')
             part = slice_sub(part, 1, part.len);

@@ -102,9 +102,11 @@ void pattern_free(struct pattern *p)
     free(p);
 }
 
-bool pattern_is_handwritten(const struct pattern *p)
+bool pattern_is_byte(const struct pattern *p, char *byte)
 {
-    return p->kind != PATTERN_REGEX;
+    if (p->kind == PATTERN_TEXT && p->text_len == 1)
+        *byte = p->text[0];
+    return p->kind == PATTERN_TEXT && p->text_len == 1;
 }
 
 void matcher_release(struct matcher *m)

@@ -20,7 +20,8 @@ struct pattern *pattern_new_text(struct slice text, const char *field);
 // One character of any of these classes (enum char_class).
 struct pattern *pattern_new_class(uint16_t classes, const char *field);
 void pattern_free(struct pattern *p);
-bool pattern_is_handwritten(const struct pattern *p);
+// True if the pattern is the text of one byte.
+bool pattern_is_byte(const struct pattern *p, char *byte);
 
 // State of one tokenizer call, shared by all its patterns. Zero it, set classes.
 struct matcher {
