@@ -15,7 +15,7 @@ static uint64_t pair_of(int32_t left, int32_t right)
 static struct bpe_merge *slot_of(const struct bpe_merges *m, uint64_t pair)
 {
     size_t mask = m->n_slots - 1;
-    size_t i = (pair * UINT64_C(0x9E3779B97F4A7C15) ^ pair >> 29) >> 20 & mask;
+    size_t i = hash_mix(pair) & mask;
     while (m->slots[i].pair != pair && m->slots[i].pair != NO_PAIR)
         i = (i + 1) & mask;
     return &m->slots[i];

@@ -8,7 +8,7 @@
 static uint64_t *slot_of(const struct trie *t, uint32_t key)
 {
     size_t mask = t->n_slots - 1;
-    size_t i = (key * UINT64_C(0x9E3779B97F4A7C15)) >> 30 & mask;
+    size_t i = hash_mix(key) & mask;
     while (t->edges[i] && t->edges[i] >> 32 != key)
         i = (i + 1) & mask;
     return &t->edges[i];
