@@ -19,6 +19,7 @@ struct weights {
     const uint8_t *q[PAIR];
     const float *s[PAIR];  // FROM_TILE only
     int n_blocks;          // of a row, for the panels' layout
+    bool ahead;            // whether panels come from memory and should be asked for early
 };
 
 // gcc 12 copies the accumulator twice around the intrinsic.
@@ -119,7 +120,7 @@ INLINE void kernel(float *acc, const struct weights *w, const uint8_t *act, int 
         const int32_t *start = (const int32_t *)(const void *)block + nx;
         const int32_t *words = (const int32_t *)(const void *)block + header * nx;
         int wb = source == FROM_TILE ? b : from + b;
-        if (source != FROM_TILE && nx <= 4)
+        if (source != FROM_TILE && w->ahead)
             prefetch(w, wb, np, source);
         UNROLL
         for (int h = 0; h < n_halves; h++) {
@@ -216,7 +217,8 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
         for (int p = first; p < first + n; p += PAIR) {
             int np = first + n - p < PAIR ? first + n - p : PAIR;
             const uint8_t *panel = g->panels + (size_t)p * g->panel_bytes;
-            struct weights w = {.q = {panel, panel + g->panel_bytes}, .n_blocks = g->cols / 32};
+            struct weights w = {
+                .q = {panel, panel + g->panel_bytes}, .n_blocks = g->cols / 32, .ahead = i == 0};
             memset(acc, 0, sizeof acc);
             kernel_of(g->dtype, np, x.n)(acc, &w, x.act, 0, g->cols / 32);
             store_sums(g, p, np, x.first, x.n, acc);

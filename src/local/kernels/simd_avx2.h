@@ -235,13 +235,11 @@ INLINE bytes64 bytes64_add(bytes64 a, bytes64 b)
 // Shifts move bits across the bytes of a pair: mask after.
 INLINE bytes64 bytes64_shr(bytes64 a, int n)
 {
-    __m128i count = _mm_cvtsi32_si128(n);
-    return (bytes64){_mm256_srl_epi16(a.low, count), _mm256_srl_epi16(a.high, count)};
+    return (bytes64){_mm256_srli_epi16(a.low, n), _mm256_srli_epi16(a.high, n)};
 }
 INLINE bytes64 bytes64_shl(bytes64 a, int n)
 {
-    __m128i count = _mm_cvtsi32_si128(n);
-    return (bytes64){_mm256_sll_epi16(a.low, count), _mm256_sll_epi16(a.high, count)};
+    return (bytes64){_mm256_slli_epi16(a.low, n), _mm256_slli_epi16(a.high, n)};
 }
 // `value` in bytes that have the bit of mask (one bit in each byte), else 0.
 INLINE bytes64 bytes64_if(bytes64 a, bytes64 mask, bytes64 value)

@@ -203,11 +203,11 @@ INLINE bytes64 bytes64_add(bytes64 a, bytes64 b)
 // Shifts move bits across the bytes of a pair: mask after.
 INLINE bytes64 bytes64_shr(bytes64 a, int n)
 {
-    return _mm512_srl_epi16(a, _mm_cvtsi32_si128(n));
+    return _mm512_srli_epi16(a, (unsigned)n);
 }
 INLINE bytes64 bytes64_shl(bytes64 a, int n)
 {
-    return _mm512_sll_epi16(a, _mm_cvtsi32_si128(n));
+    return _mm512_slli_epi16(a, (unsigned)n);
 }
 // `value` in bytes that have the bit (or any of the bits) of mask, else 0.
 INLINE bytes64 bytes64_if(bytes64 a, bytes64 mask, bytes64 value)
