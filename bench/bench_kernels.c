@@ -126,6 +126,78 @@ static void measure(const struct model *m, int n, double seconds, double bytes)
                  operations * 1e-12);
 }
 
+// Everything of a layer that is no matrix product, for n_rows rows of one sequence ending at `len`.
+static void measure_rest(const struct model *m, int n_rows, int len, double seconds)
+{
+    enum { HEADS = 32, KV_HEADS = 4, DIM = 64, SAMPLES = 2000 };
+    static double attention_s[SAMPLES], rest_s[SAMPLES];
+    const struct backend_ops *ops = m->b->ops;
+    struct error err = {0};
+    int n_pages = (len + PAGE_TOKENS - 1) / PAGE_TOKENS;
+    struct kv_shape shape = {1, KV_HEADS, DIM, n_pages, DTYPE_F16};
+    struct kv_cache *kv = ops->kv_new(m->b, &shape, &err);
+    struct batch *batch = batch_new(n_rows, 1, 1, n_pages);
+    float *q = ops->alloc(m->b, (size_t)n_rows * QKV, &err);
+    float *table = ops->alloc(m->b, (size_t)n_rows * DIM, &err), inv_freq[DIM / 2];
+    if (!kv || !q || !table)
+        exit(1);
+    for (int i = 0; i < DIM / 2; i++)
+        inv_freq[i] = 1.0f / (float)(1 + i * i);
+    (void)batch_add_seq(batch, len);
+    for (int i = 0; i < n_pages; i++)
+        batch_pages(batch, 0, 0)[i] = i;
+    for (int i = 0; i < n_rows; i++)
+        (void)batch_add_row(batch, 0, 0, len - n_rows + i, WANT_NOTHING);
+    size_t n = 0;
+    ops->begin(m->b, batch);
+    ops->rope_table(
+        m->b, &(struct rope_table_args){.out = table, .inv_freq = inv_freq, .n_freqs = DIM / 2});
+    for (double until = clock_s() + seconds; clock_s() < until && n < SAMPLES; n++) {
+        memcpy(q, m->x, (size_t)n_rows * QKV * sizeof(float));
+        double start = now();
+        ops->rope_store(m->b, &(struct rope_store_args){.q = q,
+                                                        .k = q + EMBD,
+                                                        .v = q + EMBD + KV_HEADS * DIM,
+                                                        .q_stride = QKV,
+                                                        .k_stride = QKV,
+                                                        .v_stride = QKV,
+                                                        .table = table,
+                                                        .n_freqs = DIM / 2,
+                                                        .n_heads = HEADS,
+                                                        .n_kv_heads = KV_HEADS,
+                                                        .head_dim = DIM,
+                                                        .kv = kv});
+        for (int i = 0; i < 2; i++)
+            ops->norm(m->b, &(struct norm_args){.out = m->y,
+                                                .x = m->x,
+                                                .add = m->y + (size_t)ROWS_MAX * EMBD,
+                                                .n_rows = n_rows,
+                                                .n = EMBD,
+                                                .eps = 1e-5f});
+        ops->glu(m->b, &(struct glu_args){
+                           .out = m->y, .gate = m->x, .up = m->x, .n_rows = n_rows, .n = FF});
+        rest_s[n] = now() - start;
+        start = now();
+        ops->attention(m->b, &(struct attention_args){.q = q,
+                                                      .q_stride = QKV,
+                                                      .out = m->y,
+                                                      .kv = kv,
+                                                      .n_heads = HEADS,
+                                                      .n_kv_heads = KV_HEADS,
+                                                      .head_dim = DIM,
+                                                      .scale = 0.125f});
+        attention_s[n] = now() - start;
+    }
+    ops->end(m->b);
+    (void)printf("%5d rows to position %d: attention %.3f ms, norms, rope and silu %.3f ms, times "
+                 "%d layers\n",
+                 n_rows, len, at(attention_s, n, 0.5) * 1e3, at(rest_s, n, 0.5) * 1e3, m->n_layers);
+    ops->kv_free(m->b, kv);
+    ops->release(m->b, q, (size_t)n_rows * QKV);
+    ops->release(m->b, table, (size_t)n_rows * DIM);
+    batch_free(batch);
+}
+
 struct probe {
     const uint64_t *memory;
     size_t words_per_item;
@@ -287,6 +359,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (only == 0 || only == rows[i])
             measure(&m, rows[i], seconds, bytes);
+    measure_rest(&m, 512, 512, seconds);
+    measure_rest(&m, 1, 512, seconds);
+    measure_rest(&m, 1, 4096, seconds);
     probe_machine(threads);
     model_release(&m);
     return 0;
