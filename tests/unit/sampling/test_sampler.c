@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -60,6 +59,21 @@ static void nan_and_infinity_are_numeric_errors(void **state)
             assert_int_equal(err.code, ERR_NUMERIC);
             sampler_free(sampler);
         }
+}
+
+static void nan_is_seen_wherever_it_stands(void **state)
+{
+    (void)state;
+    struct sampling s = plain(0);
+    struct sampler *sampler = sampler_new(&s, 37, 0);
+    for (int at = 0; at < 37; at++) {
+        float logits[37] = {0};
+        logits[at] = at % 2 ? NAN : INFINITY;
+        assert_int_equal(sampler_pick(sampler, logits, 0, NULL, NULL, NULL, 0, NULL), -1);
+        logits[at] = 1;
+        assert_int_equal(sampler_pick(sampler, logits, 0, NULL, NULL, NULL, 0, NULL), at);
+    }
+    sampler_free(sampler);
 }
 
 static void a_mask_forbids(void **state)
@@ -328,6 +342,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_takes_the_likeliest_and_the_lower_of_two),
         cmocka_unit_test(nan_and_infinity_are_numeric_errors),
+        cmocka_unit_test(nan_is_seen_wherever_it_stands),
         cmocka_unit_test(a_mask_forbids),
         cmocka_unit_test(penalties_by_hand),
         cmocka_unit_test(penalties_look_at_everything_by_default),
