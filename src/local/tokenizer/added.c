@@ -122,7 +122,7 @@ static const struct added_token *longest(const struct added_tokens *a, const str
         if (trie_value(t, node) < 0)
             continue;
         const struct added_token *token = &a->items[trie_value(t, node)];
-        if (token->special && is_tainted(f, i, k + 1))
+        if ((token->special || token->guarded) && is_tainted(f, i, k + 1))
             continue;
         best = token;
         *len = k + 1 - i;

@@ -19,6 +19,7 @@ struct added_token {
     struct slice sought;  // the normalized text where normalized
     int32_t id;
     uint32_t order;  // of the file
+    bool guarded;    // begins or ends texts or turns: like a special one, no value may forge it
     bool special, lstrip, rstrip, single_word, normalized;
 };
 struct added_tokens {

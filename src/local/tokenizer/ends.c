@@ -170,6 +170,16 @@ static const char *const known_ends[] = {
     "<|call|>",      "<|endofturn|>",   "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
 };
 
+static void guard(struct tokenizer *t)
+{
+    for (size_t i = 0; i < t->added.n; i++) {
+        struct added_token *token = &t->added.items[i];
+        token->guarded = token->id == t->bos || token->id == t->eos || token->id == t->pad;
+        for (size_t k = 0; k < t->ends.n; k++)
+            token->guarded |= token->id == t->ends.ids[k];
+    }
+}
+
 void find_ends(struct tokenizer *t, const struct model_file *file)
 {
     const json_t *generation = model_file_generation_config(file);
@@ -195,4 +205,5 @@ void find_ends(struct tokenizer *t, const struct model_file *file)
         if (control)
             add_end(t, id);
     }
+    guard(t);
 }

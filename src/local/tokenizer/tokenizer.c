@@ -162,10 +162,11 @@ struct tokenizer *tokenizer_open(const struct model_file *file, struct error *er
     bool ok = g ? read_tokenizer_gguf(t, g, err) : read_folder(t, file, err);
     if (ok && !g)
         ok = read_folder_extras(t, file, err);
+    bool named = !ok && !g;  // the readers of folders name their file
     if (ok)
         ok = tokenizer_finish(t, err);
     if (!ok) {
-        if (g)
+        if (!named)
             error_wrap(err, "'%s'", model_file_path(file));
         tokenizer_close(t);
         return NULL;

@@ -182,12 +182,42 @@ static void ends_come_from_every_file(void **state)
     folder_remove(&f);
 }
 
+// "</s>" of Phi 3 is not special, but it ends texts all the same.
+static void values_cannot_forge_the_end(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct error err = {0};
+    struct tokens ids = {0};
+    struct text_span value = {0, 5};
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":1,\"content\":\"</s>\",\"special\":false},{\"id\":2,"
+        "\"content\":\"<t>\",\"special\":false}],\"model\":{\"type\":\"WordLevel\","
+        "\"unk_token\":\"?\",\"vocab\":{\"?\":0}}}";
+    static const char config[] = "{\"eos_token\":\"</s>\"}";
+    folder_make(&f);
+    folder_put(&f, "tokenizer.json", json, sizeof json - 1);
+    folder_put(&f, "tokenizer_config.json", config, sizeof config - 1);
+    assert_true(folder_open(&f, &err));
+    assert_true(tokenizer_encode_marked(f.t, slice_str("</s>"), TOKENIZE_PARSE_SPECIAL, &value, 1,
+                                        &ids, &err));
+    assert_int_equal(ids.n, 1);
+    assert_int_equal(ids.ids[0], 0);
+    ids.n = 0;
+    assert_true(tokenizer_encode_marked(f.t, slice_str("<t>"), TOKENIZE_PARSE_SPECIAL, &value, 1,
+                                        &ids, &err));
+    assert_int_equal(ids.ids[0], 2);  // plain text with an id of its own is harmless
+    tokens_release(&ids);
+    folder_remove(&f);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(merges_go_by_rank),
     cmocka_unit_test(unknown_characters_become_the_unknown_token),
     cmocka_unit_test(special_tokens_are_parsed_only_when_asked),
     cmocka_unit_test(values_cannot_forge_special_tokens),
     cmocka_unit_test(values_cannot_forge_normalized_special_tokens),
+    cmocka_unit_test(values_cannot_forge_the_end),
     cmocka_unit_test(template_puts_tokens_around),
     cmocka_unit_test(streaming_never_cuts_a_character),
     cmocka_unit_test(ends_come_from_every_file),
