@@ -48,6 +48,7 @@ enum dtype model_kv_default(const struct model *m);  // F32 for F32 weights, els
 uint64_t model_weight_bytes(const struct model *m);  // in memory, packed
 
 // One forward pass. kv[g] is the cache of group g. out [number of rows with a want, n_vocab]: rows
-// in the batch's order; for WANT_HIDDEN the first n_embd floats are the normed hidden state.
+// in the batch's order; for WANT_HIDDEN the first n_embd floats are the normed hidden state (cut to
+// n_vocab where a vocabulary is smaller than the width). At most max_wanted rows.
 void model_forward(struct model *m, struct kv_cache *const *kv, const struct batch *batch,
                    float *out);

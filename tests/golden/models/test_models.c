@@ -250,6 +250,34 @@ static void half_precision_folders_agree_within_rounding(void **state)
     }
 }
 
+static void every_instruction_set_answers_the_same(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {"scalar", "avx2", "avx512_vnni"};
+    static const char *const some[] = {"llama-odd", "mixtral", "gemma3", "gpt2-odd"};
+    struct backend *usual = cpu;
+    int n_sets = 0;
+    for (int i = 0; i < 3; i++) {
+        cpu = backend_cpu_new(&(struct cpu_options){.threads = 1, .isa = sets[i]}, NULL);
+        if (!cpu)
+            continue;  // this machine lacks it
+        n_sets++;
+        for (int k = 0; k < 4; k++) {
+            struct tiny t;
+            tiny_open(&t, some[k], NULL);
+            float *rows = run(t.model, t.tokens, t.n_tokens, t.n_tokens, DTYPE_F32);
+            double e = error_of(json_object_get(t.golden, "logits"), rows, t.n_vocab);
+            if (e > 1e-4)
+                fail_msg("%s, %s: relative error %g", some[k], sets[i], e);
+            free(rows);
+            tiny_close(&t);
+        }
+        backend_free(cpu);
+    }
+    cpu = usual;
+    assert_true(n_sets > 0);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -291,6 +319,7 @@ int main(void)
         cmocka_unit_test(company_changes_no_bit),
         cmocka_unit_test(configs_of_transformers_4_mean_the_same),
         cmocka_unit_test(multimodal_configs_and_names_are_read),
+        cmocka_unit_test(every_instruction_set_answers_the_same),
         cmocka_unit_test(half_precision_folders_agree_within_rounding),
     };
     return cmocka_run_group_tests(tests, find_cases, forget_cases);
