@@ -2,8 +2,8 @@
 //
 // The inner kernel takes two panels (32 rows of W) and up to seven rows of x: 14 integer and 14
 // float accumulators, two weights and a broadcast fill the 32 registers. Weights come from the
-// common unpacked form; Q4_0 and Q8_0 are taken straight from their panels. One accumulator an
-// output element, 32 columns after 32 columns, for every number of rows: the result of a row is
+// common unpacked form; Q4_0, Q8_0 and Q4_K are taken straight from their panels. One accumulator
+// an output element, 32 columns after 32 columns, for every number of rows: the result of a row is
 // the same in any company.
 #include "local/kernels/kernels.h"
 
@@ -12,12 +12,12 @@
 #include "local/kernels/unpack_simd.h"
 
 enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, PREFETCH = 2304 };
-enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0 };
+enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K };
 
 // Weights of up to two panels, and where the sums so far are: [panel][x][16].
 struct weights {
     const uint8_t *q[PAIR];
-    const float *s[PAIR];  // FROM_TILE only
+    const float *s[PAIR];  // FROM_TILE and FROM_Q4_K: unpacked scales
     int n_blocks;          // of a row, for the panels' layout
     bool ahead;            // whether panels come from memory and should be asked for early
 };
@@ -67,6 +67,19 @@ INLINE void products(__m512i sum[PAIR][X_MAX], const struct weights *w, int b, c
         q0 = w->q[0] + panel_at(34, 2, 0, 32, b, w->n_blocks);
         q1 = w->q[np - 1] + panel_at(34, 2, 0, 32, b, w->n_blocks);
     }
+    if (source == FROM_Q4_K) {  // two blocks share 8 vectors: low nibbles, then high ones
+        const __m512i mask = _mm512_set1_epi8(15);
+        unsigned shift = b & 1 ? 4 : 0;
+        q0 = w->q[0] + (size_t)(b / 8) * 2304 + (size_t)(b / 2 % 4) * Q_BLOCK;
+        q1 = w->q[np - 1] + (size_t)(b / 8) * 2304 + (size_t)(b / 2 % 4) * Q_BLOCK;
+        UNROLL
+        for (int j = 0; j < 8; j++) {
+            __m512i w0 = _mm512_and_si512(bytes64_shr(bytes64_load(q0 + 64 * j), (int)shift), mask);
+            __m512i w1 = _mm512_and_si512(bytes64_shr(bytes64_load(q1 + 64 * j), (int)shift), mask);
+            STEP(w0, w1, j)
+        }
+        return;
+    }
     const __m512i flip = _mm512_set1_epi8((char)0x80);
     UNROLL
     for (int j = first; j < first + n; j++) {
@@ -90,7 +103,7 @@ INLINE __m512 scale_of(const struct weights *w, int b, int p, enum source source
 
 INLINE void prefetch(const struct weights *w, int b, int np, enum source source)
 {
-    size_t bytes = source == FROM_Q4_0 ? 288 : 544, at = (size_t)b * bytes + PREFETCH;
+    size_t bytes = source == FROM_Q8_0 ? 544 : 288, at = (size_t)b * bytes + PREFETCH;
     if (b & 1)
         return;
     for (int p = 0; p < np; p++)
@@ -119,7 +132,7 @@ INLINE void kernel(float *acc, const struct weights *w, const uint8_t *act, int 
         const float *d = (const float *)(const void *)block;
         const int32_t *start = (const int32_t *)(const void *)block + nx;
         const int32_t *words = (const int32_t *)(const void *)block + header * nx;
-        int wb = source == FROM_TILE ? b : from + b;
+        int wb = source == FROM_TILE || source == FROM_Q4_K ? b : from + b;
         if (source != FROM_TILE && w->ahead)
             prefetch(w, wb, np, source);
         UNROLL
@@ -189,6 +202,7 @@ KERNELS(half, ACT_Q8_HALF, FROM_TILE)
 KERNELS(half_minimum, ACT_Q8_HALF_MIN, FROM_TILE)
 KERNELS(direct_q4_0, ACT_Q8_OFFSET_8, FROM_Q4_0)
 KERNELS(direct_q8_0, ACT_Q8_OFFSET_128, FROM_Q8_0)
+KERNELS(direct_q4_k, ACT_Q8_MIN, FROM_Q4_K)
 
 #include "local/kernels/gemm_q8.h"
 
@@ -226,6 +240,45 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
     }
 }
 
+// As gemm_unpacked, to the bit, but only the scales are unpacked: the quants are taken from the
+// panels. Faster for few rows of x; for many, unpacking once pays.
+static void gemm_q4_k(const struct gemm *g, int first, int n, void *scratch)
+{
+    enum { BLOCKS = 16, FEW_TILES = 4 };  // blocks of 32 columns: two of the format's
+    if (g->n_tiles > FEW_TILES) {
+        gemm_unpacked(g, first, n, scratch);
+        return;
+    }
+    int n_blocks = g->cols / 32;
+    float *s = scratch, *acc = s + PAIR * BLOCKS * 2 * PANEL_ROWS;
+    size_t s_panel = (size_t)(BLOCKS * 2 * PANEL_ROWS);
+    struct weights w = {.s = {s, s + s_panel}};
+    for (int p = first; p < first + n; p += PAIR) {
+        int np = first + n - p < PAIR ? first + n - p : PAIR;
+        const uint8_t *panel = g->panels + (size_t)p * g->panel_bytes;
+        memset(acc, 0, (size_t)g->n_x * PAIR * PANEL_ROWS * sizeof(float));
+        for (int from = 0; from < n_blocks; from += BLOCKS) {
+            int some = n_blocks - from < BLOCKS ? n_blocks - from : BLOCKS;
+            for (int j = 0; j < np; j++) {
+                w.q[j] = panel + (size_t)j * g->panel_bytes + (size_t)(from / 8) * 2304;
+                for (int b = 0; b < some / 8; b++)
+                    scales_k4(s + (size_t)j * s_panel + b * 256, w.q[j] + b * 2304 + 128 * 16,
+                              w.q[j] + b * 2304 + 140 * 16);
+            }
+            for (int i = 0; i < g->n_tiles; i++) {
+                struct x_tile x = x_tile_of(g, ACT_Q8_MIN, i);
+                w.ahead = i == 0;
+                direct_q4_k[np - 1][x.n - 1](acc + (size_t)x.first * PAIR * PANEL_ROWS, &w, x.act,
+                                             from, some);
+            }
+        }
+        for (int i = 0; i < g->n_tiles; i++) {
+            struct x_tile x = x_tile_of(g, ACT_Q8_MIN, i);
+            store_sums(g, p, np, x.first, x.n, acc + (size_t)x.first * PAIR * PANEL_ROWS);
+        }
+    }
+}
+
 void kernels_use_avx512_vnni(struct kernels *k)
 {
     k->name = "AVX-512 VNNI";
@@ -236,5 +289,6 @@ void kernels_use_avx512_vnni(struct kernels *k)
             k->gemm[t] = gemm_unpacked;
     k->gemm[DTYPE_Q4_0] = gemm_direct;
     k->gemm[DTYPE_Q8_0] = gemm_direct;
+    k->gemm[DTYPE_Q4_K] = gemm_q4_k;
 }
 #endif
