@@ -141,7 +141,8 @@ static bool visit_experts(struct loader *l, int i)
             l->m->layers[i].expert[part] = memory_array(struct weight *, (size_t)f->n_experts);
         for (int e = 0; e < f->n_experts; e++) {
             struct tensor_view v;
-            struct weight *ignored, **w = l->packing ? &l->m->layers[i].expert[part][e] : &ignored;
+            struct weight *ignored = NULL,
+                          **w = l->packing ? &l->m->layers[i].expert[part][e] : &ignored;
             if (!tensor_need(l->file, f, roles[part], i, e, &v, l->err) || !visit_matrix(l, &v, w))
                 return false;
         }
@@ -152,7 +153,7 @@ static bool visit_experts(struct loader *l, int i)
 static bool visit_layer(struct loader *l, int i)
 {
     const struct model_facts *f = &l->m->facts;
-    struct layer nowhere, *layer = l->packing ? &l->m->layers[i] : &nowhere;
+    struct layer nowhere = {0}, *layer = l->packing ? &l->m->layers[i] : &nowhere;
     for (enum tensor_role role = TENSOR_ATTN_NORM; role < TENSOR_ROLES; role++) {
         enum tensor_presence presence = tensor_presence(f, i, role);
         struct tensor_view v;
