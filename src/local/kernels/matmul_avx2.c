@@ -8,11 +8,11 @@
 
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
-#include "local/kernels/simd_avx2.h"
-#include "local/kernels/act_simd.h"
-#include "local/kernels/unpack_simd.h"
+#include "local/kernels/simd_avx2.inc"
+#include "local/kernels/act_simd.inc"
+#include "local/kernels/unpack_simd.inc"
 #define FLOAT_TWO_PANELS 0
-#include "local/kernels/float_simd.h"
+#include "local/kernels/float_simd.inc"
 
 enum { X_MAX = 4, PAIR = 1, CHUNK = 512 / 32 };
 
@@ -124,7 +124,7 @@ static const kernel_fn kernels_by_form[ACT_FORM_COUNT][X_MAX] = {
     ROW(ACT_Q8_MIN),      ROW(ACT_Q8_HALF),      ROW(ACT_Q8_HALF_MIN),
 };
 
-#include "local/kernels/gemm_q8.h"
+#include "local/kernels/gemm_q8.inc"
 
 static kernel_fn kernel_of(enum dtype type, int np, int nx)
 {

@@ -3,9 +3,9 @@
 
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
-#include "local/kernels/simd_avx512.h"
+#include "local/kernels/simd_avx512.inc"
 #define FLOAT_TWO_PANELS 1
-#include "local/kernels/float_simd.h"
+#include "local/kernels/float_simd.inc"
 
 void matmul_use_avx512(struct kernels *k)
 {

@@ -8,8 +8,8 @@
 #include "local/kernels/kernels.h"
 
 #if defined(__x86_64__)
-#include "local/kernels/simd_avx512.h"
-#include "local/kernels/unpack_simd.h"
+#include "local/kernels/simd_avx512.inc"
+#include "local/kernels/unpack_simd.inc"
 
 enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, PREFETCH = 2304 };
 enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K };
@@ -204,7 +204,7 @@ KERNELS(direct_q4_0, ACT_Q8_OFFSET_8, FROM_Q4_0)
 KERNELS(direct_q8_0, ACT_Q8_OFFSET_128, FROM_Q8_0)
 KERNELS(direct_q4_k, ACT_Q8_MIN, FROM_Q4_K)
 
-#include "local/kernels/gemm_q8.h"
+#include "local/kernels/gemm_q8.inc"
 
 static kernel_fn kernel_of(enum dtype type, int np, int nx)
 {

@@ -3,9 +3,9 @@
 
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
-#include "local/kernels/simd_avx2.h"
-#include "local/kernels/rows_simd.h"
-#include "local/kernels/attention_simd.h"
+#include "local/kernels/simd_avx2.inc"
+#include "local/kernels/rows_simd.inc"
+#include "local/kernels/attention_simd.inc"
 
 void kernels_use_avx2(struct kernels *k)
 {

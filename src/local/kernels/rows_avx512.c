@@ -3,9 +3,9 @@
 
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
-#include "local/kernels/simd_avx512.h"
-#include "local/kernels/rows_simd.h"
-#include "local/kernels/attention_simd.h"
+#include "local/kernels/simd_avx512.inc"
+#include "local/kernels/rows_simd.inc"
+#include "local/kernels/attention_simd.inc"
 
 void kernels_use_avx512(struct kernels *k)
 {

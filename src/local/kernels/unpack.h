@@ -1,5 +1,5 @@
 // unpack.h - panels in one common form, 16 rows of unsigned bytes with float scales: see
-// unpack_simd.h.
+// unpack_simd.inc.
 #pragma once
 #include <stdint.h>
 
