@@ -226,7 +226,7 @@ static double kv_bytes_read(const struct model *m, int depth)
 
 static bool measure_prefill(struct bench *b, struct error *err)
 {
-    double rates[REPEATS_MAX];
+    double rates[REPEATS_MAX] = {0};
     for (int i = 0; i < b->repeats; i++) {
         if (!next_measurement(b, "prefill", err))
             return false;
@@ -241,7 +241,7 @@ static bool measure_prefill(struct bench *b, struct error *err)
 
 static bool measure_decode(struct bench *b, struct error *err)
 {
-    double rates[REPEATS_MAX];
+    double rates[REPEATS_MAX] = {0};
     if (!next_measurement(b, "filling the context", err))
         return false;
     prefill(b, b->o->depth);
@@ -263,7 +263,7 @@ static bool measure_decode(struct bench *b, struct error *err)
 
 static bool measure_batch(struct bench *b, int n_seqs, struct error *err)
 {
-    double rates[REPEATS_MAX];
+    double rates[REPEATS_MAX] = {0};
     batch_prompts(b, n_seqs);
     for (int i = 0; i < b->repeats; i++) {
         if (!next_measurement(b, "batch", err))

@@ -161,9 +161,9 @@ static bool compare(struct run *r, const float *logits, int best, double log_sum
     float their_logprob;
     if (!logits_file_read(&r->against, r->distances, &their_logprob, err))
         return false;
-    double sum = 0, kl = 0;
+    double sum = exp(-(double)r->distances[0]), kl = 0;
     int their_best = 0;
-    for (int i = 0; i < r->n_vocab; i++) {
+    for (int i = 1; i < r->n_vocab; i++) {
         sum += exp(-(double)r->distances[i]);
         their_best = r->distances[i] < r->distances[their_best] ? i : their_best;
     }
@@ -182,8 +182,8 @@ static bool compare(struct run *r, const float *logits, int best, double log_sum
 static bool score_row(struct run *r, const float *logits, int32_t came, struct error *err)
 {
     int best = argmax(logits, r->n_vocab);
-    double sum = 0;
-    for (int i = 0; i < r->n_vocab; i++)
+    double sum = (double)expf(logits[0] - logits[best]);
+    for (int i = 1; i < r->n_vocab; i++)
         sum += (double)expf(logits[i] - logits[best]);
     double log_sum = (double)logits[best] + log(sum), nll = log_sum - (double)logits[came];
     if (!isfinite(nll))

@@ -139,8 +139,8 @@ void sampler_accept(struct sampler *s, int32_t token, bool generated)
         return;
     int32_t entry = generated ? token : ~token;
     count(s, entry, 1);
-    if (s->options.penalty_last_n < 0)
-        return;  // nothing ever leaves the window: counts are enough
+    if (s->options.penalty_last_n <= 0)
+        return;  // -1: nothing ever leaves the window, counts are enough
     size_t last_n = (size_t)s->options.penalty_last_n, at = s->n_history % last_n;
     if (s->n_history >= last_n)
         count(s, s->history[at], -1);
@@ -231,8 +231,8 @@ static int32_t likeliest(const float *logits, int n, struct error *err)
 
 static double log_sum_exp(const float *logits, int n, float max)
 {
-    double sum = 0;
-    for (int i = 0; i < n; i++)
+    double sum = (double)expf(logits[0] - max);
+    for (int i = 1; i < n; i++)
         sum += (double)expf(logits[i] - max);
     return (double)max + log(sum);
 }
