@@ -1,7 +1,7 @@
 // bench_tokenizer.c - speed of one tokenizer, and a line by line mode for comparisons.
 //
 //   bench_tokenizer MODEL FILE         time to open, to encode and to decode
-//   bench_tokenizer MODEL --encode     a JSON string a line -> a JSON array of ids a line
+//   bench_tokenizer MODEL --encode     a JSON string (or list of bytes) a line -> a JSON array of ids a line
 //   bench_tokenizer MODEL --special    the same, with special tokens parsed and added
 //   bench_tokenizer MODEL --decode     a JSON array of ids a line -> JSON [text, streamed text]
 #include <inttypes.h>
@@ -54,7 +54,12 @@ static void measure(const struct tokenizer *t, const char *path, double open_s)
 static void encode_line(const struct tokenizer *t, const json_t *line, unsigned flags)
 {
     struct tokens ids = {0};
-    must(tokenizer_encode(t, json_slice(line), flags, &ids, &err));
+    struct buf bytes = {0};
+    for (size_t i = 0; i < json_array_size(line); i++)
+        buf_char(&bytes, (char)json_integer_value(json_array_get(line, i)));
+    struct slice text = json_is_array(line) ? buf_view(&bytes) : json_slice(line);
+    must(tokenizer_encode(t, text, flags, &ids, &err));
+    buf_release(&bytes);
     (void)putchar('[');
     for (size_t i = 0; i < ids.n; i++)
         (void)printf(i ? ",%" PRId32 : "%" PRId32, ids.ids[i]);

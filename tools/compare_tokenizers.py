@@ -127,6 +127,10 @@ def compare(program, name, model, library, texts, books):
         theirs = library.encode(texts, special)
         ours = lines(program, model, "--special" if special else "--encode", texts)
         bad += difference(name, f"{what} ids of strings", texts, ours, theirs)
+    r = random.Random(len(texts))
+    raw = [bytes(r.choice([r.randrange(256), r.randrange(0x80, 0xC0), r.choice(b"\xe2\x82\xac\xf0\x9f\xed\xa0\xf4\x90\xc0 a")]) for _ in range(r.randrange(1, 30))) for _ in texts]
+    expected = library.encode([b.decode("utf-8", "replace") for b in raw], False)
+    bad += difference(name, "ids of broken UTF-8", raw, lines(program, model, "--encode", [list(b) for b in raw]), expected)
     decoded = lines(program, model, "--decode", theirs)
     bad += difference(name, "decoded strings", theirs, [d[0] for d in decoded], library.decode(theirs))
     bad += difference(name, "streamed equals decoded", theirs, [d[1] for d in decoded], [d[0] for d in decoded])

@@ -240,7 +240,7 @@ static void bpe_cached(struct encoder *e, struct slice word)
     size_t n_before = e->out->n;
     bool after_unk = e->after_unk;
     bpe_word(e, word);
-    if (!after_unk && !e->after_unk)
+    if (!after_unk && !e->after_unk && e->out->n > n_before)
         cache_word(e->cache, slot, hash, word, e->out->ids + n_before, e->out->n - n_before);
 }
 

@@ -280,7 +280,7 @@ static bool encode_valid(struct encoder *e, struct slice text, unsigned flags,
     struct added_match m;
     size_t done = 0, from = 0;
     bool ok = true;
-    r.a.text.max_bytes = ((size_t)64 << 20) + text.len * 16;  // what normalizing may make of it
+    r.a.text.max_bytes = ((size_t)64 << 10) + text.len * 64;  // what normalizing may make of it
     while (ok && added_next(&t->added, &t->added.raw, text, &filter, &from, done, &m)) {
         ok = m.start <= done || encode_run(&r, done, m.start);
         if (ok)
