@@ -1,8 +1,8 @@
 // bench_tokenizer.c - speed of one tokenizer, and a line by line mode for comparisons.
 //
 //   bench_tokenizer MODEL FILE         time to open, to encode and to decode
-//   bench_tokenizer MODEL --encode     a JSON string (or list of bytes) a line -> a JSON array of ids a line
-//   bench_tokenizer MODEL --special    the same, with special tokens parsed and added
+//   bench_tokenizer MODEL --encode     a JSON string (or list of bytes) a line -> a JSON array of
+//   ids a line bench_tokenizer MODEL --special    the same, with special tokens parsed and added
 //   bench_tokenizer MODEL --decode     a JSON array of ids a line -> JSON [text, streamed text]
 #include <inttypes.h>
 #include <stdio.h>
@@ -42,10 +42,11 @@ static void measure(const struct tokenizer *t, const char *path, double open_s)
     double encoded = cpu_s();
     must(tokenizer_decode(t, ids.ids, ids.n, false, &back, &err));
     double decoded = cpu_s();
-    (void)printf("open %.0f ms; %zu bytes, %zu tokens; encode %.2f MB/s, decode %.2f MB/s of CPU time%s\n",
-                 open_s * 1e3, text.len, ids.n, (double)text.len / 1e6 / (encoded - start),
-                 (double)text.len / 1e6 / (decoded - encoded),
-                 slice_eq(buf_view(&text), buf_view(&back)) ? ", the same again" : "");
+    (void)printf(
+        "open %.0f ms; %zu bytes, %zu tokens; encode %.2f MB/s, decode %.2f MB/s of CPU time%s\n",
+        open_s * 1e3, text.len, ids.n, (double)text.len / 1e6 / (encoded - start),
+        (double)text.len / 1e6 / (decoded - encoded),
+        slice_eq(buf_view(&text), buf_view(&back)) ? ", the same again" : "");
     buf_release(&text);
     buf_release(&back);
     tokens_release(&ids);
