@@ -121,7 +121,7 @@ static void serve(const struct model_file *file, const struct way *w, struct sai
     backend_free(cpu);
 }
 
-static void check(const char *name)
+static void check_file(const char *name, const struct model_file *file)
 {
     static const struct way ways[] = {
         {"alone", false, 1, 512, 1, 0, true},
@@ -132,13 +132,6 @@ static void check(const char *name)
         {"two threads", true, 2, 100, 8, 0, false},
     };
     static struct said want[N_REQUESTS], got[N_REQUESTS];
-    char *folder = temp_folder();
-    json_t *golden = tiny_golden(name);
-    tiny_model_write(golden, folder, &(struct tiny_options){0});
-    struct error err;
-    struct model_file *file = model_file_open(folder, MODEL_ALL, &err);
-    if (!file)
-        fail_msg("%s", err.text);
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         serve(file, &ways[w], w ? got : want);
         for (int i = 0; w && i < N_REQUESTS; i++)
@@ -147,6 +140,18 @@ static void check(const char *name)
     }
     assert_int_equal(want[1].n[2], N_NEW);
     assert_memory_not_equal(want[1].tokens[0], want[1].tokens[1], sizeof want[1].tokens[0]);
+}
+
+static void check(const char *name)
+{
+    char *folder = temp_folder();
+    json_t *golden = tiny_golden(name);
+    tiny_model_write(golden, folder, &(struct tiny_options){0});
+    struct error err;
+    struct model_file *file = model_file_open(folder, MODEL_ALL, &err);
+    if (!file)
+        fail_msg("%s", err.text);
+    check_file(name, file);
     model_file_close(file);
     json_decref(golden);
     temp_folder_remove(folder);
@@ -191,6 +196,17 @@ static void learned_positions(void **state)
     check("gpt2");
 }
 
+static void a_trained_model_in_blocks(void **state)
+{
+    (void)state;
+    struct error err;
+    struct model_file *file = model_file_open("models/hearth-small.gguf", MODEL_ALL, &err);
+    if (!file)
+        fail_msg("%s", err.text);
+    check_file("hearth-small", file);
+    model_file_close(file);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -200,6 +216,7 @@ int main(void)
         cmocka_unit_test(experts),
         cmocka_unit_test(rope_that_depends_on_the_length),
         cmocka_unit_test(learned_positions),
+        cmocka_unit_test(a_trained_model_in_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
