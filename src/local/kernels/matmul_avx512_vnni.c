@@ -103,7 +103,8 @@ INLINE __m512 scale_of(const struct weights *w, int b, int p, enum source source
 
 INLINE void prefetch(const struct weights *w, int b, int np, enum source source)
 {
-    size_t bytes = source == FROM_Q8_0 ? 544 : 288, at = (size_t)b * bytes + PREFETCH;
+    size_t bytes = source == FROM_Q8_0 ? 544 : 288;
+    size_t at = (size_t)b * bytes + (source == FROM_Q4_K ? 2 * PREFETCH + 512 : PREFETCH);
     if (b & 1)
         return;
     for (int p = 0; p < np; p++)
