@@ -31,7 +31,7 @@ static void one_page(const struct attention_task *t, int i, int page, struct run
         return;
     const uint8_t *k = t->k + (size_t)t->pages[page] * t->page_bytes;
     const uint8_t *v = t->v + (size_t)t->pages[page] * t->page_bytes;
-    float scores[KERNEL_PAGE], largest = run->largest;
+    float scores[KERNEL_PAGE] = {0}, largest = run->largest;
     for (int s = low; s < high; s++) {
         float dot = 0;
         for (int d = 0; d < n_dims; d++)

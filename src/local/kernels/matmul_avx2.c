@@ -14,7 +14,7 @@
 #define FLOAT_TWO_PANELS 0
 #include "local/kernels/float_simd.inc"
 
-enum { X_MAX = 4, PAIR = 1, CHUNK = 512 / 32 };
+enum { X_MAX = 4, PAIR = 1, CHUNK = 512 / 32, ASK_AHEAD = 0 };
 
 struct weights {
     const uint8_t *q[PAIR + 1];

@@ -11,7 +11,7 @@
 #include "local/kernels/simd_avx512.inc"
 #include "local/kernels/unpack_simd.inc"
 
-enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, PREFETCH = 2304 };
+enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 1, PREFETCH = 2304 };
 enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K };
 
 // Weights of up to two panels, and where the sums so far are: [panel][x][16].
