@@ -56,7 +56,7 @@ STAGES = (
     Stage("short", 250, (192, 256), warmup=40),
     Stage("middle", 350, (256, 512, 512)),
     Stage("long", 200, (512, 1024, 1024)),
-    Stage("last", 300, (384, 768, 1024, 1024), falls=True),
+    Stage("last", 160, (384, 768, 1024, 1024), falls=True),
 )
 
 
