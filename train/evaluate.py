@@ -3,16 +3,15 @@
     python train/evaluate.py --data ../shared/data/corpora
 
 Runs the file itself (greedy, through llama-cpp-python), so that what is measured is
-what ships. The target of ROUGE is what the centrality algorithm picks; the lead and
-random sentences of the same length are the baselines. ROUGE against the authors'
-own summaries shows what the algorithm is worth as a target.
+what ships. The target of ROUGE is what the centrality algorithm picks; baselines are the
+opening (of the same length, and of three sentences) and random sentences. ROUGE against
+the authors' own summaries shows what the algorithm is worth as a target.
 """
 
 import argparse
 import json
 import math
 import re
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from vocabulary import TURN_END
 
 MODES = (("paragraph", 100), ("bullets", 60), ("paragraph", 40))
 PASSAGE_BYTES = 2300
+N_CTX = 1024
 _WORD = re.compile(r"\w+")
 _NAME_OR_NUMBER = re.compile(r"\b(?:[A-Z]\w+|\d[\d.,]*\d|\d)")
 
@@ -75,29 +75,31 @@ class Reader:
     """The GGUF file, run greedily."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.llama = Llama(str(path), n_ctx=1024, n_threads=threads, verbose=False, logits_all=True)
+        options = {"n_ctx": N_CTX, "n_threads": threads, "verbose": False}
+        self.llama = Llama(str(path), **options)
+        self.scorer = Llama(str(path), logits_all=True, **options)
+        self.end = self.llama.tokenize(TURN_END.encode(), add_bos=False, special=True)[0]
         self.prompts = Prompts.read()
-        self.n_read = self.n_cut = 0
-        self.seconds = 0.0
+        self.n_answers = self.n_cut = 0
 
     def answer(self, request: Request) -> str:
         text = write_chat(write_prompt(self.prompts, request))
         tokens = self.llama.tokenize(text.encode(), add_bos=False, special=True)
-        began = time.monotonic()
-        out = self.llama.create_completion(
-            tokens, max_tokens=1024 - len(tokens), temperature=0, stop=[TURN_END]
-        )["choices"][0]
-        self.seconds += time.monotonic() - began
-        self.n_read += len(tokens)
-        self.n_cut += out["finish_reason"] == "length"
-        return out["text"].strip()
+        answer: list[int] = []
+        for token in self.llama.generate(tokens, temp=0.0, top_k=1, repeat_penalty=1.0):
+            if token == self.end or len(tokens) + len(answer) == N_CTX - 1:
+                self.n_cut += token != self.end
+                break
+            answer.append(token)
+        self.n_answers += 1
+        return self.llama.detokenize(answer).decode(errors="replace").strip()
 
     def bits(self, text: str) -> tuple[float, int]:
         """Bits that the model needs for the text, and how many tokens it is."""
-        tokens = self.llama.tokenize(text.encode(), add_bos=False)[:1024]
-        self.llama.reset()
-        self.llama.eval(tokens)
-        logits = self.llama.scores[: len(tokens) - 1].astype(np.float64)
+        tokens = self.scorer.tokenize(text.encode(), add_bos=False)[:N_CTX]
+        self.scorer.reset()
+        self.scorer.eval(tokens)
+        logits = self.scorer.scores[: len(tokens) - 1].astype(np.float64)
         top = logits.max(axis=1, keepdims=True)
         total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
         chosen = logits[np.arange(len(tokens) - 1), tokens[1:]]
@@ -125,6 +127,14 @@ def written(passage: Passage, chosen: list[int], style: str) -> str:
     return write_answer([passage.sentences[i] for i in chosen], [""] * len(chosen), style)
 
 
+def copied(answer: str, passage: Passage) -> tuple[int, int]:
+    """Runs of four words of the answer that the passage has too, and how many runs there are."""
+    found, known = _WORD.findall(answer), _WORD.findall(passage.text)
+    known_runs = set(zip(*(known[i:] for i in range(4)), strict=False))
+    runs = list(zip(*(found[i:] for i in range(4)), strict=False))
+    return sum(run in known_runs for run in runs), len(runs)
+
+
 def answer_sentences(answer: str) -> list[str]:
     lines = [line.removeprefix("- ") for line in answer.split("\n") if line.strip()]
     return [s for line in lines for s in split_sentences(line)]
@@ -137,43 +147,57 @@ def invented(answer: str, passage: Passage) -> tuple[int, int]:
     return sum(x not in known for x in found), len(found)
 
 
+def count(answer: str, passage: Passage) -> Counter:
+    """What an answer consists of, to be summed over documents."""
+    sentences = answer_sentences(answer)
+    n_invented, n_names = invented(answer, passage)
+    n_copied, n_runs = copied(answer, passage)
+    return Counter(
+        sentences=len(sentences),
+        exact=sum(s in passage.text for s in sentences),
+        repeated=len(sentences) - len(set(sentences)),
+        names=n_names,
+        invented=n_invented,
+        runs=n_runs,
+        copied=n_copied,
+        words=len(answer.split()),
+    )
+
+
+def report(scores: dict[str, list[np.ndarray]], total: Counter, n_documents: int) -> None:
+    def share(part: str, whole: str) -> str:
+        return f"{100 * total[part] / max(total[whole], 1):.1f} % of {total[whole]}"
+
+    print("          against the target     against the author")
+    for name, rows in scores.items():
+        print(f"{name:8}  " + "  ".join(f"{v:5.1f}" for v in np.mean(rows, axis=0)))
+    print("sentences found in the source:", share("exact", "sentences"))
+    print("runs of four words found in the source:", share("copied", "runs"))
+    print("sentences written twice:", share("repeated", "sentences"))
+    print("names and numbers not in the source:", share("invented", "names"))
+    print(f"words written: {total['words'] / n_documents:.0f}", flush=True)
+
+
 def measure_mode(
     reader: Reader, documents: list[tuple[Passage, str]], style: str, words: int, rarity: Rarity
 ) -> None:
-    rng = np.random.default_rng(7)
-    scores: dict[str, list[np.ndarray]] = {k: [] for k in ("model", "lead", "random", "target")}
-    authors: dict[str, list[np.ndarray]] = {k: [] for k in scores}
-    n_exact = n_sentences = n_invented = n_names = n_words = n_repeated = 0
+    rng, total = np.random.default_rng(7), Counter()
+    scores: dict[str, list[np.ndarray]] = {}
     for passage, by_author in documents:
         answer = reader.answer(Request(words, passage.text, style=style, title=passage.title))
-        chosen = central_sentences(passage.sentences, words, rarity)
-        target = written(passage, chosen, style)
-        outputs = {
-            "model": answer,
-            "lead": written(passage, lead(passage, words), style),
-            "random": written(passage, random_pick(passage, words, rng), style),
-            "target": target,
+        total.update(count(answer, passage))
+        picks = {
+            "lead": lead(passage, words),
+            "lead-3": [0, 1, 2],
+            "random": random_pick(passage, words, rng),
+            "target": central_sentences(passage.sentences, words, rarity),
         }
-        for name, output in outputs.items():
-            scores[name].append(rouge(output, target))
-            authors[name].append(rouge(output, by_author))
-        sentences = answer_sentences(answer)
-        n_exact += sum(s in passage.text for s in sentences)
-        n_repeated += len(sentences) - len(set(sentences))
-        n_sentences += len(sentences)
-        wrong, names = invented(answer, passage)
-        n_invented, n_names = n_invented + wrong, n_names + names
-        n_words += len(answer.split())
+        outputs = {name: written(passage, chosen, style) for name, chosen in picks.items()}
+        for name, output in {"model": answer, **outputs}.items():
+            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
+            scores.setdefault(name, []).append(row)
     print(f"\n{style}, {words} words, {len(documents)} documents")
-    print("          against the target     against the author")
-    for name in scores:
-        a, b = np.mean(scores[name], axis=0), np.mean(authors[name], axis=0)
-        cells = "  ".join(f"{v:5.1f}" for v in (*a, *b))
-        print(f"{name:8}  {cells}")
-    print(f"sentences found in the source: {100 * n_exact / n_sentences:.1f} % of {n_sentences}")
-    print(f"sentences written twice: {100 * n_repeated / n_sentences:.1f} %")
-    print(f"names and numbers not in the source: {100 * n_invented / max(n_names, 1):.2f} %")
-    print(f"words written: {n_words / len(documents):.0f}", flush=True)
+    report(scores, total, len(documents))
 
 
 def main() -> None:
@@ -189,7 +213,7 @@ def main() -> None:
     rarity = Rarity.load(options.rarity)
     for style, words in MODES:
         measure_mode(reader, documents, style, words, rarity)
-    print(f"\nanswers cut by the context: {reader.n_cut}; read and written in {reader.seconds:.0f} s")
+    print(f"\nanswers that did not end: {reader.n_cut} of {reader.n_answers}")
     bits = [(*reader.bits(p.text), len(p.text.encode())) for p, _ in documents]
     total, tokens, n_bytes = np.sum(bits, axis=0)
     print(f"held-out prose: perplexity {2 ** (total / tokens):.1f} per token,", end=" ")
