@@ -47,7 +47,8 @@ def write_plot(log: Path, path: Path) -> None:
     for i, (label, colour) in enumerate(CURVES):
         points = " ".join(f"{x(s):.1f},{y(v[i]):.1f}" for s, v in zip(steps, losses, strict=True))
         out.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
-        out.append(f'<text x="{WIDTH - 210}" y="{TOP + 14 + 16 * i}" fill="{colour}">{label}</text>')
+        where = f'x="{WIDTH - 210}" y="{TOP + 14 + 16 * i}"'
+        out.append(f'<text {where} fill="{colour}">{label}</text>')
     caption = f"loss in nats per token, {steps[-1]} steps"
     out.append(f'<text x="{LEFT}" y="{HEIGHT - 6}">{caption}</text></svg>')
     path.write_text("\n".join(out) + "\n", encoding="utf-8")

@@ -41,7 +41,7 @@ OTHER_SHARE, OTHER_WEIGHT = 0.25, 0.4  # of text outside answers: how much is sc
 
 @dataclass(frozen=True)
 class Stage:
-    """Rows get longer from stage to stage; the last one lets the step size fall to nothing."""
+    """Rows get longer from stage to stage; in the last two the step size falls to nothing."""
 
     name: str
     n_steps: int
@@ -57,6 +57,7 @@ STAGES = (
     Stage("middle", 350, (256, 512, 512)),
     Stage("long", 200, (512, 1024, 1024)),
     Stage("last", 160, (384, 768, 1024, 1024), falls=True),
+    Stage("again", 240, (512, 1024, 1024), warmup=10, falls=True),
 )
 
 
