@@ -141,27 +141,39 @@ static void start(struct round *r, struct slot *s, struct call *call)
         s->ended = true;
 }
 
-// Whether a text falls into saying the same words over and over: a run of up to PERIOD words that
-// comes several times without anything between.
-static bool is_a_loop(struct slice s)
+// Where a text falls into saying the same words over and over: a run of up to PERIOD words that
+// comes several times without anything between. The text's length if it does not.
+static size_t loop_start(struct slice s)
 {
     enum { WORDS = 1024, PERIOD = 24, TIMES = 4, LEAST = 12 };
     uint64_t words[WORDS];
-    size_t n = 0, same[PERIOD + 1] = {0};
+    size_t begins[WORDS], n = 0, same[PERIOD + 1] = {0};
     for (size_t i = 0; i < s.len && n < WORDS; n++) {
-        size_t begin = i;
+        begins[n] = i;
         while (i < s.len && (unsigned char)s.ptr[i] > ' ')
             i++;
-        words[n] = hash_bytes(s.ptr + begin, i - begin, 1);
+        words[n] = hash_bytes(s.ptr + begins[n], i - begins[n], 1);
         for (size_t p = 1; p <= PERIOD && p <= n; p++) {
             same[p] = words[n] == words[n - p] ? same[p] + 1 : 0;
             if (same[p] >= LEAST && same[p] >= p * (TIMES - 1))
-                return true;
+                return begins[n + 1 - same[p] - p];
         }
         while (i < s.len && (unsigned char)s.ptr[i] <= ' ')
             i++;
     }
-    return false;
+    return s.len;
+}
+
+// Keeps an answer, unless it is a worse one than the attempt before gave.
+static void keep_answer(struct call *call, struct slice text, bool cut, bool looped)
+{
+    bool better = call->text.len == 0 || !cut || (call->cut && text.len >= call->text.len);
+    if (!better)
+        return;
+    buf_clear(&call->text);
+    buf_slice(&call->text, text);
+    call->cut = cut;
+    call->looped = looped;
 }
 
 // What the attempt means for its call. True if the call should be tried again.
@@ -169,22 +181,20 @@ static bool judge(struct slot *s)
 {
     struct call *call = s->call;
     struct slice text = trimmed(without_thoughts(buf_view(&s->text)));
-    bool may_retry = call->attempts < ATTEMPTS;
-    if (s->error.code == ERR_CANCELLED)
-        may_retry = false;
+    bool may_retry = call->attempts < ATTEMPTS && s->error.code != ERR_CANCELLED;
+    size_t whole = loop_start(text);
+    bool looped = whole < text.len, cut = looped || s->finish == CHAT_LENGTH;
+    text = trimmed(slice_sub(text, 0, whole));
     if (!s->error.code && text.len == 0)
-        (void)error_set(&s->error, ERR_FORMAT, "the model answered nothing");
-    if (!s->error.code && is_a_loop(text))
-        (void)error_set(&s->error, ERR_FORMAT, "the model repeated itself instead of answering");
+        (void)error_set(&s->error, ERR_FORMAT, "the model %s",
+                        looped ? "repeated itself instead of answering" : "answered nothing");
     if (s->error.code) {
         if (!may_retry && call->text.len == 0)
             call->error = s->error;  // else the first attempt's answer, though cut, is kept
         return may_retry;
     }
-    buf_clear(&call->text);
-    buf_slice(&call->text, text);
-    call->cut = s->finish == CHAT_LENGTH;
-    return call->cut && may_retry && call->max_room > call->max_tokens;
+    keep_answer(call, text, cut, looped);
+    return cut && may_retry && (looped || call->max_room > call->max_tokens);
 }
 
 static void count_usage(struct caller *c, const struct slot *s)

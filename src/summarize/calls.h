@@ -32,7 +32,8 @@ struct call {
     int max_room;          // and of the second, if the first was cut
     // results
     struct buf text;     // empty if it failed
-    bool cut;            // both attempts ended by their length
+    bool cut;            // both attempts ended by their length, or where they began to repeat
+    bool looped;         // it is the latter
     struct error error;  // code 0: it has an answer
     int attempts;
 };

@@ -73,10 +73,12 @@ static bool take_answer(struct job *j, struct call *call, struct node *node, str
                              j, &bytes, err))
             return false;
         tell(j, node->first, node->last,
-             arena_printf(&j->plan.arena,
-                          "its summary did not end within %d tokens; the sentences up to there are "
-                          "used",
-                          call->attempts > 1 ? call->max_room : call->max_tokens));
+             call->looped
+                 ? "the model began to repeat itself; the sentences before that are used"
+                 : arena_printf(&j->plan.arena,
+                                "its summary did not end within %d tokens; the sentences up to "
+                                "there are used",
+                                call->attempts > 1 ? call->max_room : call->max_tokens));
         call->text.len = bytes;
     }
     buf_clear(&node->text);

@@ -290,6 +290,28 @@ static void a_model_that_only_repeats_itself_gives_no_summary(void **state)
     teardown(&f, NULL);
 }
 
+static bool loops_later(void *self, int n, struct slice prompt, int max_tokens, struct buf *out,
+                        enum chat_finish *finish, struct error *err)
+{
+    buf_text_add(out, "A good sentence. Another one. ");
+    return loops(self, n, prompt, max_tokens, out, finish, err);
+}
+
+static void what_stands_before_a_repetition_is_used_and_told(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 4096);
+    f.fake.reply = loops_later;
+    add_facts(&f, "facts.md", 5);
+    struct summary *s = go(&f, (struct summary_options){.words = 40});
+    assert_non_null(s);
+    assert_string_equal(s->text, "A good sentence. Another one.");
+    assert_int_equal(s->coverage.n_skipped, 1);
+    assert_non_null(strstr(s->coverage.skipped[0].why, "began to repeat itself"));
+    teardown(&f, s);
+}
+
 // A model that never shortens: as long as it may.
 static bool never_shorter(void *self, int n, struct slice prompt, int max_tokens, struct buf *out,
                           enum chat_finish *finish, struct error *err)
@@ -557,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_merge_that_fails_keeps_the_summaries_of_its_parts),
         cmocka_unit_test(an_answer_cut_by_its_length_is_asked_again_and_then_reported),
         cmocka_unit_test(a_model_that_only_repeats_itself_gives_no_summary),
+        cmocka_unit_test(what_stands_before_a_repetition_is_used_and_told),
         cmocka_unit_test(a_model_that_always_fills_its_room_still_comes_to_an_end),
         cmocka_unit_test(a_context_without_room_is_refused),
         cmocka_unit_test(sentences_that_parts_repeat_are_merged_once),
