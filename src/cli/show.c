@@ -111,6 +111,15 @@ static void set_tokenizer(json_t *o, const struct model_file *f)
     tokenizer_close(t);
 }
 
+// What is wrong with the weights, where there are any: they are not opened here, so it is no error
+// yet.
+static void set_weights_error(json_t *o, const struct model_file *f)
+{
+    const struct error *why = model_file_weights_error(f);
+    if (why)
+        json_object_set_new(o, "weights_error", json_string(why->text));
+}
+
 static json_t *describe(const struct model_file *f)
 {
     json_t *o = json_object();
@@ -123,6 +132,7 @@ static json_t *describe(const struct model_file *f)
     json_object_set_new(o, "architecture", text ? text : json_null());
     json_object_set_new(o, "license", about(f, "general.license"));
     set_weights(o, f);
+    set_weights_error(o, f);
     set_facts(o, f);
     set_tokenizer(o, f);
     return o;
@@ -131,7 +141,7 @@ static json_t *describe(const struct model_file *f)
 static void print_token(const char *label, const json_t *t)
 {
     if (json_is_object(t))
-        (void)printf("  %s %" JSON_INTEGER_FORMAT " %s", label,
+        (void)printf(" %s %" JSON_INTEGER_FORMAT " %s", label,
                      json_integer_value(json_object_get(t, "id")),
                      json_string_value(json_object_get(t, "text"))
                          ? json_string_value(json_object_get(t, "text"))
@@ -186,12 +196,13 @@ static void print_text_page(const json_t *o)
     print_weights(o);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         print_number(o, rows[i][0], rows[i][1]);
+    print_text(o, "no weights", "weights_error");
     print_text(o, "cannot run", "why_not");
     print_text(o, "no tokenizer", "tokenizer_error");
     const json_t *t = json_object_get(o, "tokenizer");
     if (json_is_object(t)) {
         print_number(t, "vocabulary", "tokens");
-        (void)printf("%-14s", "special tokens");
+        (void)printf("%-15s", "special tokens");
         print_token("begin", json_object_get(t, "bos"));
         print_token("end", json_object_get(t, "eos"));
         for (size_t i = 0; i < json_array_size(json_object_get(t, "ends")); i++)
