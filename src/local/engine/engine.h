@@ -43,8 +43,8 @@ struct engine_request {  // copied by engine_submit
     int n_choices;   // return sequences that share the prompt; 0: 1
     struct sampling sampling;
     const struct slice *stops;  // stop strings; may span tokens; not part of the text
-    size_t n_stops;
-    const int32_t *ends;  // token ids that end the text
+    size_t n_stops;             // the stop that is complete first wins; of several, the longest
+    const int32_t *ends;        // token ids that end the text
     size_t n_ends;
     int n_top;          // logprobs: how many alternatives; -1: none at all
     bool skip_special;  // control tokens give no text
@@ -62,10 +62,12 @@ enum finish_reason {
 
 enum engine_event_kind {
     ENGINE_PREFILL,  // progress: n_done of n_total prompt tokens (few of these)
-    ENGINE_TOKEN,    // a token of a choice and the text that became certain with it (maybe none)
-    ENGINE_FINISH,   // a choice ended: finish (and text that was held back)
-    ENGINE_NEXT,     // max_tokens 0: top alternatives for the next position
-    ENGINE_DONE,     // all choices ended: usage; last, once
+    // A token of a choice and the text that became certain with it (maybe none). The token that
+    // ends the text is told too and counted, without text.
+    ENGINE_TOKEN,
+    ENGINE_FINISH,  // a choice ended: finish (and text that was held back)
+    ENGINE_NEXT,    // max_tokens 0: top alternatives for the next position
+    ENGINE_DONE,    // all choices ended: usage; last, once
 };
 struct engine_event {
     enum engine_event_kind kind;
