@@ -129,6 +129,10 @@ bool read_folder_extras(struct tokenizer *t, const struct model_file *file, stru
     name(&t->eos, t, config, map, "eos_token");
     name(&t->unk, t, config, map, "unk_token");
     name(&t->pad, t, config, map, "pad_token");
+    if (!t->frame_decided && flag(config, "add_bos_token", false) && t->bos >= 0)
+        tokens_add(&t->before, t->bos);
+    if (!t->frame_decided && flag(config, "add_eos_token", false) && t->eos >= 0)
+        tokens_add(&t->after, t->eos);
     return true;
 }
 

@@ -74,6 +74,7 @@ struct tokenizer {
     struct model model;
     struct decoders decoders;
     struct tokens before, after;  // what the post-processor adds
+    bool frame_decided;           // by the file itself: add_bos_token has no say
     int32_t bos, eos, unk, pad;
     struct tokens ends;
     uint16_t *classes;

@@ -254,6 +254,7 @@ bool read_tokenizer_json(struct tokenizer *t, const json_t *json, struct error *
         !read_postprocessor(t, json_object_get(json, "post_processor"), "post_processor", 0, err))
         return false;
     t->decoders.none = t->decoders.n == 0;
+    t->frame_decided = json_is_object(json_object_get(json, "post_processor"));
     t->unk = t->model.unk;
     mark_special(t);
     return model_finish(t, err);

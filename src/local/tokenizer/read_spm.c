@@ -174,6 +174,7 @@ static void read_frame(struct spm *s, const json_t *config)
     (void)json_get_bool(config, "legacy", &legacy);
     (void)json_get_bool(config, "add_prefix_space", &s->n->add_prefix);
     s->n->prefix_first_only = !legacy;
+    t->frame_decided = true;
     if (bos && t->bos >= 0)
         tokens_add(&t->before, t->bos);
     if (eos && t->eos >= 0)

@@ -211,6 +211,28 @@ static void values_cannot_forge_the_end(void **state)
     folder_remove(&f);
 }
 
+static void config_adds_tokens_where_no_post_processor_decides(void **state)
+{
+    (void)state;
+    static const char config[] = "{\"bos_token\":\"<s>\",\"add_bos_token\":true}";
+    static const char *const files[] = {
+        "{\"model\":{\"type\":\"WordLevel\",\"vocab\":{\"a\":0,\"<s>\":1}}}",
+        "{\"post_processor\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"WordLevel\","
+        "\"vocab\":{\"a\":0,\"<s>\":1}}}",
+    };
+    static const char *const want[] = {"1 0", "0"};
+    for (int i = 0; i < 2; i++) {
+        struct folder f;
+        struct error err = {0};
+        folder_make(&f);
+        folder_put(&f, "tokenizer.json", files[i], strlen(files[i]));
+        folder_put(&f, "tokenizer_config.json", config, sizeof config - 1);
+        assert_true(folder_open(&f, &err));
+        assert_string_equal(ids_of(f.t, "a", TOKENIZE_ADD_SPECIAL), want[i]);
+        folder_remove(&f);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(merges_go_by_rank),
     cmocka_unit_test(unknown_characters_become_the_unknown_token),
@@ -218,6 +240,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(values_cannot_forge_special_tokens),
     cmocka_unit_test(values_cannot_forge_normalized_special_tokens),
     cmocka_unit_test(values_cannot_forge_the_end),
+    cmocka_unit_test(config_adds_tokens_where_no_post_processor_decides),
     cmocka_unit_test(template_puts_tokens_around),
     cmocka_unit_test(streaming_never_cuts_a_character),
     cmocka_unit_test(ends_come_from_every_file),
