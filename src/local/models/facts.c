@@ -187,6 +187,22 @@ static bool facts_from_gguf(const struct model_file *file, struct model_facts *f
                      (int)(arch.len < 64 ? arch.len : 64), arch.ptr);
 }
 
+// Configs leave out what is their class's default; a folder without an output matrix whose config
+// says nothing uses its embedding.
+static bool tie_if_unsaid(const struct model_file *file, struct model_facts *f, struct error *err)
+{
+    const json_t *config = model_file_config(file), *text = json_object_get(config, "text_config");
+    struct tensor_view v;
+    bool found;
+    if (f->tied || json_object_get(config, "tie_word_embeddings") ||
+        json_object_get(text, "tie_word_embeddings"))
+        return true;
+    if (!tensor_find(file, f, TENSOR_OUTPUT, 0, 0, &v, &found, err))
+        return false;
+    f->tied = !found;
+    return true;
+}
+
 bool facts_read(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     const json_t *config = model_file_config(file);
@@ -194,7 +210,7 @@ bool facts_read(const struct model_file *file, struct model_facts *f, struct err
     if (model_file_gguf(file))
         ok = facts_from_gguf(file, f, err);
     else if (config)
-        ok = facts_from_config(config, f, err);
+        ok = facts_from_config(config, f, err) && tie_if_unsaid(file, f, err);
     else
         ok = error_set(err, ERR_FORMAT, "config.json is missing");
     return ok ? true : error_wrap(err, "%s", model_file_path(file));

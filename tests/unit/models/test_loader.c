@@ -95,6 +95,25 @@ static void tied_false_needs_an_output(void **state)
             "tensor 'lm_head.weight' is missing");
 }
 
+static void an_output_that_is_neither_said_nor_there_is_the_embedding(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    json_t *golden = tiny_golden("llama-smol");
+    (void)json_object_del(json_object_get(golden, "config"), "tie_word_embeddings");
+    char *folder = temp_folder();
+    tiny_model_write(golden, folder, NULL);
+    struct model_file *file = model_file_open(folder, MODEL_ALL, &err);
+    struct model *m = model_load(file, cpu, NULL, &err);
+    if (!m)
+        fail_msg("%s", err.text);
+    assert_true(model_facts(m)->tied);
+    model_free(m);
+    model_file_close(file);
+    temp_folder_remove(folder);
+    json_decref(golden);
+}
+
 static struct model *load(const char *name, char **folder, struct model_file **file,
                           const struct model_options *o, struct error *err)
 {
@@ -216,6 +235,7 @@ int main(void)
         cmocka_unit_test(nan_in_any_kind_of_tensor_is_found),
         cmocka_unit_test(more_layers_than_tensors_end_before_anything_is_allocated),
         cmocka_unit_test(tied_false_needs_an_output),
+        cmocka_unit_test(an_output_that_is_neither_said_nor_there_is_the_embedding),
         cmocka_unit_test(loading_can_be_cancelled_and_counts_to_the_end),
         cmocka_unit_test(groups_and_context_follow_from_facts),
         cmocka_unit_test(hidden_states_are_given_where_wanted),
