@@ -108,7 +108,8 @@ void builder_text(struct builder *b, const struct text *t)
 void builder_char(struct builder *b, uint32_t code)
 {
     char bytes[4];
-    builder_add(b, bytes, utf8_encode(code, bytes));
+    size_t n = utf8_encode(code, bytes);
+    builder_add(b, bytes, n);
 }
 
 void builder_fill(struct builder *b, const struct text *t, size_t times)

@@ -17,15 +17,18 @@
     "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define FALCON_PUNCT "[\\p{P}\\$\\+<=>\\^~\\|`]+"
 #define HAN_HANGUL "[一-龥ࠀ-一가-퟿]+"
-#define LATIN_GREEK_CYRILLIC                                                                                                                                                                               \
-    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-"                                                                        \
-    "Ჿᴀ-"                                                                                                                                                                                              \
-    "ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙ"                                                                                                                                              \
+// The formatter counts bytes and would break between any two of these letters.
+// clang-format off
+#define LATIN_GREEK_CYRILLIC \
+    "\\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-" \
+    "Ჿᴀ-" \
+    "ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙ" \
     "ὛὝὟ-ώᾀ-ᾴᾶ-ᾼιῂ-ῄῆ-ῌῐ-ΐῖ-Ίῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤΩℨK-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-" \
-    "ꞇꞋ-"                                                                                                                                                                                              \
-    "ꞎꭰ-ꮿ"                                                                                                                                                                                           \
-    "ﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]"                                                                                                         \
+    "ꞇꞋ-" \
+    "ꞎꭰ-ꮿ" \
+    "ﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]" \
     "+"
+// clang-format on
 
 const char gguf_pre_gpt2[] = GPT2;
 
@@ -119,8 +122,8 @@ static bool same_steps(const char *const *known_steps, const char *const *steps,
 struct slice gguf_pre_name(const char *const *steps, int n, bool whole_words, bool nfc)
 {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        bool flags = !(known[i].flags & WHOLE_WORDS) == !whole_words &&
-                     !(known[i].flags & NFC) == !nfc;
+        bool flags =
+            !(known[i].flags & WHOLE_WORDS) == !whole_words && !(known[i].flags & NFC) == !nfc;
         if (n > 0 && flags && same_steps(known[i].steps, steps, n))
             return slice_of(known[i].names, strcspn(known[i].names, " "));
     }
