@@ -42,6 +42,11 @@ all: $(B)/hearth
 isa_avx2        := -mavx2 -mfma -mf16c
 isa_avx512      := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mavx2
 isa_avx512_vnni := $(isa_avx512) -mavx512vnni
+ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+isa_avx2 :=
+isa_avx512 :=
+isa_avx512_vnni :=
+endif
 isa_flags = $(if $(filter %_avx2,$(1)),$(isa_avx2))$(if $(filter %_avx512,$(1)),$(isa_avx512))$(if $(filter %_avx512_vnni,$(1)),$(isa_avx512_vnni))
 
 # The version comes from git; a tarball without it says what VERSION says.

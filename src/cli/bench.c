@@ -62,7 +62,7 @@ static json_t *result_json(const char *model, const struct bench_result *r)
 
 static void print_table(const struct loaded *l, const struct bench_result *r)
 {
-    (void)printf("%s, %d threads\n", l->backend->ops->describe(l->backend), r->threads);
+    (void)printf("%s\n", l->backend->ops->describe(l->backend));
     (void)printf("machine          %8.1f GB/s reads, %.2f TOPS int8\n", r->read_gbytes_per_s,
                  r->int8_tops);
     if (r->prefill_tokens)

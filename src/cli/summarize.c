@@ -151,9 +151,14 @@ static void print_plan(const struct job *j, const struct summary *r)
 // what is missing from it.
 static void print_account(const struct job *j, const struct summary *r)
 {
-    for (size_t i = 0; i < r->coverage.n_skipped; i++)
+    const size_t shown = 6;  // a long list hides the summary; --json and --verbose have it whole
+    size_t n = r->coverage.n_skipped;
+    for (size_t i = 0; i < n && (i < shown || n == shown + 1 || j->s->verbose); i++)
         (void)fail_text(EXIT_FAILED, "incomplete: %s: %s", r->coverage.skipped[i].where,
                         r->coverage.skipped[i].why);
+    if (n > shown + 1 && !j->s->verbose)
+        (void)fail_text(EXIT_FAILED, "incomplete: %zu more places (--verbose names them all)",
+                        n - shown);
     if (j->s->quiet)
         return;
     (void)fprintf(stderr,

@@ -4,6 +4,7 @@
 // and settings of a request, local_answer.c carries events, local.c is the provider.
 #pragma once
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "chat/chat.h"
@@ -27,6 +28,7 @@ struct local_model {  // immutable once open
     struct model *model;
     struct tokenizer *tokenizer;
     struct template *chat_template;  // NULL: the plain default
+    atomic_flag default_told;        // that there is no template was said in the log
     struct engine *engine;
     struct sampling sampling;  // the model's own defaults
 };
@@ -38,7 +40,7 @@ void local_model_close(struct local_model *m);
 
 // Appends the prompt's ids: the template rendered over the messages, where text from messages
 // cannot become control tokens; or a raw text with the special tokens that the model wants; or ids.
-bool local_prompt(const struct local_model *m, const struct chat_request *req, struct tokens *out,
+bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
                   struct error *err);
 // The request's settings over the model's. Lists live in the arena.
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,

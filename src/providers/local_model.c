@@ -61,10 +61,8 @@ static void read_defaults(struct local_model *m)
 static bool open_template(struct local_model *m, struct error *err)
 {
     struct slice source = model_file_chat_template(m->file, NULL);
-    if (source.len == 0) {
-        log_warn("%s: no chat template; messages are joined by blank lines", m->name);
-        return true;
-    }
+    if (source.len == 0)
+        return true;  // local_prompt says so, if it matters
     m->chat_template = template_open(source, err);
     return m->chat_template || error_wrap(err, "chat template");
 }

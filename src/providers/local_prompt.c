@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -110,10 +111,12 @@ static bool templated(const struct local_model *m, const struct chat_request *re
 }
 
 // Without a template: the messages' texts with blank lines between, nothing in them special.
-static bool joined(const struct local_model *m, const struct chat_request *req, struct tokens *out,
+static bool joined(struct local_model *m, const struct chat_request *req, struct tokens *out,
                    struct error *err)
 {
     struct buf text = {0};
+    if (!atomic_flag_test_and_set(&m->default_told))
+        log_warn("%s: no chat template; messages are joined by blank lines", m->name);
     for (size_t i = 0; i < req->n_messages; i++) {
         if (i > 0)
             buf_text_add(&text, "\n\n");
@@ -137,7 +140,7 @@ static bool given_tokens(const struct local_model *m, const struct chat_request 
     return true;
 }
 
-bool local_prompt(const struct local_model *m, const struct chat_request *req, struct tokens *out,
+bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
                   struct error *err)
 {
     switch (req->input) {
