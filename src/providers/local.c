@@ -18,7 +18,7 @@ struct local {
 enum { DEFAULT_MAX_TOKENS = 4096 };
 
 // NULL with err. The model stays as long as the provider.
-static const struct local_model *find_model(struct local *l, const char *reference,
+static struct local_model *find_model(struct local *l, const char *reference,
                                             struct error *err)
 {
     char path[MODEL_REF_BYTES];
@@ -58,7 +58,7 @@ static bool count(struct provider *p, const struct chat_request *req, int64_t *n
                   struct error *err)
 {
     struct tokens tokens = {0};
-    const struct local_model *m = find_model((struct local *)p, req->model, err);
+    struct local_model *m = find_model((struct local *)p, req->model, err);
     bool ok = m && local_prompt(m, req, &tokens, err);
     *n = (int64_t)tokens.n;
     *exact = true;
@@ -108,7 +108,7 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
 {
     struct tokens prompt = {0};
     struct answer *answer = NULL;
-    const struct local_model *m = find_model((struct local *)p, req->model, err);
+    struct local_model *m = find_model((struct local *)p, req->model, err);
     if (m && local_prompt(m, req, &prompt, err)) {
         struct engine_answer *engine = submit(m, req, &flow, &prompt, err);
         if (engine)
