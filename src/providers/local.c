@@ -18,8 +18,7 @@ struct local {
 enum { DEFAULT_MAX_TOKENS = 4096 };
 
 // NULL with err. The model stays as long as the provider.
-static struct local_model *find_model(struct local *l, const char *reference,
-                                            struct error *err)
+static struct local_model *find_model(struct local *l, const char *reference, struct error *err)
 {
     char path[MODEL_REF_BYTES];
     if (!model_ref_path(reference, path, err))
