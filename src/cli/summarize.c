@@ -132,12 +132,10 @@ static json_t *summary_json(const struct job *j, const struct summary *r)
 
 static void print_plan(const struct job *j, const struct summary *r)
 {
-    int64_t tokens = 0;
     for (size_t i = 0; i < j->n_documents; i++) {
         (void)printf("%s: %zu characters, %" PRId64 " tokens (%s)\n", j->documents[i]->path,
                      j->documents[i]->n_characters, r->documents[i].tokens,
                      j->documents[i]->format);
-        tokens += r->documents[i].tokens;
     }
     (void)printf("model: %s, %s\n", r->model,
                  r->local ? "on this machine; nothing is sent" : "a vendor's");
