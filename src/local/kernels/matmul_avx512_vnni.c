@@ -2,17 +2,23 @@
 //
 // The inner kernel takes two panels (32 rows of W) and up to seven rows of x: 14 integer and 14
 // float accumulators, two weights and a broadcast fill the 32 registers. Weights come from the
-// common unpacked form; Q4_0, Q8_0 and Q4_K are taken straight from their panels. One accumulator
-// an output element, 32 columns after 32 columns, for every number of rows: the result of a row is
-// the same in any company.
+// common unpacked form; Q4_0, Q8_0 and, for few rows of x, Q4_K and Q6_K are taken straight from
+// their panels. One accumulator an output element, 32 columns after 32 columns, for every number of
+// rows: the result of a row is the same in any company.
 #include "local/kernels/kernels.h"
+
+#include <assert.h>
 
 #if defined(__x86_64__)
 #include "local/kernels/simd_avx512.inc"
 #include "local/kernels/unpack_simd.inc"
 
-enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 1, PREFETCH = 2304 };
-enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K };
+enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 1 };
+// How many bytes ahead memory is asked for; farther where scales lie behind 256 columns' quants.
+enum { PREFETCH = 2304, PREFETCH_K = 6400 };
+enum { Q4_K_BYTES = PANEL_ROWS * 144, Q6_K_BYTES = PANEL_ROWS * 210 };  // 256 columns of a panel
+enum { FEW_TILES = 4 };  // of x: with more, unpacking a panel once pays
+enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K, FROM_Q6_K };
 
 // Weights of up to two panels, and where the sums so far are: [panel][x][16].
 struct weights {
@@ -20,6 +26,7 @@ struct weights {
     const float *s[PAIR];  // FROM_TILE and FROM_Q4_K: unpacked scales
     int n_blocks;          // of a row, for the panels' layout
     bool ahead;            // whether panels come from memory and should be asked for early
+    size_t left, skip;     // bytes to the panels' end; from there to the next pair's
 };
 
 // gcc 12 copies the accumulator twice around the intrinsic.
@@ -42,6 +49,20 @@ INLINE __m512i dot4(__m512i sum, __m512i w, int32_t x)
         if (np == 2)                                                                               \
             sum[1][t] = dot4(sum[1][t], w1, words[(j)*nx + t]);                                    \
     }
+
+// Vector j of block b of 256 columns: of each four blocks the first two have the low nibbles of 16
+// vectors, the others the high ones; two more bits of all four lie in 8 vectors behind all nibbles.
+INLINE __m512i word_q6_k(const uint8_t *q, int b, int j)
+{
+    enum { A_AND_B_OR_C = 0xea };
+    const uint8_t *low = q + (b / 4 * 2 + b % 2) * Q_BLOCK + 64 * j;
+    const uint8_t *high = q + (4 + b / 4) * Q_BLOCK + 64 * j;
+    // To the places of the mask; bits that come around from other bytes are masked out.
+    __m512i l = _mm512_rolv_epi32(bytes64_load(low), _mm512_set1_epi32(b & 2 ? 28 : 0));
+    __m512i h = _mm512_rolv_epi32(bytes64_load(high), _mm512_set1_epi32((4 - 2 * (b % 4)) & 31));
+    h = _mm512_and_si512(h, _mm512_set1_epi8(0x30));
+    return _mm512_ternarylogic_epi32(l, _mm512_set1_epi8(15), h, A_AND_B_OR_C);
+}
 
 // The integer products of columns 4 * first .. 4 * (first + n) - 1 of block b.
 INLINE void products(__m512i sum[PAIR][X_MAX], const struct weights *w, int b, const int32_t *words,
@@ -70,12 +91,22 @@ INLINE void products(__m512i sum[PAIR][X_MAX], const struct weights *w, int b, c
     if (source == FROM_Q4_K) {  // two blocks share 8 vectors: low nibbles, then high ones
         const __m512i mask = _mm512_set1_epi8(15);
         unsigned shift = b & 1 ? 4 : 0;
-        q0 = w->q[0] + (size_t)(b / 8) * 2304 + (size_t)(b / 2 % 4) * Q_BLOCK;
-        q1 = w->q[np - 1] + (size_t)(b / 8) * 2304 + (size_t)(b / 2 % 4) * Q_BLOCK;
+        q0 = w->q[0] + (size_t)(b / 8) * Q4_K_BYTES + (size_t)(b / 2 % 4) * Q_BLOCK;
+        q1 = w->q[np - 1] + (size_t)(b / 8) * Q4_K_BYTES + (size_t)(b / 2 % 4) * Q_BLOCK;
         UNROLL
         for (int j = 0; j < 8; j++) {
             __m512i w0 = _mm512_and_si512(bytes64_shr(bytes64_load(q0 + 64 * j), (int)shift), mask);
             __m512i w1 = _mm512_and_si512(bytes64_shr(bytes64_load(q1 + 64 * j), (int)shift), mask);
+            STEP(w0, w1, j)
+        }
+        return;
+    }
+    if (source == FROM_Q6_K) {
+        q0 = w->q[0] + (size_t)(b / 8) * Q6_K_BYTES;
+        q1 = w->q[np - 1] + (size_t)(b / 8) * Q6_K_BYTES;
+        UNROLL
+        for (int j = first; j < first + n; j++) {
+            __m512i w0 = word_q6_k(q0, b % 8, j), w1 = word_q6_k(q1, b % 8, j);
             STEP(w0, w1, j)
         }
         return;
@@ -98,15 +129,25 @@ INLINE __m512 scale_of(const struct weights *w, int b, int p, enum source source
         return rows16_f16(w->q[p] + panel_at(18, 2, 16, 2, b, w->n_blocks));
     if (source == FROM_Q8_0)
         return rows16_f16(w->q[p] + panel_at(34, 2, 32, 2, b, w->n_blocks));
+    if (source == FROM_Q6_K) {
+        const uint8_t *scales = w->q[p] + (size_t)(b / 8) * Q6_K_BYTES + 6 * Q_BLOCK;
+        return rows16_mul(rows16_f16(scales + 16 * PANEL_ROWS),
+                          rows16_s8(load16(scales + (b % 8 * 2 + i) * PANEL_ROWS)));
+    }
     return _mm512_loadu_ps(w->s[p] + ((size_t)b * (size_t)n_s + (size_t)i) * 16);
 }
 
+// At a panel's end it goes on with the next pair's: between them lies the other one of this pair.
 INLINE void prefetch(const struct weights *w, int b, int np, enum source source)
 {
-    size_t bytes = source == FROM_Q8_0 ? 544 : 288;
-    size_t at = (size_t)b * bytes + (source == FROM_Q4_K ? 2 * PREFETCH + 512 : PREFETCH);
+    size_t bytes = source == FROM_Q8_0   ? PANEL_ROWS * 34
+                   : source == FROM_Q6_K ? Q6_K_BYTES / 8
+                                         : PANEL_ROWS * 18;
+    bool k = source == FROM_Q4_K || source == FROM_Q6_K;
+    size_t at = (size_t)b * bytes + (k ? PREFETCH_K : PREFETCH);
     if (b & 1)
         return;
+    at += at >= w->left ? w->skip : 0;
     for (int p = 0; p < np; p++)
         for (size_t i = 0; i < 2 * bytes; i += 64)
             _mm_prefetch((const char *)w->q[p] + at + i, _MM_HINT_T1);
@@ -204,20 +245,28 @@ KERNELS(half_minimum, ACT_Q8_HALF_MIN, FROM_TILE)
 KERNELS(direct_q4_0, ACT_Q8_OFFSET_8, FROM_Q4_0)
 KERNELS(direct_q8_0, ACT_Q8_OFFSET_128, FROM_Q8_0)
 KERNELS(direct_q4_k, ACT_Q8_MIN, FROM_Q4_K)
+KERNELS(direct_q6_k, ACT_Q8_HALF, FROM_Q6_K)
 
 #include "local/kernels/gemm_q8.inc"
 
+// For unpacked weights.
 static kernel_fn kernel_of(enum dtype type, int np, int nx)
 {
-    if (type == DTYPE_Q4_0)
-        return direct_q4_0[np - 1][nx - 1];
-    if (type == DTYPE_Q8_0)
-        return direct_q8_0[np - 1][nx - 1];
     switch (act_form_of(type)) {
     case ACT_Q8_MIN: return minimum[np - 1][nx - 1];
     case ACT_Q8_HALF: return half[np - 1][nx - 1];
     case ACT_Q8_HALF_MIN: return half_minimum[np - 1][nx - 1];
     default: return plain[np - 1][nx - 1];
+    }
+}
+
+// For panels with all that is in them.
+static kernel_fn direct_of(enum dtype type, int np, int nx)
+{
+    switch (type) {
+    case DTYPE_Q4_0: return direct_q4_0[np - 1][nx - 1];
+    case DTYPE_Q8_0: return direct_q8_0[np - 1][nx - 1];
+    default: assert(type == DTYPE_Q6_K); return direct_q6_k[np - 1][nx - 1];
     }
 }
 
@@ -232,10 +281,13 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
         for (int p = first; p < first + n; p += PAIR) {
             int np = first + n - p < PAIR ? first + n - p : PAIR;
             const uint8_t *panel = g->panels + (size_t)p * g->panel_bytes;
-            struct weights w = {
-                .q = {panel, panel + g->panel_bytes}, .n_blocks = g->cols / 32, .ahead = i == 0};
+            struct weights w = {.q = {panel, panel + g->panel_bytes},
+                                .n_blocks = g->cols / 32,
+                                .ahead = i == 0,
+                                .left = g->panel_bytes,
+                                .skip = g->panel_bytes};
             memset(acc, 0, sizeof acc);
-            kernel_of(g->dtype, np, x.n)(acc, &w, x.act, 0, g->cols / 32);
+            direct_of(g->dtype, np, x.n)(acc, &w, x.act, 0, g->cols / 32);
             store_sums(g, p, np, x.first, x.n, acc);
         }
     }
@@ -245,7 +297,7 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
 // panels. Faster for few rows of x; for many, unpacking once pays.
 static void gemm_q4_k(const struct gemm *g, int first, int n, void *scratch)
 {
-    enum { BLOCKS = 16, FEW_TILES = 4 };  // blocks of 32 columns: two of the format's
+    enum { BLOCKS = 16 };  // blocks of 32 columns: two of the format's
     if (g->n_tiles > FEW_TILES) {
         gemm_unpacked(g, first, n, scratch);
         return;
@@ -253,7 +305,7 @@ static void gemm_q4_k(const struct gemm *g, int first, int n, void *scratch)
     int n_blocks = g->cols / 32;
     float *s = scratch, *acc = s + PAIR * BLOCKS * 2 * PANEL_ROWS;
     size_t s_panel = (size_t)(BLOCKS * 2 * PANEL_ROWS);
-    struct weights w = {.s = {s, s + s_panel}};
+    struct weights w = {.s = {s, s + s_panel}, .skip = g->panel_bytes};
     for (int p = first; p < first + n; p += PAIR) {
         int np = first + n - p < PAIR ? first + n - p : PAIR;
         const uint8_t *panel = g->panels + (size_t)p * g->panel_bytes;
@@ -261,10 +313,11 @@ static void gemm_q4_k(const struct gemm *g, int first, int n, void *scratch)
         for (int from = 0; from < n_blocks; from += BLOCKS) {
             int some = n_blocks - from < BLOCKS ? n_blocks - from : BLOCKS;
             for (int j = 0; j < np; j++) {
-                w.q[j] = panel + (size_t)j * g->panel_bytes + (size_t)(from / 8) * 2304;
+                w.q[j] = panel + (size_t)j * g->panel_bytes + (size_t)(from / 8) * Q4_K_BYTES;
+                w.left = g->panel_bytes - (size_t)(from / 8) * Q4_K_BYTES;
                 for (int b = 0; b < some / 8; b++)
-                    scales_k4(s + (size_t)j * s_panel + b * 256, w.q[j] + b * 2304 + 128 * 16,
-                              w.q[j] + b * 2304 + 140 * 16);
+                    scales_k4(s + (size_t)j * s_panel + b * 256, w.q[j] + b * Q4_K_BYTES + 128 * 16,
+                              w.q[j] + b * Q4_K_BYTES + 140 * 16);
             }
             for (int i = 0; i < g->n_tiles; i++) {
                 struct x_tile x = x_tile_of(g, ACT_Q8_MIN, i);
@@ -280,6 +333,15 @@ static void gemm_q4_k(const struct gemm *g, int first, int n, void *scratch)
     }
 }
 
+// As gemm_unpacked, to the bit.
+static void gemm_q6_k(const struct gemm *g, int first, int n, void *scratch)
+{
+    if (g->n_tiles > FEW_TILES)
+        gemm_unpacked(g, first, n, scratch);
+    else
+        gemm_direct(g, first, n, scratch);
+}
+
 void kernels_use_avx512_vnni(struct kernels *k)
 {
     k->name = "AVX-512 VNNI";
@@ -291,5 +353,6 @@ void kernels_use_avx512_vnni(struct kernels *k)
     k->gemm[DTYPE_Q4_0] = gemm_direct;
     k->gemm[DTYPE_Q8_0] = gemm_direct;
     k->gemm[DTYPE_Q4_K] = gemm_q4_k;
+    k->gemm[DTYPE_Q6_K] = gemm_q6_k;
 }
 #endif
