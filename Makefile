@@ -86,7 +86,8 @@ asan:                            ## the tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=asan test
 tsan:                            ## the engine's and the threads' tests under ThreadSanitizer
 	$(MAKE) BUILD=tsan test-threads
-THREAD_TESTS := $(filter %/test_queue %/test_thread_pool %/test_engine% %/test_provider% %/test_gateway%,$(TESTS))
+threaded := test_queue test_thread_pool test_cpu test_engine test_provider test_local test_gateway test_summarize test_api
+THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
 test-threads: $(THREAD_TESTS)
 	tools/run-tests $(B) $(THREAD_TESTS)
 
