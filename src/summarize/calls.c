@@ -141,6 +141,30 @@ static void start(struct round *r, struct slot *s, struct call *call)
         s->ended = true;
 }
 
+// Where a word begins that has no end: letters or digits that come over and over ("izeizeize").
+// Rules of dashes and dots are no words.
+static size_t stutter_start(struct slice s)
+{
+    enum { PERIOD = 12, TIMES = 6, LEAST = 24 };
+    size_t same[PERIOD + 1] = {0}, word = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        if (c <= ' ') {
+            word = i + 1;
+            memset(same, 0, sizeof same);
+            continue;
+        }
+        for (size_t p = 1; p <= PERIOD && p <= i - word; p++) {
+            bool letter = ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= '0' && c <= '9');
+            bool equal = s.ptr[i] == s.ptr[i - p] && (letter || same[p] > 0);
+            same[p] = equal ? same[p] + 1 : 0;
+            if (same[p] >= LEAST && same[p] >= p * (TIMES - 1))
+                return word;
+        }
+    }
+    return s.len;
+}
+
 // Where a text falls into saying the same words over and over: a run of up to PERIOD words that
 // comes several times without anything between. The text's length if it does not.
 static size_t loop_start(struct slice s)
@@ -182,7 +206,7 @@ static bool judge(struct slot *s)
     struct call *call = s->call;
     struct slice text = trimmed(without_thoughts(buf_view(&s->text)));
     bool may_retry = call->attempts < ATTEMPTS && s->error.code != ERR_CANCELLED;
-    size_t whole = loop_start(text);
+    size_t whole = loop_start(slice_sub(text, 0, stutter_start(text)));
     bool looped = whole < text.len, cut = looped || s->finish == CHAT_LENGTH;
     text = trimmed(slice_sub(text, 0, whole));
     if (!s->error.code && text.len == 0)

@@ -312,6 +312,33 @@ static void what_stands_before_a_repetition_is_used_and_told(void **state)
     teardown(&f, s);
 }
 
+// The same inside of a word, where no words repeat. A rule of dashes before it is none of it.
+static bool stutters_later(void *self, int n, struct slice prompt, int max_tokens, struct buf *out,
+                           enum chat_finish *finish, struct error *err)
+{
+    (void)self, (void)prompt, (void)err, (void)n, (void)max_tokens;
+    buf_text_add(out, "A rule: -------------------------------- A good sentence. The");
+    for (int i = 0; i < 12; i++)
+        buf_text_add(out, "ize");
+    buf_text_add(out, "55555555555555555555555555555555 more.");
+    *finish = CHAT_STOP;
+    return true;
+}
+
+static void a_word_without_end_is_a_repetition_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 4096);
+    f.fake.reply = stutters_later;
+    add_facts(&f, "facts.md", 5);
+    struct summary *s = go(&f, (struct summary_options){.words = 40});
+    assert_non_null(s);
+    assert_string_equal(s->text, "A rule: -------------------------------- A good sentence.");
+    assert_int_equal(s->coverage.n_skipped, 1);
+    teardown(&f, s);
+}
+
 // A model that never shortens: as long as it may.
 static bool never_shorter(void *self, int n, struct slice prompt, int max_tokens, struct buf *out,
                           enum chat_finish *finish, struct error *err)
@@ -580,6 +607,7 @@ int main(void)
         cmocka_unit_test(an_answer_cut_by_its_length_is_asked_again_and_then_reported),
         cmocka_unit_test(a_model_that_only_repeats_itself_gives_no_summary),
         cmocka_unit_test(what_stands_before_a_repetition_is_used_and_told),
+        cmocka_unit_test(a_word_without_end_is_a_repetition_too),
         cmocka_unit_test(a_model_that_always_fills_its_room_still_comes_to_an_end),
         cmocka_unit_test(a_context_without_room_is_refused),
         cmocka_unit_test(sentences_that_parts_repeat_are_merged_once),
