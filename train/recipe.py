@@ -41,7 +41,7 @@ OTHER_SHARE, OTHER_WEIGHT = 0.25, 0.4  # of text outside answers: how much is sc
 
 @dataclass(frozen=True)
 class Stage:
-    """Rows get longer from stage to stage; in the last two the step size falls to nothing."""
+    """Rows get longer from stage to stage; in the last ones the step size falls to nothing."""
 
     name: str
     n_steps: int
@@ -50,6 +50,7 @@ class Stage:
     prose_share: float = 0.1
     warmup: int = 0
     falls: bool = False
+    end_weight: float = 1.0  # of the token that ends an answer: less than 1 against ends too early
 
 
 STAGES = (
@@ -58,6 +59,7 @@ STAGES = (
     Stage("long", 200, (512, 1024, 1024)),
     Stage("last", 160, (384, 768, 1024, 1024), falls=True),
     Stage("again", 240, (512, 1024, 1024), warmup=10, falls=True),
+    Stage("more", 360, (512, 1024, 1024, 1024), warmup=10, falls=True, end_weight=0.5),
 )
 
 
@@ -123,16 +125,16 @@ def rate_scale(stage: Stage, step: int) -> float:
 
 
 def losses(
-    model: Llama, tokens: Tensor, answer: Tensor, scored: Tensor
+    model: Llama, tokens: Tensor, answer: Tensor, scored: Tensor, weights: Tensor
 ) -> tuple[Tensor, float, float]:
     """The loss to descend, and the mean losses of answers and of other text, per token."""
     with torch.autocast(tokens.device.type, dtype=torch.bfloat16):
         hidden = model(tokens)[:, :-1]
         keep = (answer | scored)[:, 1:]
         logits = model.logits(hidden[keep])
-    each = F.cross_entropy(logits.float(), tokens[:, 1:][keep], reduction="none")
-    is_answer = answer[:, 1:][keep]
-    weight = torch.where(is_answer, 1.0, OTHER_WEIGHT)
+    wanted, is_answer = tokens[:, 1:][keep], answer[:, 1:][keep]
+    each = F.cross_entropy(logits.float(), wanted, reduction="none")
+    weight = torch.where(is_answer, weights[wanted], OTHER_WEIGHT)
     loss = (each * weight).sum() / weight.sum()
     with torch.no_grad():
         return loss, each[is_answer].mean().item(), each[~is_answer].mean().item()
@@ -144,6 +146,8 @@ def train_stage(
     """One step at a time: steps done, loss of answers, loss of other text."""
     device = model.embed.weight.device
     index = [s.name for s in STAGES].index(stage.name)
+    weights = torch.ones(model.shape.n_vocab, device=device)
+    weights[tasks.turn_end] = stage.end_weight
     for step in range(start, stage.n_steps):
         rng = np.random.default_rng((SEED, index, step))
         length = int(rng.choice(stage.lengths))
@@ -151,7 +155,7 @@ def train_stage(
         tokens, answer, other = tasks.batch(rng, rows, length, stage.prose_share)
         scored = other & (rng.random(other.shape) < OTHER_SHARE)
         arrays = (torch.from_numpy(a).to(device) for a in (tokens, answer, scored))
-        loss, of_answers, of_other = losses(model, *arrays)
+        loss, of_answers, of_other = losses(model, *arrays, weights)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step(rate_scale(stage, step))
