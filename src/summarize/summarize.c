@@ -227,6 +227,12 @@ static size_t make_groups(struct job *j, bool final, struct merge *merges)
     return n;
 }
 
+// A merge that looped early has lost most of what it was given: it counts as failed.
+static bool lost_most(const struct call *call, const struct merge *m)
+{
+    return call->looped && call->text.len < m->text.len / 4;
+}
+
 // The result of a merge becomes one node; where it failed, the summaries stay as they are, joined.
 static bool take_merge(struct job *j, struct merge *m, struct call *call, struct node *out,
                        struct error *err)
@@ -234,12 +240,13 @@ static bool take_merge(struct job *j, struct merge *m, struct call *call, struct
     *out = (struct node){.first = j->nodes[m->from].first, .last = j->nodes[m->to - 1].last};
     if (m->to - m->from == 1) {
         buf_slice(&out->text, buf_view(&j->nodes[m->from].text));
-    } else if (call->error.code) {
-        tell(j, out->first, out->last,
-             arena_printf(&j->plan.arena,
-                          "merging failed (%s); the summaries of its parts stand "
-                          "one after another instead",
-                          call->error.text));
+    } else if (call->error.code || lost_most(call, m)) {
+        tell(
+            j, out->first, out->last,
+            arena_printf(&j->plan.arena,
+                         "merging failed (%s); the summaries of its parts stand "
+                         "one after another instead",
+                         call->error.code ? call->error.text : "the model began to repeat itself"));
         buf_slice(&out->text, buf_view(&m->text));
     } else {
         return take_answer(j, call, out, err);
