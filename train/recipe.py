@@ -60,6 +60,7 @@ STAGES = (
     Stage("last", 160, (384, 768, 1024, 1024), falls=True),
     Stage("again", 240, (512, 1024, 1024), warmup=10, falls=True),
     Stage("more", 360, (512, 1024, 1024, 1024), warmup=10, falls=True, end_weight=0.5),
+    Stage("end", 300, (512, 1024, 1024, 1024), warmup=10, falls=True, end_weight=0.5),
 )
 
 
