@@ -23,3 +23,5 @@ void mapping_close(struct mapping *m);
 bool file_read(const char *path, size_t max_bytes, struct buf *out, struct error *err);
 bool file_exists(const char *path);
 bool file_is_folder(const char *path);
+// Whether two paths are one file, however they are written; false if either is not there.
+bool file_same(const char *a, const char *b);

@@ -29,6 +29,8 @@ for t in f32 f16 bf16 q8_0 q4_0; do
 done
 hearth quantize $model "$tmp/x.gguf" --type q3_k_m; claim "a type that cannot be written is told" test "$status" -ne 0
 claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
+cp "$tmp/q8_0.gguf" "$tmp/mine.gguf"; ln -s mine.gguf "$tmp/link.gguf"; hearth quantize "$tmp/mine.gguf" "$tmp/link.gguf" --type f16
+claim "a model is not written over itself, by whatever name" eval '[ "$status" -eq 2 ] && has err "over itself" && cmp -s "$tmp/mine.gguf" "$tmp/q8_0.gguf"'
 hearth quantize $model /dev/full --type f16; claim "a full disk is told" test "$status" -eq 1
 hearth bench $model -p 32 -n 8 --batch 2 -r 1 --json; claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"batch\"][0][\"sequences\"]==2 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
 

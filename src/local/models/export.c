@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mapping.h"
 #include "base/memory.h"
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
@@ -372,6 +373,9 @@ bool model_export(const struct model_file *file, const char *path, const struct 
 {
     if (!quantize_can(o->type))
         return error_set(err, ERR_UNSUPPORTED, "writing %s is not supported", dtype_name(o->type));
+    if (file_same(model_file_path(file), path))
+        return error_set(err, ERR_USAGE, "'%s' would be written over itself: name another file",
+                         path);
     struct export *e = memory_array(struct export, 1);
     *e = (struct export){.file = file, .o = o, .err = err};
     bool ok = facts_read(file, &e->facts, err);
