@@ -1,33 +1,34 @@
 """Measures the GGUF file on documents that no training text contains, and prints a table.
 
-    python train/evaluate.py --data ../shared/data/corpora
+    make && python train/evaluate.py --data ../shared/data/corpora
 
-Runs the file itself (greedy, through llama-cpp-python), so that what is measured is
-what ships. The target of ROUGE is what the centrality algorithm picks; baselines are the
+Runs the file itself (greedy, through `hearth run`), so that what is measured is what
+ships. The target of ROUGE is what the centrality algorithm picks; baselines are the
 opening (of the same length, and of three sentences) and random sentences. ROUGE against
-the authors' own summaries shows what the algorithm is worth as a target.
+the authors' own summaries shows what the algorithm is worth as a target. At the end whole
+documents go through `hearth summarize`, parts and merges included.
 """
 
 import argparse
 import json
-import math
 import re
+import subprocess
+import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from llama_cpp import Llama
 
 from centrality import Rarity, central_sentences
 from corpus import parse_document, split_sentences
-from export import TRAIN
-from prompts import Prompts, Request, write_chat, write_prompt
+from prompts import Prompts, Request, write_prompt
 from tasks import Passage, make_passage, write_answer
-from vocabulary import TURN_END
 
+ROOT = Path(__file__).resolve().parent.parent
 MODES = (("paragraph", 100), ("bullets", 60), ("paragraph", 40))
 PASSAGE_BYTES = 2300
-N_CTX = 1024
+LONG_BYTES = 6000  # a document from this size on takes several parts
 _WORD = re.compile(r"\w+")
 _NAME_OR_NUMBER = re.compile(r"\b(?:[A-Z]\w+|\d[\d.,]*\d|\d)")
 
@@ -72,38 +73,44 @@ def held_out(data: Path, limit: int) -> list[tuple[Passage, str]]:
 
 
 class Reader:
-    """The GGUF file, run greedily."""
+    """The GGUF file, run greedily by `hearth`."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        options = {"n_ctx": N_CTX, "n_threads": threads, "verbose": False}
-        self.llama = Llama(str(path), **options)
-        self.scorer = Llama(str(path), logits_all=True, **options)
-        self.end = self.llama.tokenize(TURN_END.encode(), add_bos=False, special=True)[0]
+    def __init__(self, hearth: Path, gguf: Path) -> None:
+        self.hearth, self.gguf = str(hearth), str(gguf)
         self.prompts = Prompts.read()
         self.n_answers = self.n_cut = 0
 
-    def answer(self, request: Request) -> str:
-        text = write_chat(write_prompt(self.prompts, request))
-        tokens = self.llama.tokenize(text.encode(), add_bos=False, special=True)
-        answer: list[int] = []
-        for token in self.llama.generate(tokens, temp=0.0, top_k=1, repeat_penalty=1.0):
-            if token == self.end or len(tokens) + len(answer) == N_CTX - 1:
-                self.n_cut += token != self.end
-                break
-            answer.append(token)
-        self.n_answers += 1
-        return self.llama.detokenize(answer).decode(errors="replace").strip()
+    def _run(self, *arguments: str, text: str | None = None) -> str:
+        done = subprocess.run(
+            [self.hearth, *arguments], input=text, capture_output=True, text=True, check=False
+        )
+        if not done.stdout:
+            sys.exit(f"hearth {arguments[0]}: {done.stderr}")
+        return done.stdout
 
-    def bits(self, text: str) -> tuple[float, int]:
-        """Bits that the model needs for the text, and how many tokens it is."""
-        tokens = self.scorer.tokenize(text.encode(), add_bos=False)[:N_CTX]
-        self.scorer.reset()
-        self.scorer.eval(tokens)
-        logits = self.scorer.scores[: len(tokens) - 1].astype(np.float64)
-        top = logits.max(axis=1, keepdims=True)
-        total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
-        chosen = logits[np.arange(len(tokens) - 1), tokens[1:]]
-        return float((total - chosen).sum() / math.log(2)), len(tokens) - 1
+    def answer(self, request: Request) -> str:
+        prompt = write_prompt(self.prompts, request)
+        options = ("--temperature", "0", "-n", "256", "--json")
+        (sequence,) = json.loads(self._run("run", self.gguf, "-", *options, text=prompt))[
+            "sequences"
+        ]
+        self.n_answers += 1
+        self.n_cut += sequence["finish_reason"] != "stop"
+        return sequence["text"].strip()
+
+    def summary(self, document: str, words: int) -> dict:
+        options = ("-m", self.gguf, "--words", str(words), "--json")
+        return json.loads(self._run("summarize", "-", *options, text=document))
+
+    def perplexity(self, text: str) -> tuple[float, float]:
+        """Per token, and the bits that a byte of the text takes by it."""
+        with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            found = json.loads(self._run("perplexity", self.gguf, file.name, "--json"))
+        tokens = json.loads(self._run("tokenize", self.gguf, "-", "--json", text=text))
+        per_token = float(np.log2(found["perplexity"]))
+        return found["perplexity"], per_token * len(tokens) / len(text.encode())
 
 
 def lead(passage: Passage, words: int) -> list[int]:
@@ -119,7 +126,7 @@ def lead(passage: Passage, words: int) -> list[int]:
 
 def random_pick(passage: Passage, words: int, rng: np.random.Generator) -> list[int]:
     order = rng.permutation(len(passage.sentences))
-    shuffled = Passage("", [passage.sentences[i] for i in order], [], "", "")
+    shuffled = Passage("", [passage.sentences[i] for i in order])
     return sorted(int(order[i]) for i in lead(shuffled, words))
 
 
@@ -200,24 +207,62 @@ def measure_mode(
     report(scores, total, len(documents))
 
 
+def measure_whole(reader: Reader, documents: list[tuple[str, str]], rarity: Rarity) -> None:
+    """Documents of several parts, through plan, parts and merges of `hearth summarize`."""
+    words, total, incomplete = 150, Counter(), 0
+    rng = np.random.default_rng(7)
+    scores: dict[str, list[np.ndarray]] = {}
+    for text, by_author in documents:
+        passage = make_passage(list(parse_document("", text).paragraphs), len(text), "", "")
+        found = reader.summary(text, words)
+        incomplete += bool(found["coverage"]["skipped"])
+        total.update(count(found["summary"], passage))
+        picks = {
+            "lead": lead(passage, words),
+            "lead-3": [0, 1, 2],
+            "random": random_pick(passage, words, rng),
+            "target": central_sentences(passage.sentences, words, rarity),
+        }
+        outputs = {name: written(passage, chosen, "paragraph") for name, chosen in picks.items()}
+        for name, output in {"model": found["summary"], **outputs}.items():
+            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
+            scores.setdefault(name, []).append(row)
+    print(f"\nwhole documents, {words} words, {len(documents)} documents")
+    report(scores, total, len(documents))
+    print(f"summaries with a gap that was told: {incomplete}")
+
+
+def long_documents(data: Path, limit: int) -> list[tuple[str, str]]:
+    found = {}
+    for path in sorted((data / "pairs").glob("*.test.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            pair = json.loads(line)
+            if len(pair["document"]) >= LONG_BYTES:
+                found[pair["document"]] = pair["summary"]
+    order = np.random.default_rng(2).permutation(len(found))[:limit]
+    return [list(found.items())[i] for i in sorted(order)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with pairs/*.test.jsonl")
-    parser.add_argument("--gguf", type=Path, default=TRAIN.parent / "models/hearth-small.gguf")
-    parser.add_argument("--rarity", type=Path, default=TRAIN / "out/rarity.json")
+    parser.add_argument("--gguf", type=Path, default=ROOT / "models/hearth-small.gguf")
+    parser.add_argument("--hearth", type=Path, default=ROOT / "build/release/hearth")
+    parser.add_argument("--rarity", type=Path, default=ROOT / "train/out/rarity.json")
     parser.add_argument("--limit", type=int, default=100, help="documents")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--long", type=int, default=20, help="whole documents")
     options = parser.parse_args()
     documents = held_out(options.data, options.limit)
-    reader = Reader(options.gguf, options.threads)
+    reader = Reader(options.hearth, options.gguf)
     rarity = Rarity.load(options.rarity)
     for style, words in MODES:
         measure_mode(reader, documents, style, words, rarity)
     print(f"\nanswers that did not end: {reader.n_cut} of {reader.n_answers}")
-    bits = [(*reader.bits(p.text), len(p.text.encode())) for p, _ in documents]
-    total, tokens, n_bytes = np.sum(bits, axis=0)
-    print(f"held-out prose: perplexity {2 ** (total / tokens):.1f} per token,", end=" ")
-    print(f"{total / n_bytes:.3f} bits per byte")
+    if options.long:
+        measure_whole(reader, long_documents(options.data, options.long), rarity)
+    text = "\n\n".join(passage.text for passage, _ in documents)
+    perplexity, bits = reader.perplexity(text)
+    print(f"\nheld-out prose: perplexity {perplexity:.1f} per token, {bits:.3f} bits per byte")
 
 
 if __name__ == "__main__":

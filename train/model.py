@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Shape:
-    n_vocab: int = 4096
+    n_vocab: int = 8192
     n_embd: int = 256
-    n_ff: int = 768
-    n_layers: int = 4
+    n_ff: int = 512
+    n_layers: int = 5
     n_heads: int = 4
-    n_kv_heads: int = 2
+    n_kv_heads: int = 4
     n_ctx: int = 1024
     rope_base: float = 500000.0
     norm_eps: float = 1e-5
@@ -62,7 +62,8 @@ class Attention(nn.Module):
         self.v = nn.Linear(shape.n_embd, kv_width, bias=False)
         self.out = nn.Linear(shape.n_embd, shape.n_embd, bias=False)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What it adds, and queries and keys [batch, heads, tokens, head_dim] for guides.py."""
         batch, tokens, width = x.shape
         s = self.shape
         q = self.q(x).view(batch, tokens, s.n_heads, s.head_dim).transpose(1, 2)
@@ -70,9 +71,10 @@ class Attention(nn.Module):
         v = self.v(x).view(batch, tokens, s.n_kv_heads, s.head_dim).transpose(1, 2)
         q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
         group = s.n_heads // s.n_kv_heads
-        k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
+        if group > 1:
+            k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        return self.out(y.transpose(1, 2).reshape(batch, tokens, width))
+        return self.out(y.transpose(1, 2).reshape(batch, tokens, width)), q, k
 
 
 class FeedForward(nn.Module):
@@ -94,9 +96,10 @@ class Layer(nn.Module):
         self.ffn_norm = RMSNorm(shape.n_embd, shape.norm_eps)
         self.ffn = FeedForward(shape)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + self.attn(self.attn_norm(x), cos, sin)
-        return x + self.ffn(self.ffn_norm(x))
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        attended, q, k = self.attn(self.attn_norm(x), cos, sin)
+        x = x + attended
+        return x + self.ffn(self.ffn_norm(x)), q, k
 
 
 class Llama(nn.Module):
@@ -121,11 +124,17 @@ class Llama(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Hidden states [batch, tokens, n_embd] after the last norm."""
+        return self.forward_with_heads(tokens)[0]
+
+    def forward_with_heads(self, tokens: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """The same, and each layer's queries and keys."""
         n = tokens.shape[1]
         x = self.embed(tokens)
+        heads = []
         for layer in self.layers:
-            x = layer(x, self.cos[:n], self.sin[:n])
-        return self.norm(x)
+            x, q, k = layer(x, self.cos[:n], self.sin[:n])
+            heads.append((q, k))
+        return self.norm(x), heads
 
     def logits(self, hidden: Tensor) -> Tensor:
         return hidden @ self.embed.weight.T
@@ -134,19 +143,23 @@ class Llama(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
+BACK = 4  # how many tokens back the first layer looks: one head each
+COPY_LAYER = 3
+
+
 @torch.no_grad()
 def seed_copying(model: Llama, generator: torch.Generator) -> None:
-    """Starts the first two layers as a circuit that continues what it has seen before.
+    """Starts two layers as a circuit that continues what it has seen before.
 
-    Layer 0 brings to each place the tokens one and two places back; layer 1 looks for
-    earlier places that came after the same two tokens and brings what stood there. Models
+    Layer 0 brings to each place the tokens one to four places back; layer 3 looks for
+    earlier places that came after the same four tokens and brings what stood there. Models
     find this circuit by themselves (arXiv:2209.11895), but only after more text than
     a CPU reads in an hour. Training is free to change all of it.
     """
     shape, half = model.shape, model.shape.head_dim // 2
+    assert shape.n_heads == shape.n_kv_heads == BACK
     width, head_dim = shape.n_embd, shape.head_dim
-    group = shape.n_heads // shape.n_kv_heads
-    first, second = model.layers[0].attn, model.layers[1].attn
+    first, copying = model.layers[0].attn, model.layers[COPY_LAYER].attn
     theta = shape.rope_base ** -(torch.arange(0, head_dim, 2).float() / head_dim)
 
     def directions(n: int) -> Tensor:
@@ -155,30 +168,36 @@ def seed_copying(model: Llama, generator: torch.Generator) -> None:
     model.embed.weight[:, 0] = 0.4  # the same for all tokens: what positions alone can ask with
     seen = directions(head_dim)  # what a token hands to later places
     seen[:, 0] = 0
-    stores = directions(2 * head_dim).split(head_dim)  # where it lies there
-    fast = torch.arange(8)  # rotary pairs that tell neighbours apart
-    for back in (1, 2):
-        head = back - 1
-        for weight in (first.k.weight, first.v.weight):
-            weight[head * head_dim : (head + 1) * head_dim] *= 0.1
-        first.k.weight[head * head_dim + fast, 0] = 2.0
-        first.v.weight[head * head_dim : (head + 1) * head_dim] = seen
-        for query in range(head * group, (head + 1) * group):
-            rows = query * head_dim
-            first.q.weight[rows : rows + head_dim] *= 0.1
-            first.q.weight[rows + fast, 0] = 2.0 * torch.cos(back * theta[fast])
-            first.q.weight[rows + half + fast, 0] = -2.0 * torch.sin(back * theta[fast])
-            first.out.weight[:, rows : rows + head_dim] += 0.2 / group * stores[head].T
+    stores = directions(BACK * head_dim).split(head_dim)  # where it lies there
+    fast = torch.arange(10)  # rotary pairs that tell neighbours apart
+    for head in range(BACK):
+        back, rows = head + 1, head * head_dim
+        for weight in (first.q.weight, first.k.weight):
+            weight[rows : rows + head_dim] *= 0.1
+        first.k.weight[rows + fast, 0] = 2.0
+        first.v.weight[rows : rows + head_dim] = seen
+        first.q.weight[rows + fast, 0] = 2.0 * torch.cos(back * theta[fast])
+        first.q.weight[rows + half + fast, 0] = -2.0 * torch.sin(back * theta[fast])
+        first.out.weight[:, rows : rows + head_dim] += 0.2 * stores[head].T
     slow = torch.cat((torch.arange(half // 2, half), torch.arange(half // 2, half) + half))
-    carried = directions(shape.n_kv_heads * head_dim).split(head_dim)
-    for head in range(shape.n_kv_heads):
-        mix = torch.randn(2, len(slow), head_dim, generator=generator) / len(slow) ** 0.5
-        base = head * head_dim
-        second.k.weight[base : base + head_dim] = 0
-        second.k.weight[base + slow] = mix[0] @ stores[0] + mix[1] @ stores[1]
-        second.v.weight[base : base + head_dim] = carried[head]
-        for query in range(head * group, (head + 1) * group):
-            rows = query * head_dim
-            second.q.weight[rows : rows + head_dim] = 0
-            second.q.weight[rows + slow] = 1.5 * (mix[0] @ seen + mix[1] @ stores[0])
-            second.out.weight[:, rows : rows + head_dim] += 1.5 / group * carried[head].T
+    for head in range(2):
+        rows = head * head_dim
+        mix = torch.randn(BACK, len(slow), head_dim, generator=generator) / len(slow) ** 0.5
+        mix *= torch.tensor([1.0, 0.8, 0.6, 0.5]).view(-1, 1, 1)
+        carried = directions(head_dim)
+        asked = (seen, *stores[:-1])  # the token here, and those one to three places back
+        for weight, codes in ((copying.k.weight, stores), (copying.q.weight, asked)):
+            weight[rows : rows + head_dim] = 0
+            weight[rows + slow] = sum(m @ code for m, code in zip(mix, codes, strict=True))
+        copying.v.weight[rows : rows + head_dim] = carried
+        copying.out.weight[:, rows : rows + head_dim] += 1.5 * carried.T
+
+
+@torch.no_grad()
+def seed_spaces(model: Llama, pairs: list[tuple[int, int]], generator: torch.Generator) -> None:
+    """Lets a word with a space before it start near the same word without one."""
+    weight = model.embed.weight
+    for bare, spaced in pairs:
+        own = 0.05 * torch.randn(weight.shape[1], generator=generator)
+        weight[spaced] = 0.8 * weight[bare] + own
+        weight[spaced, 0] = weight[bare, 0]

@@ -10,7 +10,7 @@ def read_log(path: Path) -> tuple[list[int], list[tuple[float, float]], list[tup
     """Steps counted over all stages, the two losses at each, and where stages begin."""
     latest: dict[str, dict[int, tuple[float, float]]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        stage, step, of_answers, of_other, _ = line.split()
+        stage, step, of_answers, of_other, *_ = line.split()
         # Steps after the last checkpoint are made again, hence logged again, after a break.
         latest.setdefault(stage, {})[int(step)] = (float(of_answers), float(of_other))
     steps, losses, stages, before = [], [], [], 0

@@ -28,7 +28,9 @@ from torch import Tensor
 from centrality import Rarity
 from corpus import Document, read_texts
 from export import TRAIN, write_gguf
-from model import Llama, Shape, seed_copying
+from guides import Guides
+from model import Llama, Shape, seed_copying, seed_spaces
+from optimizer import Optimizer
 from plot import write_plot
 from prompts import Prompts, Request, write_chat, write_prompt
 from tasks import Tasks
@@ -36,31 +38,31 @@ from vocabulary import train_tokenizer
 
 SEED = 20
 CHECKPOINT_STEPS = 100
-OTHER_SHARE, OTHER_WEIGHT = 0.25, 0.4  # of text outside answers: how much is scored, and how hard
+OTHER_SHARE, OTHER_WEIGHT = 0.2, 0.3  # of text outside answers: how much is scored, and how hard
+N_RARITY_TOKENS = 20_000  # paragraphs in which tokens are counted
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Rows get longer from stage to stage; in the last ones the step size falls to nothing."""
+    """Rows get longer from stage to stage; in the last one the step size falls to nothing."""
 
     name: str
     n_steps: int
     lengths: tuple[int, ...]  # a batch has rows of one of these lengths
+    guides: float  # how much the guided heads count beside the text (guides.py)
+    disguised: float  # share of rows whose words are exchanged (rows.py)
     batch_tokens: int = 4096
-    prose_share: float = 0.1
+    prose_share: float = 0.05
     warmup: int = 0
     falls: bool = False
-    end_weight: float = 1.0  # of the token that ends an answer: less than 1 against ends too early
+    choice_weight: float = 1.0  # of first tokens of sentences and of the end of an answer
 
 
 STAGES = (
-    Stage("short", 250, (192, 256), warmup=40),
-    Stage("middle", 350, (256, 512, 512)),
-    Stage("long", 200, (512, 1024, 1024)),
-    Stage("last", 160, (384, 768, 1024, 1024), falls=True),
-    Stage("again", 240, (512, 1024, 1024), warmup=10, falls=True),
-    Stage("more", 360, (512, 1024, 1024, 1024), warmup=10, falls=True, end_weight=0.5),
-    Stage("end", 300, (512, 1024, 1024, 1024), warmup=10, falls=True, end_weight=0.5),
+    Stage("copy", 400, (256,), guides=0.5, disguised=0.6, prose_share=0.0, warmup=40),
+    Stage("choose", 800, (256, 384, 512), guides=0.4, disguised=0.15),
+    Stage("long", 600, (512, 768, 1024), guides=0.3, disguised=0.1),
+    Stage("last", 1500, (512, 768, 1024), guides=0.2, disguised=0.03, falls=True, choice_weight=3),
 )
 
 
@@ -80,7 +82,7 @@ def prompt_samples(prompts: Prompts) -> list[str]:
     return [write_chat(write_prompt(prompts, r)) for r in requests] * 100
 
 
-def prepare(data: Path, out: Path) -> Tasks:
+def prepare(data: Path, out: Path) -> tuple[Tasks, Tensor]:
     texts, prompts = read_texts(data), Prompts.read()
     tokenizer_path, rarity_path = out / "tokenizer.json", out / "rarity.json"
     if not tokenizer_path.exists():
@@ -88,35 +90,8 @@ def prepare(data: Path, out: Path) -> Tasks:
     if not rarity_path.exists():
         Rarity.count(sample_paragraphs(texts, 100_000)).save(rarity_path)
     tokenizer = Tokenizer.from_file(str(tokenizer_path))
-    return Tasks(texts, tokenizer, Rarity.load(rarity_path), prompts)
-
-
-class Optimizer:
-    """Muon for the matrices inside layers, Adam for embeddings and norms."""
-
-    RATES = (0.006, 3e-3)
-
-    def __init__(self, model: Llama) -> None:
-        inner = [p for n, p in model.named_parameters() if p.ndim == 2 and n != "embed.weight"]
-        rest = [p for n, p in model.named_parameters() if p.ndim == 1 or n == "embed.weight"]
-        self.parts = (
-            torch.optim.Muon(inner, lr=0, momentum=0.95, weight_decay=0.02),
-            torch.optim.AdamW(rest, lr=0, betas=(0.9, 0.95), weight_decay=0.0),
-        )
-
-    def step(self, scale: float) -> None:
-        for part, rate in zip(self.parts, self.RATES, strict=True):
-            for group in part.param_groups:
-                group["lr"] = rate * scale
-            part.step()
-            part.zero_grad(set_to_none=True)
-
-    def state(self) -> list[dict]:
-        return [part.state_dict() for part in self.parts]
-
-    def load(self, state: list[dict]) -> None:
-        for part, stored in zip(self.parts, state, strict=True):
-            part.load_state_dict(stored)
+    tasks = Tasks(texts, tokenizer, Rarity.load(rarity_path), prompts)
+    return tasks, token_rarity(tasks, sample_paragraphs(texts, N_RARITY_TOKENS))
 
 
 def rate_scale(stage: Stage, step: int) -> float:
@@ -125,42 +100,69 @@ def rate_scale(stage: Stage, step: int) -> float:
     return 1 - step / stage.n_steps if stage.falls else 1.0
 
 
-def losses(
-    model: Llama, tokens: Tensor, answer: Tensor, scored: Tensor, weights: Tensor
-) -> tuple[Tensor, float, float]:
-    """The loss to descend, and the mean losses of answers and of other text, per token."""
-    with torch.autocast(tokens.device.type, dtype=torch.bfloat16):
-        hidden = model(tokens)[:, :-1]
-        keep = (answer | scored)[:, 1:]
-        logits = model.logits(hidden[keep])
-    wanted, is_answer = tokens[:, 1:][keep], answer[:, 1:][keep]
-    each = F.cross_entropy(logits.float(), wanted, reduction="none")
-    weight = torch.where(is_answer, weights[wanted], OTHER_WEIGHT)
-    loss = (each * weight).sum() / weight.sum()
-    with torch.no_grad():
-        return loss, each[is_answer].mean().item(), each[~is_answer].mean().item()
+def fast_precision(device: str) -> torch.autocast:
+    """bfloat16 where the processor multiplies it faster than float32."""
+    able = device == "cuda" or torch.cpu._is_amx_tile_supported()
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=able)
 
 
-def train_stage(
-    stage: Stage, start: int, tasks: Tasks, model: Llama, optimizer: Optimizer
-) -> Iterator[tuple[int, float, float]]:
-    """One step at a time: steps done, loss of answers, loss of other text."""
-    device = model.embed.weight.device
-    index = [s.name for s in STAGES].index(stage.name)
-    weights = torch.ones(model.shape.n_vocab, device=device)
-    weights[tasks.turn_end] = stage.end_weight
-    for step in range(start, stage.n_steps):
-        rng = np.random.default_rng((SEED, index, step))
+@dataclass
+class Learner:
+    tasks: Tasks
+    model: Llama
+    optimizer: Optimizer
+    guides: Guides
+
+    def losses(self, stage: Stage, step: int) -> tuple[Tensor, list[float]]:
+        """The loss to descend; mean losses of answers, of other text, and of each guide."""
+        rng = np.random.default_rng((SEED, STAGES.index(stage), step))
         length = int(rng.choice(stage.lengths))
         rows = stage.batch_tokens // length
-        tokens, answer, other = tasks.batch(rng, rows, length, stage.prose_share)
-        scored = other & (rng.random(other.shape) < OTHER_SHARE)
-        arrays = (torch.from_numpy(a).to(device) for a in (tokens, answer, scored))
-        loss, of_answers, of_other = losses(model, *arrays, weights)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step(rate_scale(stage, step))
-        yield step + 1, of_answers, of_other
+        batch = self.tasks.batch(rng, rows, length, stage.prose_share, stage.disguised)
+        scored = batch.other & (rng.random(batch.other.shape) < OTHER_SHARE)
+        device = self.model.embed.weight.device
+        b = {name: torch.from_numpy(a).to(device) for name, a in vars(batch).items()}
+        keep = (b["answer"] | torch.from_numpy(scored).to(device))[:, 1:]
+        with fast_precision(device.type):
+            hidden, heads = self.model.forward_with_heads(b["tokens"])
+            logits = self.model.logits(hidden[:, :-1][keep])
+        wanted, is_answer = b["tokens"][:, 1:][keep], b["answer"][:, 1:][keep]
+        each = F.cross_entropy(logits.float(), wanted, reduction="none")
+        place = torch.arange(b["tokens"].shape[1], device=device)
+        chooses = (b["sentence_start"] == place) | (b["sentence_end"] == 0)
+        weight = torch.where(chooses[:, 1:][keep], stage.choice_weight, 1.0)
+        weight = torch.where(is_answer, weight, OTHER_WEIGHT)
+        loss = (each * weight).sum() / weight.sum()
+        generator = torch.Generator().manual_seed(int(rng.integers(1 << 40)))
+        guided = self.guides.losses(heads, b, generator)
+        with torch.no_grad():
+            means = [each[is_answer].mean(), each[~is_answer].mean(), *guided]
+        return loss + stage.guides * guided.sum(), [m.item() for m in means]
+
+    def train(self, stage: Stage, start: int) -> Iterator[tuple[int, list[float]]]:
+        """One step at a time: steps done, mean losses."""
+        for step in range(start, stage.n_steps):
+            loss, means = self.losses(stage, step)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step(rate_scale(stage, step))
+            yield step + 1, means
+
+    def run_stage(self, stage: Stage, out: Path) -> None:
+        path = out / f"{stage.name}.pt"
+        start = load(path, self.model, self.optimizer) if path.exists() else 0
+        began, seen = time.monotonic(), []
+        for step, losses in self.train(stage, start):
+            seen.append(losses)
+            if step % 20 == 0 or step == stage.n_steps:
+                means = " ".join(f"{mean:.4f}" for mean in np.nanmean(seen, axis=0))
+                line = f"{stage.name} {step} {means} {time.monotonic() - began:.0f}"
+                seen = []
+                print(line, flush=True)
+                with open(out / "progress.log", "a", encoding="utf-8") as log:
+                    log.write(line + "\n")
+            if step % CHECKPOINT_STEPS == 0 or step == stage.n_steps:
+                save(path, self.model, self.optimizer, step)
 
 
 def save(path: Path, model: Llama, optimizer: Optimizer, step: int) -> None:
@@ -177,21 +179,23 @@ def load(path: Path, model: Llama, optimizer: Optimizer) -> int:
     return state["step"]
 
 
-def run_stage(stage: Stage, out: Path, tasks: Tasks, model: Llama, optimizer: Optimizer) -> None:
-    path = out / f"{stage.name}.pt"
-    start = load(path, model, optimizer) if path.exists() else 0
-    began, seen = time.monotonic(), []
-    for step, of_answers, of_other in train_stage(stage, start, tasks, model, optimizer):
-        seen.append((of_answers, of_other))
-        if step % 20 == 0 or step == stage.n_steps:
-            means = np.nanmean(seen, axis=0)
-            seconds, seen = time.monotonic() - began, []
-            line = f"{stage.name} {step} {means[0]:.4f} {means[1]:.4f} {seconds:.0f}"
-            print(line, flush=True)
-            with open(out / "progress.log", "a", encoding="utf-8") as log:
-                log.write(line + "\n")
-        if step % CHECKPOINT_STEPS == 0 or step == stage.n_steps:
-            save(path, model, optimizer, step)
+def token_rarity(tasks: Tasks, texts: list[str]) -> Tensor:
+    """How rare each token is, by the paragraphs that have it; 0 for the common ones."""
+    counts = np.zeros(tasks.tokenizer.get_vocab_size())
+    for encoding in tasks.tokenizer.encode_batch(texts):
+        counts[np.unique(encoding.ids)] += 1
+    rarity = np.log((len(texts) + 1) / (counts + 1)) - 1.5
+    return torch.from_numpy(rarity.clip(min=0)).float()
+
+
+def space_pairs(tokenizer: Tokenizer) -> list[tuple[int, int]]:
+    """Ids of words without and with a space before them."""
+    vocabulary = tokenizer.get_vocab()
+    return sorted(
+        (vocabulary[word[1:]], i)
+        for word, i in vocabulary.items()
+        if word[0] == "Ġ" and word[1:] in vocabulary
+    )
 
 
 def main() -> None:
@@ -206,15 +210,16 @@ def main() -> None:
     torch.manual_seed(SEED)
     options.out.mkdir(parents=True, exist_ok=True)
 
-    tasks = prepare(options.data, options.out)
+    tasks, token_counts = prepare(options.data, options.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = Llama(Shape())
-    seed_copying(model, torch.Generator().manual_seed(SEED))
+    model, generator = Llama(Shape()), torch.Generator().manual_seed(SEED)
+    seed_spaces(model, space_pairs(tasks.tokenizer), generator)
+    seed_copying(model, generator)
     model.to(device)
-    optimizer = Optimizer(model)
+    learner = Learner(tasks, model, Optimizer(model), Guides(token_counts.to(device)))
     print(f"{model.n_parameters()} parameters on {device}", flush=True)
     for stage in STAGES:
-        run_stage(stage, options.out, tasks, model, optimizer)
+        learner.run_stage(stage, options.out)
     write_gguf(model.cpu(), tasks.tokenizer, options.gguf)
     write_plot(options.out / "progress.log", options.plot)
 

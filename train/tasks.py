@@ -1,24 +1,26 @@
 """Makes training rows: a passage with the prompt of `summarize`, and its central sentences.
 
-Targets come from centrality.py alone; sentences stand in the answer exactly as in
-the passage and in its order. Every row is a pure function of the random generator
-given, so a run can stop and go on anywhere.
+Targets come from centrality.py alone; sentences stand in the answer exactly as in the
+passage and in its order. An answer is put together from the very tokens of the passage, so
+that for each of its tokens the place it was copied from is known (rows.py). Every row is a
+pure function of the random generator given, so a run can stop and go on anywhere.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from centrality import Rarity, central_sentences, sentence_vectors, words_of
 from corpus import SOURCE_WEIGHTS, Document, Paragraph, split_sentences
-from prompts import WORD_COUNTS, Prompts, Request, write_chat, write_prompt
-from vocabulary import END_OF_TEXT, TURN_END
+from prompts import WORD_COUNTS, Prompts, Request
+from rows import Answer, Batch, Row, RowWriter
 
 _MARKER = re.compile(r"^(?:[-*•+]|\d{1,3}[.)])\s+")
 _WHOLE = re.compile(r'^["“‘\'(\[]?[A-Z0-9].*[.!?]["”’\')\]]*$')
-BYTES_PER_TOKEN = 3.5
+BYTES_PER_TOKEN = 4.0
+HEADER_TOKENS = 50  # of a prompt, before its passage
 QUESTIONS = (
     "What is {}?",
     "What does it say about {}?",
@@ -33,26 +35,29 @@ class Passage:
     """Consecutive paragraphs of one document; sentences are those an answer may use."""
 
     text: str
-    sentences: list[str]
-    headings: list[str]  # of each sentence: the last heading before it in the passage, or ""
-    title: str
-    section: str
+    sentences: list[str] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)  # of each sentence, in characters of the text
+    headings: list[str] = field(default_factory=list)  # the last heading before it, or ""
+    title: str = ""
+    section: str = ""
 
 
-@dataclass
-class Row:
-    tokens: list[int]
-    n_prompt: int  # tokens before the answer; 0 for plain text
-
-
-def usable_sentences(paragraph: str) -> list[str]:
-    sentences = split_sentences(_MARKER.sub("", paragraph))
-    return [s for s in sentences if _WHOLE.match(s)]
+def usable_sentences(paragraph: str) -> list[tuple[int, str]]:
+    """Whole sentences of a paragraph and where they start; list markers are left out."""
+    marker = _MARKER.match(paragraph)
+    start = marker.end() if marker else 0
+    found = []
+    for sentence in split_sentences(paragraph[start:]):
+        if _WHOLE.match(sentence):
+            found.append((start, sentence))
+        start += len(sentence) + 1
+    return found
 
 
 def make_passage(paragraphs: list[Paragraph], n_bytes: int, title: str, section: str) -> Passage:
     """As many of the paragraphs as n_bytes hold; a paragraph too many is cut at a sentence."""
-    lines, sentences, headings = [], [], []
+    made = Passage("", title=title, section=section)
+    lines: list[str] = []
     heading = ""
     for paragraph in paragraphs:
         text = paragraph.text
@@ -61,17 +66,20 @@ def make_passage(paragraphs: list[Paragraph], n_bytes: int, title: str, section:
             if not text:
                 break
         n_bytes -= len(text) + 2
+        start = sum(len(line) + 2 for line in lines)
         lines.append(text)
         if paragraph.is_heading:
             heading = text
         else:
-            usable = usable_sentences(text)
-            sentences += usable
-            headings += [heading] * len(usable)
-    while lines and lines[-1] == heading and (not headings or headings[-1] != heading):
+            for offset, sentence in usable_sentences(text):
+                made.starts.append(start + offset)
+                made.sentences.append(sentence)
+                made.headings.append(heading)
+    while lines and lines[-1] == heading and (not made.headings or made.headings[-1] != heading):
         lines.pop()  # a heading with nothing below it
-        heading = headings[-1] if headings else ""
-    return Passage("\n\n".join(lines), sentences, headings, title, section)
+        heading = made.headings[-1] if made.headings else ""
+    made.text = "\n\n".join(lines)
+    return made
 
 
 def _cut(text: str, n_bytes: int) -> str:
@@ -103,18 +111,14 @@ class Tasks:
         rarity: Rarity,
         prompts: Prompts,
     ) -> None:
-        self.tokenizer, self.rarity, self.prompts = tokenizer, rarity, prompts
+        self.tokenizer, self.rarity = tokenizer, rarity
+        self.writer = RowWriter(tokenizer, prompts)
         self.documents = [d for documents in texts.values() for d in documents]
         sizes = [
             sum(len(p.text) for p in d.paragraphs) * SOURCE_WEIGHTS.get(d.source, 1.0)
             for d in self.documents
         ]
         self.odds = np.cumsum(sizes) / np.sum(sizes)
-        self.end_of_text = tokenizer.token_to_id(END_OF_TEXT)
-        self.turn_end = tokenizer.token_to_id(TURN_END)
-
-    def encode(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text).ids
 
     def sample_passage(self, rng: np.random.Generator, n_bytes: int) -> Passage:
         document = self.documents[int(np.searchsorted(self.odds, rng.random()))]
@@ -124,17 +128,19 @@ class Tasks:
         section = before[-1] if before else ""
         return make_passage(list(document.paragraphs[start : start + 200]), n_bytes, title, section)
 
-    def sample_request(self, rng: np.random.Generator, n_tokens: int) -> tuple[Request, str] | None:
+    def sample_request(
+        self, rng: np.random.Generator, n_tokens: int
+    ) -> tuple[Request, Answer] | None:
         """A prompt and its answer for rows of n_tokens; None if the passage gives no good one."""
-        share = rng.uniform(0.72, 0.95) if rng.random() < 0.8 else rng.uniform(0.3, 0.72)
-        n_bytes = int((share * n_tokens - 60) * BYTES_PER_TOKEN)
+        share = rng.uniform(0.55, 0.9) if rng.random() < 0.85 else rng.uniform(0.3, 0.6)
+        n_bytes = int((share * n_tokens - HEADER_TOKENS) * BYTES_PER_TOKEN)
         passage = self.sample_passage(rng, n_bytes)
         if len(passage.sentences) < 3 or len(passage.text) < n_bytes * 0.6:
             return None
         request = self._request_for(rng, passage)
-        if rng.random() < 0.15:
+        if rng.random() < 0.12:
             return self._merge(rng, request, passage)
-        if rng.random() < 0.06:
+        if rng.random() < 0.05:
             return self._question(rng, request, passage)
         chosen = central_sentences(passage.sentences, request.words, self.rarity)
         return self._answered(request, passage, chosen)
@@ -155,39 +161,43 @@ class Tasks:
 
     def _answered(
         self, request: Request, passage: Passage, chosen: list[int]
-    ) -> tuple[Request, str] | None:
+    ) -> tuple[Request, Answer] | None:
         if not chosen:
             return None
-        sentences = [passage.sentences[i] for i in chosen]
-        headings = [passage.headings[i] for i in chosen]
-        return request, write_answer(sentences, headings, request.style)
+        return request, Answer(passage.sentences, passage.starts, passage.headings, chosen)
 
     def _merge(
         self, rng: np.random.Generator, request: Request, passage: Passage
-    ) -> tuple[Request, str] | None:
+    ) -> tuple[Request, Answer] | None:
         """The step up the tree: cut the passage in parts, drop what a part's summary would."""
         n_parts = int(rng.integers(2, 6))
         bounds = np.linspace(0, len(passage.sentences), n_parts + 1).astype(int)
-        parts, sentences = [], []
+        parts: list[str] = []
+        merged = Passage("")
         for start, end in zip(bounds[:-1], bounds[1:], strict=True):
             part = passage.sentences[start:end]
             if not part:
                 continue
             n_words = int(rng.uniform(0.4, 0.9) * sum(len(s.split()) for s in part))
             kept = [part[i] for i in central_sentences(part, n_words, self.rarity)]
+            at = sum(len(p) + 2 for p in parts)
+            for sentence in kept:
+                at += 2 if request.style != "paragraph" else 0
+                merged.starts.append(at)
+                merged.sentences.append(sentence)
+                at += len(sentence) + 1
             if kept:
-                sentences += kept
                 parts.append(write_answer(kept, [""] * len(kept), request.style))
-        chosen = central_sentences(sentences, request.words, self.rarity) if sentences else []
-        if len(parts) < 2 or not chosen:
+        if len(parts) < 2:
             return None
+        chosen = central_sentences(merged.sentences, request.words, self.rarity)
+        merged.headings = [""] * len(merged.sentences)
         request.task, request.section, request.text = "merge", "", "\n\n".join(parts)
-        kept = [sentences[i] for i in chosen]
-        return request, write_answer(kept, [""] * len(kept), request.style)
+        return self._answered(request, merged, chosen)
 
     def _question(
         self, rng: np.random.Generator, request: Request, passage: Passage
-    ) -> tuple[Request, str] | None:
+    ) -> tuple[Request, Answer] | None:
         """Asks for a rare word of the passage; the sentences nearest to it come first."""
         words = sorted({w for w in passage.text.split() if w.isalpha() and len(w) > 4})
         if not words:
@@ -211,33 +221,30 @@ class Tasks:
     def summary_row(self, rng: np.random.Generator, n_tokens: int) -> Row:
         while True:
             sampled = self.sample_request(rng, n_tokens)
-            if sampled is None:
-                continue
-            request, answer = sampled
-            prompt = self.encode(write_chat(write_prompt(self.prompts, request)))
-            tokens = prompt + self.encode(answer) + [self.turn_end]
-            if len(tokens) <= n_tokens:
-                return Row(tokens, len(prompt))
+            row = self.writer.write(*sampled) if sampled else None
+            if row and len(row.tokens) <= n_tokens:
+                return row
 
     def prose_row(self, rng: np.random.Generator, n_tokens: int) -> Row:
         while True:
             text = self.sample_passage(rng, n_tokens * 6).text
-            tokens = self.encode(text)[:n_tokens]
+            tokens = np.array(self.tokenizer.encode(text).ids[:n_tokens])
             if len(tokens) > n_tokens // 2:
-                return Row(tokens, 0)
+                return Row.plain(tokens)
 
     def batch(
-        self, rng: np.random.Generator, n_rows: int, n_tokens: int, prose_share: float
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens [n_rows, n_tokens]; which of them are answer; which are other text."""
-        tokens = np.full((n_rows, n_tokens), self.end_of_text, dtype=np.int64)
-        answer = np.zeros((n_rows, n_tokens), dtype=bool)
-        other = np.zeros((n_rows, n_tokens), dtype=bool)
-        for i in range(n_rows):
+        self,
+        rng: np.random.Generator,
+        n_rows: int,
+        n_tokens: int,
+        prose_share: float,
+        disguise_share: float,
+    ) -> Batch:
+        rows = []
+        for _ in range(n_rows):
             prose = rng.random() < prose_share
             row = self.prose_row(rng, n_tokens) if prose else self.summary_row(rng, n_tokens)
-            n = len(row.tokens)
-            tokens[i, :n] = row.tokens
-            other[i, : row.n_prompt or n] = True
-            answer[i, row.n_prompt : n] = row.n_prompt > 0
-        return tokens, answer, other
+            if not prose and rng.random() < disguise_share:
+                row = self.writer.disguise(rng, row)
+            rows.append(row)
+        return Batch.of(rows, self.writer.end_of_text)

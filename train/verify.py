@@ -1,17 +1,18 @@
-"""Checks the GGUF file against the network it came from: ids, and greedy answers.
+"""Checks the GGUF file in `hearth` against the network it came from: ids, and greedy answers.
 
-    python train/verify.py --checkpoint train/out/last.pt
+    make && python train/verify.py --checkpoint train/out/last.pt
 
 The network runs in float32 with weights rounded as the file stores them, so the two
 may differ only by the order of sums; a greedy answer must be the same token for token.
 """
 
 import argparse
+import json
+import subprocess
 import sys
 from pathlib import Path
 
 import gguf
-import llama_cpp
 import torch
 from tokenizers import Tokenizer
 
@@ -51,33 +52,33 @@ def greedy(model: Llama, tokens: list[int], end: int) -> list[int]:
     return answer
 
 
-def greedy_of_file(llama: llama_cpp.Llama, tokens: list[int], end: int) -> list[int]:
-    answer: list[int] = []
-    for token in llama.generate(tokens, temp=0.0, top_k=1, repeat_penalty=1.0):
-        answer.append(token)
-        if len(answer) == N_TOKENS or token == end:
-            break
-    return answer
+def answer_of_file(hearth: Path, path: Path, prompt: str) -> tuple[list[int], list[int]]:
+    """Ids of the rendered prompt, and of the answer."""
+    options = ("--temperature", "0", "-n", str(N_TOKENS), "--json")
+    command = [str(hearth), "run", str(path), "-", *options]
+    done = subprocess.run(command, input=prompt, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    return found["prompt_tokens"], found["sequences"][0]["tokens"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/last.pt")
     parser.add_argument("--gguf", type=Path, default=TRAIN.parent / "models/hearth-small.gguf")
+    parser.add_argument("--hearth", type=Path, default=TRAIN.parent / "build/release/hearth")
     parser.add_argument("--tokenizer", type=Path, default=TRAIN / "out/tokenizer.json")
     options = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(options.tokenizer))
     model = read_checkpoint(options.checkpoint)
     model.load_state_dict({name: rounded(w) for name, w in model.state_dict().items()})
-    llama = llama_cpp.Llama(str(options.gguf), n_ctx=1024, n_threads=2, verbose=False)
     end, prompts, same = tokenizer.token_to_id(TURN_END), Prompts.read(), True
     for text in TEXTS:
         for style in ("paragraph", "outline"):
-            chat = write_chat(write_prompt(prompts, Request(30, text, style=style)))
-            tokens = tokenizer.encode(chat).ids
-            same &= tokens == llama.tokenize(chat.encode(), add_bos=False, special=True)
+            prompt = write_prompt(prompts, Request(30, text, style=style))
+            tokens = tokenizer.encode(write_chat(prompt)).ids
             answer = greedy(model, tokens, end)
-            other = greedy_of_file(llama, tokens, end)
+            prompt_ids, other = answer_of_file(options.hearth, options.gguf, prompt)
+            same &= tokens == prompt_ids
             same &= answer == other
             print(f"{'same' if answer == other else 'DIFFERENT'}: {tokenizer.decode(answer)!r}")
             if answer != other:
