@@ -61,7 +61,7 @@ class Stage:
 STAGES = (
     Stage("copy", 400, (256,), guides=0.5, disguised=0.6, prose_share=0.0, warmup=40),
     Stage("choose", 800, (256, 384, 512), guides=0.4, disguised=0.15),
-    Stage("long", 600, (512, 768, 1024), guides=0.3, disguised=0.1),
+    Stage("long", 700, (512, 768, 1024), guides=0.3, disguised=0.1),
     Stage("last", 1500, (512, 768, 1024), guides=0.2, disguised=0.03, falls=True, choice_weight=3),
 )
 
