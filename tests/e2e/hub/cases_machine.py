@@ -154,6 +154,9 @@ class Terminal:
         if self.pid == 0:
             os.execve(BIN, [BIN, *arguments], merged)
 
+    def text(self):
+        return self.seen.decode("utf-8", "replace")
+
     def read(self, seconds):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -165,7 +168,7 @@ class Terminal:
                 if not data:
                     break
                 self.seen += data
-        return self.seen.decode("utf-8", "replace")
+        return self.text()
 
     def status(self, seconds=60):
         end = time.monotonic() + seconds
@@ -173,7 +176,7 @@ class Terminal:
             self.read(0.1)
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
-                os.close(self.fd)
+                self.read(1)
                 return os.waitstatus_to_exitcode(status)
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
@@ -186,7 +189,7 @@ def terminal(t):
     s.hub.tokens, s.hub.rate = {TOKEN: "ann"}, 1000000
     term = Terminal(s.home, "pull", "acme/net")
     status = term.status()
-    text = term.read(0.1)
+    text = term.text()
     Result(("pull in a terminal",), status, Text(text), Text(""), 0)  # searched for secrets
     t.claim("in a terminal the pull succeeds", status == 0 and s.complete(), repr(text[-800:]))
     t.claim("a bar shows how much of how much", re.search(r"\r.*\[[#=. >-]+\]", text) and re.search(r"\d", text), repr(text[-800:]))

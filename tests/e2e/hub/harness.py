@@ -64,6 +64,8 @@ class Result:
 
 
 class Text(str):
+    """What a program printed."""
+
     def isprintable_line(self):
         return all(c.isprintable() for c in self.rstrip("\n"))
 
@@ -111,7 +113,8 @@ class Home:
     def listed(self):
         """{name: entry} of `hearth list --json`."""
         r = self.run("list", "--json")
-        return {e["name"]: e for e in r.json()} if r.status == 0 and isinstance(r.json(), list) else str(r)
+        good = r.status == 0 and isinstance(r.json(), list)
+        return {e["name"]: e for e in r.json()} if good else {f"list failed: {r}": {"path": "/nonexistent"}}
 
     def blobs(self):
         folder = os.path.join(self.models, "blobs")
