@@ -29,7 +29,7 @@ CASES = [  # those that wait longest first
     cases_redirects.token_sources, cases_redirects.not_in_ps,
     cases_hostile.file_names, cases_hostile.twice, cases_hostile.quantization_names, cases_hostile.entries,
     cases_hostile.answers, cases_hostile.too_large, cases_hostile.control_characters,
-    cases_machine.disk_checked, cases_machine.disk_filled, cases_machine.disk_read_only, cases_machine.file_limit,
+    cases_machine.disk_checked, cases_machine.disk_filled, cases_machine.disk_read_only, cases_machine.no_hard_links, cases_machine.file_limit,
     cases_machine.proxied, cases_machine.terminal, cases_machine.unsigned]
 
 

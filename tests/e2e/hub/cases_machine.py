@@ -12,7 +12,7 @@ import time
 
 from hub.cases_network import Setting
 from hub.harness import BIN, TOKEN, Home, Result, Skip, Text, wait_for
-from hub.models import gguf_bytes
+from hub.models import checkout, gguf_bytes
 from hub.proxy import Proxy
 from hub_double import HubDouble, Repository
 
@@ -20,12 +20,12 @@ from hub_double import HubDouble, Repository
 class SmallDisk:
     """A mount namespace of its own, kept by a process, in which the store is a small tmpfs."""
 
-    def __init__(self, home, size, options=""):
+    def __init__(self, home, size, options="", more=""):
         os.makedirs(home.models)
         if os.geteuid() != 0 or not shutil.which("nsenter"):
             raise Skip("only root may mount")
         self.keeper = subprocess.Popen(["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size={size}{options} tmpfs "
-                                        f"'{home.models}' && echo mounted && exec sleep 300"], stdout=subprocess.PIPE,
+                                        f"'{home.models}' && cd '{home.models}' && {more} echo mounted && exec sleep 300"], stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL)
         if self.keeper.stdout.readline() != b"mounted\n":
             self.keeper.wait()
@@ -85,6 +85,30 @@ def disk_filled(t):
     finally:
         disk.close()
     s.hub.close()
+
+
+def no_hard_links(t):
+    """files where hard links cannot be made"""
+    hub = HubDouble()
+    files = checkout()
+    hub.add(Repository("acme/Tiny", files | {"nothing.txt": b""}))
+    home = Home(hub)
+    disk = SmallDisk(home, "5m", more="mkdir files && mount -t tmpfs tmpfs files && ")
+    try:
+        r = disk.run("pull", "acme/Tiny")
+        run = disk.run("run", "tiny", "x", "-n", "2", "--raw")
+        t.claim("on another file system than the blobs, files are symbolic links, and the model runs",
+                r.status == 0 and run.status == 0 and os.path.islink(disk.models + "/files/tiny/-/config.json"), r, run)
+        mark = hub.mark()
+        again = disk.run("pull", "acme/Tiny", "--json")
+        t.claim("pulling it again downloads nothing there either", again.status == 0 and
+                (again.json() or {}).get("downloaded_bytes") == 0 and hub.sent(mark) == 0, again)
+        gone = disk.run("rm", "tiny")
+        t.claim("and rm removes them", gone.status == 0 and not os.listdir(disk.models + "/files") and
+                not os.listdir(disk.models + "/blobs"), gone)
+    finally:
+        disk.close()
+    hub.close()
 
 
 def disk_read_only(t):

@@ -161,7 +161,7 @@ def heir(t):
     notes, mark = noted(s.home), s.hub.mark()
     r = s.home.finish(second)
     t.claim("a waiting pull takes over from a killed one", r.status == 0 and s.complete(), r)
-    t.claim("and fetches only what was not there", notes and s.hub.sent(mark, path="model.safetensors") == SIZE - notes,
+    t.claim("and fetches only what was not there", notes and 0 < s.hub.sent(mark, path="model.safetensors") <= SIZE - notes,
             s.hub.since(mark), notes)
     s.hub.close()
 

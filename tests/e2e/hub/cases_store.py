@@ -51,6 +51,11 @@ def names(t):
     r = home.pull("other/tiny-GGUF", "--name", "second")
     t.claim("--name gives it another", r.status == 0 and r.out == "second:q8_0\n" and
             home.listed()["second:q8_0"]["repo"] == "other/tiny-GGUF", r)
+    hub.add(Repository("google/Gemmula", {"m-q8_0.gguf": gguf_bytes(2000, 3)}))
+    home.pull("google/Gemmula")
+    r = home.run("run", "google/Gemmula", "x")
+    t.claim("a pulled repository that could be a vendor's model is not guessed about: the error names it",
+            r.one_line("gemmula"), r)
     hub.moved["acme/Former"] = "acme/Tiny"
     r = home.pull("acme/Former", "--name", "former")
     t.claim("a renamed repository is followed", r.status == 0 and "former:q8_0" in home.listed(), r)
