@@ -21,10 +21,12 @@ def strangers(home):
 
 
 NAMES = ["../x.safetensors", "/etc/x.safetensors", "a/../../b.safetensors", "a\\b.safetensors", "..\\b.safetensors",
-         "a\0b.safetensors", "a\nb.safetensors", "\x1b[2Jb.safetensors", "x\x7f.safetensors", "", ".", "..", "./x.safetensors",
-         "a//b.safetensors", "a/./b.safetensors", "x" * 5000 + ".safetensors", "x" * 300 + ".safetensors", "a/" * 2000 + "b.safetensors",
+         "a\0b.safetensors", "a\nb.safetensors", "\x1b[2Jb.safetensors", "x\x7f.safetensors", "", ".", "..",
+         "./x.safetensors", "a//b.safetensors", "a/./b.safetensors", "x" * 5000 + ".safetensors", "x" * 300 + ".safetensors",
+         "a/" * 2000 + "b.safetensors",
          "C:\\x.safetensors", "../../names/evil/-.json", "../config.json", "/config.json", "\u202egpj.safetensors",
-         "config.json/x.safetensors", "../../../home/.bashrc.json", "..", "model.safetensors\0", " /x.safetensors", "~/x.json"]
+         "config.json/x.safetensors", "../../../home/.bashrc.json", "..", "model.safetensors\0", " /x.safetensors",
+         "~/x.json", "\x9b2Jx.safetensors"]
 
 
 def file_names(t):
@@ -33,7 +35,8 @@ def file_names(t):
     good = {n: d for n, d in checkout().items() if n in ("config.json", "tokenizer.json")}
     for i, name in enumerate(NAMES):
         evil = File(name, gguf_bytes(1200, i))
-        hub.add(Repository(f"acme/h{i}", [File(n, d) for n, d in good.items()] + [File("model.safetensors", b"x" * 99), evil]))
+        hub.add(Repository(f"acme/h{i}", [*(File(n, d) for n, d in good.items()),
+                                          File("model.safetensors", b"x" * 99), evil]))
         home = Home(hub)
         r = home.pull(f"acme/h{i}", timeout=60)
         listed = home.listed()
@@ -66,8 +69,8 @@ def quantization_names(t):
         r = home.pull("acme/Tiny-GGUF")
         listed = home.listed()
         depth = [os.path.relpath(os.path.join(d, f), home.models).split("/") for d, _, n in os.walk(home.models) for f in n]
-        t.claim(f"GGUF name {name[:30]!r}: stays in its place", (r.one_line() or (r.status == 0 and r.out.count("\n") == 1)) and
-                not strangers(home) and all(p[0] != "names" or len(p) == 3 for p in depth) and
+        told = r.one_line() or (r.status == 0 and r.out.count("\n") == 1)
+        t.claim(f"GGUF name {name[:30]!r}: stays in its place", told and not strangers(home) and all(p[0] != "names" or len(p) == 3 for p in depth) and
                 all(p[0] != "files" or len(p) >= 4 for p in depth) and len(listed) == (r.status == 0), r, depth)
     hub.close()
 
@@ -126,10 +129,12 @@ ANSWERS = {
     "100,000 levels in a member": b'{"sha":"' + b"c" * 40 + b'","x":' + b'{"a":' * 100000 + b"1" + b"}" * 100001,
     "a commit that is a path": info(sha="../../" + "a" * 34), "a short commit": info(sha="abc"), "no commit": info(sha=None),
     "a commit with an address in it": info(sha="c" * 20 + "?x=" + "c" * 17), "a commit that is a number": info(sha=4),
-    "files as an object": info(siblings={"a": 1}), "files as null": info(siblings=None), "files as numbers": info(siblings=[1, 2]),
+    "files as an object": info(siblings={"a": 1}), "files as null": info(siblings=None),
+    "files as numbers": info(siblings=[1, 2]),
     "files that are null": info(siblings=[None]), "a name that is a number": info(siblings=[{"rfilename": 4, "size": 1}]),
     "no name": info(siblings=[{"size": 1, "blobId": "b" * 40}]),
-    "300,000 files": info(siblings=[{"rfilename": f"{i}.safetensors", "size": 1, "blobId": "b" * 40} for i in range(300000)]),
+    "300,000 files": info(siblings=[{"rfilename": f"{i}.safetensors", "size": 1, "blobId": "b" * 40}
+                                    for i in range(300000)]),
 }
 
 

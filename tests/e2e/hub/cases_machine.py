@@ -24,8 +24,9 @@ class SmallDisk:
         os.makedirs(home.models)
         if os.geteuid() != 0 or not shutil.which("nsenter"):
             raise Skip("only root may mount")
-        self.keeper = subprocess.Popen(["unshare", "-m", "sh", "-c", f"mount -t tmpfs -o size={size}{options} tmpfs "
-                                        f"'{home.models}' && cd '{home.models}' && {more} echo mounted && exec sleep 300"], stdout=subprocess.PIPE,
+        script = (f"mount -t tmpfs -o size={size}{options} tmpfs '{home.models}' && cd '{home.models}' && {more} "
+                  "echo mounted && exec sleep 300")
+        self.keeper = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=subprocess.PIPE,
                                        stderr=subprocess.DEVNULL)
         if self.keeper.stdout.readline() != b"mounted\n":
             self.keeper.wait()
@@ -145,12 +146,14 @@ def proxied(t):
     hub.cdn_url = "http://cdn.invalid"
     home = Home(None, token=TOKEN, HF_ENDPOINT="http://hub.invalid")
     address = f"127.0.0.1:{proxy.port}"
-    for what, env in (("http_proxy", dict(http_proxy="http://" + address)), ("all_proxy", dict(all_proxy="http://" + address)),
+    for what, env in (("http_proxy", dict(http_proxy="http://" + address)),
+                      ("all_proxy", dict(all_proxy="http://" + address)),
                       ("http_proxy with a password", dict(http_proxy=f"http://user:proxypassword@{address}"))):
         proxy.requests.clear()
         r = home.pull("acme/m", "--json", **env)
         hosts = {q.host for q in proxy.requests}
-        t.claim(f"{what} is used for the hub and the other host", r.status == 0 and hosts == {"hub.invalid", "cdn.invalid"}, r, hosts)
+        t.claim(f"{what} is used for the hub and the other host", r.status == 0 and
+                hosts == {"hub.invalid", "cdn.invalid"}, r, hosts)
         t.claim(f"{what}: the token goes through it to the hub alone", all(
             (q.authorization == "Bearer " + TOKEN) == (q.host == "hub.invalid") for q in proxy.requests), proxy.requests)
         basic = "Basic " + base64.b64encode(b"user:proxypassword").decode()
