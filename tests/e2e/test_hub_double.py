@@ -4,6 +4,8 @@
 Skipped where tools/hub-venv was not run. This checks the double, not Hearth: what test_pull.py is told by it is what
 the hub's own library takes for a hub.
 """
+import gzip
+import http.client
 import json
 import os
 import subprocess
@@ -119,7 +121,56 @@ def resumes(hub, repository):
           and not any(r.authorization for r in hub.since(mark, "cdn")), requests)
 
 
+def get(hub, path, **headers):
+    """(status, headers, body as far as it came) without following anything."""
+    c = http.client.HTTPConnection("127.0.0.1", hub.hub.server_port, timeout=10)
+    c.request("GET", path, headers=headers)
+    r = c.getresponse()
+    try:
+        body = r.read()
+    except (http.client.IncompleteRead, ConnectionResetError) as e:
+        body = getattr(e, "partial", b"reset")
+    c.close()
+    return r.status, r.headers, body
+
+
+def misbehaves(hub):
+    """Each fault does what it is called, once, and no more."""
+    data = bytes(range(256)) * 40
+    hub.add(Repository("acme/bad", {"f.txt": data}))
+    path = "/acme/bad/resolve/main/f.txt"
+    for what, fault, ranged, check in (
+            ("cut", dict(cut_after=1000), {}, lambda s, h, b: s == 200 and b == data[:1000]),
+            ("status and headers", dict(status=429, headers={"Retry-After": "7"}), {},
+             lambda s, h, b: s == 429 and h["Retry-After"] == "7"),
+            ("ignored range", dict(ignore_range=True), {"Range": "bytes=5-9"}, lambda s, h, b: s == 200 and b == data),
+            ("wrong Content-Range", dict(content_range="bytes 0-4/5"), {"Range": "bytes=5-9"},
+             lambda s, h, b: s == 206 and h["Content-Range"] == "bytes 0-4/5" and b == data[5:10]),
+            ("wrong byte", dict(flip=7), {}, lambda s, h, b: b[7] == data[7] ^ 1 and b[:7] + b[8:] == data[:7] + data[8:]),
+            ("other content", dict(data=b"other"), {}, lambda s, h, b: b == b"other"),
+            ("chunked", dict(chunked=True), {}, lambda s, h, b: "Content-Length" not in h and b == data),
+            ("gzip", dict(gzip=True), {}, lambda s, h, b: gzip.decompress(b) == data),
+            ("redirect", dict(redirect="file:///x"), {}, lambda s, h, b: s == 302 and h["Location"] == "file:///x"),
+            ("extra", dict(extra=b"more"), {}, lambda s, h, b: b == data + b"more"),
+            ("nothing wrong: a range", dict(times=0), {"Range": "bytes=5-9"}, lambda s, h, b: s == 206 and b == data[5:10]),
+            ("nothing wrong: an open range", dict(times=0), {"Range": "bytes=10230-"},
+             lambda s, h, b: b == data[10230:] and h["Content-Range"] == "bytes 10230-10239/10240"),
+            ("nothing wrong: past the end", dict(times=0), {"Range": "bytes=10240-"},
+             lambda s, h, b: s == 416 and h["Content-Range"] == "bytes */10240")):
+        hub.faults.clear()
+        hub.fault("f.txt", **fault)
+        got = get(hub, path, **ranged)
+        after = get(hub, path)
+        claim(f"the double: {what}", check(*got) and after[0] == 200 and after[2] == data, (got[0], got[1].items(), got[2][:99]))
+    hub.faults.clear()
+    status, headers, _ = get(hub, "/acme/bad/resolve/v9/f.txt")
+    claim("the double: errors have the hub's codes", status == 404 and headers["X-Error-Code"] == "RevisionNotFound")
+
+
 def main():
+    hub = HubDouble()
+    misbehaves(hub)
+    hub.close()
     if not os.path.exists(PYTHON):
         print("skip the hub double against huggingface_hub (tools/hub-venv was not run)")
         return
