@@ -40,7 +40,7 @@ def file_names(t):
         home = Home(hub)
         r = home.pull(f"acme/h{i}", timeout=60)
         listed = home.listed()
-        told = (r.one_line() and len(r.err) < 600) or (r.status == 0 and r.err.isprintable_line())
+        told = (r.one_line() and len(r.err) < 600) or (r.status == 0 and r.err.printable())
         inside = r.status != 0 or all(os.path.normpath(p) == p and not p.startswith(("..", "/"))
                                       for p in home.content(listed[f"h{i}"]))
         t.claim(f"file name {name[:30]!r}: nothing leaves the store", told and inside and not strangers(home) and

@@ -176,7 +176,7 @@ def side_by_side(t):
     bad = []
     while any(p.poll() is None for p in pulls):
         r = s.home.run("list", "--json")
-        bad += [] if r.status == 0 and isinstance(r.json(), list) and not r.err else [r]
+        bad += [] if r.status == 0 and isinstance(r.json(), list) and r.err.count("\n") <= 1 else [r]
     results = [s.home.finish(p) for p in pulls]
     t.claim("four models with a common file come side by side, the file once", all(r.status == 0 for r in results) and
             s.hub.sent(path="model.safetensors") == 400000 and len(s.home.listed()) == 4, *results, s.hub.sent())
