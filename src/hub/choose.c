@@ -247,14 +247,14 @@ static bool choose_error(const struct hub_repo *r, const char *quant, size_t n, 
     struct buf list = {0};
     list_models(r, n > 1 && quant[0] ? quant : NULL, &list);
     if (n > 1 && quant[0])
-        error_set(err, ERR_USAGE,
+        error_set(err, ERR_NOT_FOUND,
                   "%s: several files are '%s'; add one of these after the colon: %s", r->repo,
                   quant, buf_text(&list));
     else if (quant[0])
         error_set(err, ERR_NOT_FOUND, "%s has no '%s'; there is: %s", r->repo, quant,
                   buf_text(&list));
     else
-        error_set(err, ERR_USAGE, "%s: say which after a colon: %s", r->repo, buf_text(&list));
+        error_set(err, ERR_NOT_FOUND, "%s: say which after a colon: %s", r->repo, buf_text(&list));
     buf_release(&list);
     return false;
 }
@@ -323,7 +323,7 @@ static bool choose_checkout(const struct hub_repo *r, const char *quant, struct 
                          r->repo);
     if (quant[0])
         return error_set(
-            err, ERR_USAGE,
+            err, ERR_UNSUPPORTED,
             "%s holds no GGUF files to choose '%s' from: pull it without, then `hearth "
             "quantize` makes one",
             r->repo, quant);
