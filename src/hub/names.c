@@ -51,12 +51,25 @@ bool name_is_stored(const char *text)
     return is_word(text, strlen(text), NAME_BYTES);
 }
 
+// What moves a terminal's cursor or turns the direction of writing, so that a name looks like
+// another one: U+0080 to U+009F, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. In UTF-8.
+static bool is_disguise(const unsigned char *p, size_t n)
+{
+    if (n >= 2 && p[0] == 0xC2)
+        return p[1] < 0xA0;
+    if (n < 3 || p[0] != 0xE2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
+           (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9);
+}
+
 static bool is_component(const char *text, size_t n)
 {
     if (n == 0 || n > 255 || (n == 1 && text[0] == '.') || (n == 2 && memcmp(text, "..", 2) == 0))
         return false;
     for (size_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F || text[i] == '\\')
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7F || text[i] == '\\' ||
+            is_disguise((const unsigned char *)text + i, n - i))
             return false;
     return true;
 }

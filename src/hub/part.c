@@ -133,6 +133,16 @@ void part_close(struct part *p)
     release(p);
 }
 
+// The record, and what a kill in the middle of writing one left.
+static void remove_records(const struct part *p)
+{
+    char path[STORE_PATH_BYTES];
+    store_path(p->store, path, "blobs/%s.part.json", p->id);
+    (void)unlink(path);
+    store_path(p->store, path, "blobs/%s.part.new", p->id);
+    (void)unlink(path);
+}
+
 bool part_restart(struct part *p, struct error *err)
 {
     char path[STORE_PATH_BYTES], record[STORE_PATH_BYTES];
@@ -150,7 +160,7 @@ void part_discard(struct part *p)
 {
     char path[STORE_PATH_BYTES], record[STORE_PATH_BYTES];
     paths(p->store, p->id, path, record);
-    (void)unlink(record);
+    remove_records(p);
     (void)unlink(path);
     release(p);
 }
@@ -239,11 +249,15 @@ bool part_finish(struct part *p, const char *sha256, struct error *err)
     store_path(p->store, blob, "blobs/sha256-%s", sha256);
     store_path(p->store, folder, "blobs");
     (void)fchmod(p->fd, 0444);  // one content, perhaps of many names: nobody writes into it
+    if (store_has_blob(p->store, sha256, p->bytes)) {  // by another id: one copy is enough
+        part_discard(p);
+        return true;
+    }
     if (fsync(p->fd) != 0)
         return store_write_error("sync", path, errno, err);
     if (rename(path, blob) != 0)
         return store_write_error("rename", path, errno, err);
-    (void)unlink(record);
+    remove_records(p);
     release(p);
     return store_sync_folder(folder, err);
 }

@@ -49,7 +49,7 @@ bool part_is_whole(const struct part *p);
 bool part_hash(struct part *p, uint64_t max_bytes, struct error *err);
 // The hashes of the whole; part_hash has been through it. Once until part_restart.
 void part_hashes(struct part *p, char sha256[65], char git[41]);
-// Makes the blob sha256-... of a verified part, safe on disk, and closes it.
+// Makes the blob sha256-... of a verified part, safe on disk, unless it is there; and closes it.
 bool part_finish(struct part *p, const char *sha256, struct error *err);
 // What the disk has already given to an unfinished download of this id.
 uint64_t part_allocated(const struct store *s, const char *id, uint64_t bytes);

@@ -1,4 +1,5 @@
 // store_write.c - names come and go: under the store's lock, by renames that are all or nothing.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -7,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -182,14 +184,13 @@ static bool is_used(const struct manifest_list *all, const char *sha256)
 }
 
 // Removes the blobs of a name that is gone, but for those that another one uses.
-static void drop_blobs(const struct store *s, const struct manifest *m, uint64_t *freed)
+static void drop_blobs(const struct store *s, const struct manifest_list *all,
+                       const struct manifest *m, uint64_t *freed)
 {
-    struct manifest_list all;
-    store_list(s, &all);
     for (size_t i = 0; i < m->n_files; i++) {
         char path[STORE_PATH_BYTES];
         const struct manifest_file *f = &m->files[i];
-        if (is_used(&all, f->sha256))
+        if (is_used(all, f->sha256))
             continue;
         store_path(s, path, "blobs/sha256-%s", f->sha256);
         if (unlink(path) == 0)
@@ -198,7 +199,40 @@ static void drop_blobs(const struct store *s, const struct manifest *m, uint64_t
         if (f->git[0])
             (void)unlink(path);
     }
-    manifest_list_release(&all);
+}
+
+// A blob that no name uses may be of a pull that is under way, or was interrupted and will be gone
+// on with; one that has been so for long is what a killed pull or rm left behind.
+static bool is_left_behind(const struct manifest_list *all, const char *file, const struct stat *st)
+{
+    enum { KEPT_S = 7 * 24 * 3600 };
+    return strncmp(file, "sha256-", 7) == 0 && name_is_hex(file + 7, 64) && S_ISREG(st->st_mode) &&
+           st->st_mtime < time(NULL) - KEPT_S && !is_used(all, file + 7);
+}
+
+// Removes what was left behind, then the git- links that lead nowhere. Nothing where a manifest
+// cannot be read: it may name any blob.
+static void sweep_blobs(const struct store *s, const struct manifest_list *all, uint64_t *freed)
+{
+    char path[STORE_PATH_BYTES];
+    struct stat st;
+    store_path(s, path, "blobs");
+    DIR *d = all->n_broken ? NULL : opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        store_path(s, path, "blobs/%s", e->d_name);
+        if (lstat(path, &st) == 0 && is_left_behind(all, e->d_name, &st) && unlink(path) == 0)
+            *freed += (uint64_t)st.st_size;
+    }
+    if (d)
+        rewinddir(d);
+    for (const struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        store_path(s, path, "blobs/%s", e->d_name);
+        if (strncmp(e->d_name, "git-", 4) == 0 && name_is_hex(e->d_name + 4, 40) &&
+            stat(path, &st) != 0 && errno == ENOENT)
+            (void)unlink(path);
+    }
+    if (d)
+        (void)closedir(d);
 }
 
 bool store_check_name(const struct store *s, const char *name, const char *repo, struct error *err)
@@ -245,6 +279,7 @@ enum store_published store_publish(const struct store *s, const struct manifest 
 {
     char fresh[STORE_PATH_BYTES], path[STORE_PATH_BYTES];
     struct manifest old = {0};
+    struct manifest_list all;
     uint64_t freed = 0;
     enum store_published done = STORE_FAILED;
     int lock = store_lock(s, err);
@@ -259,9 +294,11 @@ enum store_published store_publish(const struct store *s, const struct manifest 
     } else if (had && manifest_same(&old, m) && store_model_path(s, &old, path, NULL)) {
         done = STORE_PUBLISHED;
     } else if (link_files(s, m, fresh, err) && replace(s, m, fresh, err)) {
-        if (had)
-            drop_blobs(s, &old, &freed);
         done = STORE_PUBLISHED;
+        store_list(s, &all);
+        if (had)
+            drop_blobs(s, &all, &old, &freed);
+        manifest_list_release(&all);
     }
 out:
     manifest_release(&old);
@@ -273,6 +310,7 @@ bool store_remove(const struct store *s, const struct manifest *m, uint64_t *fre
                   struct error *err)
 {
     char path[STORE_PATH_BYTES];
+    struct manifest_list all;
     int lock = store_lock(s, err);
     if (lock < 0)
         return false;
@@ -281,7 +319,10 @@ bool store_remove(const struct store *s, const struct manifest *m, uint64_t *fre
     if (ok) {
         store_files_path(s, m, path);
         ok = remove_tree(path, err);
-        drop_blobs(s, m, freed);
+        store_list(s, &all);
+        drop_blobs(s, &all, m, freed);
+        sweep_blobs(s, &all, freed);
+        manifest_list_release(&all);
         store_path(s, path, "names/%s/.new", m->name);
         (void)unlink(path);
         store_path(s, path, "names/%s", m->name);

@@ -26,7 +26,7 @@ CASES = [  # those that wait longest first
     cases_steps.pull_failing_at_each_step, cases_steps.update_failing_at_each_step,
     cases_commands.pulled_gguf, cases_commands.pulled_checkout, cases_commands.choices, cases_commands.references,
     cases_store.shared, cases_store.names, cases_store.revisions, cases_store.paths, cases_store.damaged,
-    cases_store.odd_names,
+    cases_store.odd_names, cases_store.left_behind, cases_store.two_ids,
     cases_redirects.token_stays, cases_redirects.leads_away, cases_redirects.leads_nowhere, cases_redirects.loops,
     cases_redirects.token_sources, cases_redirects.not_in_ps,
     cases_hostile.file_names, cases_hostile.twice, cases_hostile.quantization_names, cases_hostile.entries,

@@ -33,15 +33,16 @@ def shim():
 
 
 class Steps:
-    """A hub with two commits of a model, and homes that begin where `before` leaves them."""
+    """A hub with two commits of a model, and homes that begin where `before` left the template."""
 
     def __init__(self, before=None):
         self.hub = HubDouble()
         self.repository = Repository("acme/steps", self.files(1))
         self.hub.add(self.repository)
-        self.before = before
-        self.wanted = {f.path: f.sha256 for f in self.files(1)}
-        self.old = None
+        self.wanted, self.old = {f.path: f.sha256 for f in self.files(1)}, None
+        self.template = Home(self.hub)
+        if before:
+            before(self)
 
     @staticmethod
     def files(n):
@@ -49,19 +50,18 @@ class Steps:
                 File("tokenizer.json", b'{"same": "in both"}')]
 
     def home(self):
+        """One that is as the template, hard links included."""
         home = Home(self.hub)
-        if self.before:
-            self.before(self, home)
+        subprocess.run(["cp", "-a", self.template.folder + "/.", home.folder], check=True)
         return home
 
-    def update(self, home):
-        """Pulls the first commit, then main is the second."""
-        self.repository.refs["main"] = next(iter(self.repository.commits))
-        home.pull("acme/steps")
-        if len(self.repository.commits) == 1:
-            self.repository.commit(self.files(2))
-        self.repository.refs["main"] = list(self.repository.commits)[1]
-        self.old, self.wanted = self.wanted if self.old is None else self.old, {f.path: f.sha256 for f in self.files(2)}
+    def pulled(self):
+        self.template.pull("acme/steps")
+
+    def outdated(self):
+        self.pulled()
+        self.repository.commit(self.files(2))
+        self.old, self.wanted = self.wanted, {f.path: f.sha256 for f in self.files(2)}
 
     def env(self, home, **more):
         env = dict(more, LD_PRELOAD=shim())
@@ -94,17 +94,18 @@ def left(home):
 
 
 def at_each_step(t, what, s, command):
-    """The last steps, where names are exchanged, one by one; of those before every third."""
+    """The last steps, where names are exchanged, one by one; of those before every fifth."""
     n = s.count(command)
     t.claim(f"{what} makes steps that can be counted", n >= 5, n)
     torn, broken, rest = [], [], []
-    for i in [*range(1, n * 6 // 10, 3), *range(n * 6 // 10, n + 1)]:
+    for i in [*range(1, n * 6 // 10, 5), *range(n * 6 // 10, n + 1)]:
         home = s.home()
         killed = home.run(*command, **s.env(home, KILL_AT=str(i)))
         if killed.status != -signal.SIGKILL or not s.whole(home, [s.old] if s.old else []):
             torn.append((i, killed, home.listed(), home.honest()))
         good, again = s.is_mended(home)
         broken += [] if good else [(i, again)]
+        home.long_ago()
         home.run("rm", "steps")
         rest += [(i, left(home))] if left(home) else []
         shutil.rmtree(home.folder)
@@ -116,9 +117,9 @@ def at_each_step(t, what, s, command):
 def failing(t, what, s, command):
     n = s.count(command)
     bad, broken = [], []
-    for i in range(1, n + 1, 2):
+    for i in range(1, n + 1, 4):
         home = s.home()
-        error = (errno.ENOSPC, errno.EIO, errno.EACCES)[i % 3]
+        error = (errno.ENOSPC, errno.EIO, errno.EACCES)[i // 4 % 3]
         r = home.run(*command, **s.env(home, FAIL_AT=str(i), FAIL_ERRNO=str(error)))
         if not (r.status == 0 or r.one_line()) or not s.whole(home, [s.old] if s.old else []):
             bad.append((i, r, home.listed()))
@@ -138,14 +139,14 @@ def pull_killed_at_each_step(t):
 
 def update_killed_at_each_step(t):
     """an update killed at each step"""
-    s = Steps(Steps.update)
+    s = Steps(Steps.outdated)
     at_each_step(t, "a pull of a newer commit", s, ("pull", "acme/steps"))
     s.hub.close()
 
 
 def rm_killed_at_each_step(t):
     """rm killed at each step"""
-    s = Steps(lambda s, home: home.pull("acme/steps"))
+    s = Steps(Steps.pulled)
     at_each_step(t, "rm", s, ("rm", "steps"))
     s.hub.close()
 
@@ -159,6 +160,6 @@ def pull_failing_at_each_step(t):
 
 def update_failing_at_each_step(t):
     """an update failing at each step"""
-    s = Steps(Steps.update)
+    s = Steps(Steps.outdated)
     failing(t, "a pull of a newer commit", s, ("pull", "acme/steps"))
     s.hub.close()

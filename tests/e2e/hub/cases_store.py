@@ -106,6 +106,56 @@ def paths(t):
     hub.close()
 
 
+def left_behind(t):
+    """Finished files of an interrupted pull: kept to go on with, until nobody wanted them for a week."""
+    hub = HubDouble()
+    hub.add(Repository("acme/two", {"config.json": b"{}", "model-1.safetensors": gguf_bytes(2000, 1),
+                                    "model-2.safetensors": gguf_bytes(2000, 2)}))
+    for i in range(2):
+        hub.add(Repository(f"acme/m{i}", {"m-q8_0.gguf": gguf_bytes(2000, 5 + i)}))
+    home = Home(hub)
+    home.pull("acme/m0")
+    home.pull("acme/m1")
+    hub.fault("model-2.safetensors", times=None, status=404)
+    r = home.pull("acme/two", "--connections", "1")
+    had = home.blobs()
+    home.run("rm", "m0")
+    t.claim("rm leaves what an interrupted pull has finished", r.status == 1 and len(had) == 4 and len(home.blobs()) == 3,
+            r, had, home.blobs())
+    hub.faults.clear()
+    mark = hub.mark()
+    r = home.pull("acme/two")
+    t.claim("which is then gone on with", r.status == 0 and {q.path for q in hub.since(mark) if q.sent} ==
+            {"model-2.safetensors"}, r)
+    home.run("rm", "two")
+    hub.fault("model-2.safetensors", times=None, status=404)
+    home.pull("acme/two", "--connections", "1")
+    home.long_ago()
+    home.pull("acme/m0")
+    r = home.run("rm", "m0")
+    t.claim("rm takes what was left behind for more than a week, and only that", r.status == 0 and
+            home.blobs() == {File("", gguf_bytes(2000, 6)).sha256} and not home.honest() and
+            sorted(home.listed()) == ["m1:q8_0"], r, home.blobs())
+    hub.close()
+
+
+def two_ids(t):
+    """The same content, known by git id in one repository and by SHA-256 in another, is there once."""
+    hub = HubDouble()
+    text = gguf_bytes(3000, 1)
+    for i, large in enumerate((False, True, False)):
+        hub.add(Repository(f"acme/id{i}", [File("config.json", b"{}"), File("model.safetensors", text, large=large)]))
+    home = Home(hub)
+    results = [home.pull(f"acme/id{i}") for i in range(3)]
+    inodes = {os.stat(os.path.join(home.listed()[f"id{i}"]["path"], "model.safetensors")).st_ino for i in range(3)}
+    t.claim("content known by two ids is kept once", all(r.status == 0 for r in results) and len(inodes) == 1
+            and len(home.blobs()) == 2 and not home.honest(), *results, inodes)
+    for i in range(3):
+        home.run("rm", f"id{i}")
+    t.claim("and goes with the last name", not os.listdir(home.models + "/blobs"), os.listdir(home.models + "/blobs"))
+    hub.close()
+
+
 MANIFESTS = [b"", b"{", b"[]", b"null", b"{}", b'{"files": 7}', b"\xff\xfe", b'{"repo": 1, "commit": [], "files": [{}]}',
              b"[" * 100000, b'{"files":[{"path":"../../../../etc/passwd","bytes":1,"sha256":"x"}]}']
 

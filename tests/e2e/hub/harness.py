@@ -148,6 +148,12 @@ class Home:
                     found[os.path.relpath(os.path.join(folder, n), path)] = hashlib.sha256(f.read()).hexdigest()
         return found
 
+    def long_ago(self):
+        """All blobs are eight days old from now on."""
+        then = time.time() - 8 * 24 * 3600
+        for name in self.blobs():
+            os.utime(os.path.join(self.models, "blobs", "sha256-" + name), (then, then))
+
     def empty(self):
         """No model is listed, and none stands in the store."""
         return self.listed() == {}
