@@ -93,7 +93,7 @@ class Home:
         return subprocess.Popen([BIN, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, env=merged, cwd=self.folder)
 
-    def finish(self, process, arguments=(), timeout=90, began=None):
+    def finish(self, process, arguments=(), timeout=300, began=None):
         began = began or time.monotonic()
         try:
             out, err = process.communicate(timeout=timeout)
@@ -104,7 +104,7 @@ class Home:
         return Result(arguments, process.returncode, Text(out, "utf-8", "replace"), Text(err, "utf-8", "replace"),
                       time.monotonic() - began)
 
-    def run(self, *arguments, timeout=90, **env):
+    def run(self, *arguments, timeout=300, **env):
         began = time.monotonic()
         return self.finish(self.start(*arguments, **env), arguments, timeout, began)
 
@@ -153,7 +153,7 @@ class Home:
         return self.listed() == {}
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
