@@ -76,6 +76,15 @@ static void paths_stay_below_their_folder(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(name_is_path(bad[i], strlen(bad[i])));
     assert_false(name_is_path("a\0b", 3));
+    // C1 controls and marks that turn the direction of writing; their neighbours are letters.
+    static const char *const disguised[] = {"\xC2\x80",     "a\xC2\x9Bm",   "\xE2\x80\xAEgpj",
+                                            "\xE2\x80\x8F", "\xE2\x80\xA8", "\xE2\x81\xA9"};
+    static const char *const plain[] = {"\xC2\xA0",     "\xC3\x80",     "\xE2\x80\x90",
+                                        "\xE2\x80\xAF", "\xE2\x81\xAA", "\xE2\x82\x8E"};
+    for (size_t i = 0; i < sizeof disguised / sizeof *disguised; i++) {
+        assert_false(name_is_path(disguised[i], strlen(disguised[i])));
+        assert_true(name_is_path(plain[i], strlen(plain[i])));
+    }
     char name[600];
     memset(name, 'x', sizeof name);
     assert_true(name_is_path(name, 255));
