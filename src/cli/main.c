@@ -12,17 +12,9 @@
 #include "cli/options.h"
 
 const struct command *const commands[] = {
-    &command_summarize,
-    &command_run,
-    &command_chat,
-    &command_show,
-    &command_tokenize,
-    &command_detokenize,
-    &command_render,
-    &command_quantize,
-    &command_bench,
-    &command_perplexity,
-    NULL,
+    &command_summarize,  &command_run,    &command_chat,     &command_show,  &command_tokenize,
+    &command_detokenize, &command_render, &command_quantize, &command_bench, &command_perplexity,
+    &command_pull,       &command_list,   &command_rm,       NULL,
 };
 
 static const char *current = "";  // the running command's name, for messages
@@ -104,6 +96,7 @@ int main(int argc, char **argv)
 {
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, told like any other
+    (void)signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_WRONG_USAGE;
