@@ -101,11 +101,11 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     return m->engine != NULL;
 }
 
-struct local_model *local_model_open(const char *path, const struct local_options *o,
-                                     struct error *err)
+struct local_model *local_model_open(const char *path, const char *real,
+                                     const struct local_options *o, struct error *err)
 {
     struct local_model *m = memory_array(struct local_model, 1);
-    (void)snprintf(m->path, sizeof m->path, "%s", path);
+    (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
     m->file = model_file_open(path, MODEL_ALL, err);
     if (m->file && (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&

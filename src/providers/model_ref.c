@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mapping.h"
+#include "local/formats/gguf_parts.h"
 
 static bool ends_with(const char *name, const char *end)
 {
@@ -68,7 +69,10 @@ void model_ref_name(const char *path, char *name, size_t name_bytes)
     size_t start = end;
     while (start > 0 && path[start - 1] != '/')
         start--;
-    if (end - start > 5 && strncmp(path + end - 5, ".gguf", 5) == 0)
+    struct gguf_part_name part;
+    if (gguf_part_name(path, &part))
+        end = part.stem_len;
+    else if (end - start > 5 && strncmp(path + end - 5, ".gguf", 5) == 0)
         end -= 5;
     (void)snprintf(name, name_bytes, "%.*s", (int)(end - start), path + start);
 }

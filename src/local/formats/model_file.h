@@ -1,5 +1,6 @@
 // model_file.h - one read-only view of a model on disk: a GGUF file or a Hugging Face folder.
 //
+// A GGUF model in several parts (x-00001-of-00003.gguf) is opened by the path of any of them.
 // Names and numbers are as the files have them; what they mean is the business of local/models
 // and local/tokenizer. Nothing on disk is trusted: open checks counts, offsets, sizes, types and
 // shapes once, so that later reads need no checks. Tensor data is mapped, never copied.
@@ -41,7 +42,10 @@ struct model_file *model_file_open(const char *path, enum model_parts parts, str
 void model_file_close(struct model_file *m);  // NULL is fine
 
 const char *model_file_path(const struct model_file *m);
-const struct gguf *model_file_gguf(const struct model_file *m);  // NULL for a folder
+// Whether the path, however it is written, is the folder, the file or one of its parts.
+bool model_file_is_at(const struct model_file *m, const char *path);
+// The file (of parts the first) that holds the keys; NULL for a folder. Tensors are found below.
+const struct gguf *model_file_gguf(const struct model_file *m);
 
 size_t model_file_n_tensors(const struct model_file *m);
 const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i);

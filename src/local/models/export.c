@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/mapping.h"
 #include "base/memory.h"
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
@@ -313,9 +312,12 @@ static bool put_tensor(struct export *e, const struct piece *p)
     return ok;
 }
 
+// Keys that are not copied: the new file has other types, and is one.
 static bool is_own_key(struct slice key)
 {
-    return slice_is(key, "general.file_type") || slice_is(key, "general.quantization_version");
+    return slice_is(key, "general.file_type") || slice_is(key, "general.quantization_version") ||
+           slice_is(key, "split.no") || slice_is(key, "split.count") ||
+           slice_is(key, "split.tensors.count");
 }
 
 static bool write_keys(struct export *e)
@@ -373,7 +375,7 @@ bool model_export(const struct model_file *file, const char *path, const struct 
 {
     if (!quantize_can(o->type))
         return error_set(err, ERR_UNSUPPORTED, "writing %s is not supported", dtype_name(o->type));
-    if (file_same(model_file_path(file), path))
+    if (model_file_is_at(file, path))
         return error_set(err, ERR_USAGE, "'%s' would be written over itself: name another file",
                          path);
     struct export *e = memory_array(struct export, 1);
