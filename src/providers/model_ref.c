@@ -87,12 +87,18 @@ static bool is_vendor(const char *reference)
     return false;
 }
 
+bool model_ref_unnamed(const char *reference)
+{
+    const char *named = getenv("HEARTH_MODEL");
+    return !(reference && reference[0]) && !(named && named[0]);
+}
+
 bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err)
 {
     char shipped[MODEL_REF_BYTES], name[256];
     if (!reference || !reference[0])
         reference = getenv("HEARTH_MODEL");
-    if (!reference || !reference[0]) {
+    if (model_ref_unnamed(reference)) {
         if (model_ref_shipped(path))
             return true;
         return error_set(err, ERR_NOT_FOUND,

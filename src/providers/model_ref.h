@@ -14,6 +14,8 @@ enum { MODEL_REF_BYTES = 4096 };
 // reference may be NULL or empty: HEARTH_MODEL, else the model that ships with Hearth.
 // False with err: ERR_NOT_FOUND, ERR_UNSUPPORTED.
 bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err);
+// Whether nobody named a model, neither here nor by HEARTH_MODEL: then it is the one that ships.
+bool model_ref_unnamed(const char *reference);
 // The shipped model's path: ../share/hearth or, in a build tree, models/ of a folder above the
 // binary. False if there is none.
 bool model_ref_shipped(char path[MODEL_REF_BYTES]);

@@ -207,7 +207,7 @@ bool gguf_parts_open(struct gguf_parts *p, const char *path, struct error *tenso
                      struct error *err)
 {
     struct gguf_part_name name;
-    struct error faults = {0}, ignored;
+    struct error faults = {0}, ignored = {0};
     err = err ? err : &ignored;
     *p = (struct gguf_parts){0};
     struct gguf *first = open_first(path, &name, &faults, err);

@@ -89,26 +89,24 @@ static bool count_layer(struct count *c, int layer)
     return c->f->n_experts == 0 || c->f->dense[layer] || count_experts(c, layer);
 }
 
+static bool count_one(struct count *c, enum tensor_role role, uint64_t *sum)
+{
+    uint64_t bytes;
+    if (!measure(c, role, 0, true, &bytes))
+        return false;
+    *sum += bytes;
+    return true;
+}
+
 static bool count_ends(struct count *c)
 {
     const struct model_facts *f = c->f;
-    uint64_t bytes = 0;
-    if (!measure(c, TENSOR_TOKEN_EMBD, 0, true, &bytes))
-        return false;
-    *(f->tied ? &c->out->output_bytes : &c->out->embd_bytes) += bytes;
-    if (f->learned_positions) {
-        if (!measure(c, TENSOR_POSITION_EMBD, 0, true, &bytes))
-            return false;
-        c->out->embd_bytes += bytes;
-    }
-    bytes = 0;
-    if (!f->tied && !measure(c, TENSOR_OUTPUT, 0, true, &bytes))
-        return false;
-    c->out->output_bytes += bytes;
-    if (!measure(c, TENSOR_OUTPUT_NORM, 0, true, &bytes))
-        return false;
-    c->out->output_bytes += bytes;
-    return true;
+    struct footprint *p = c->out;
+    return count_one(c, TENSOR_TOKEN_EMBD, f->tied ? &p->output_bytes : &p->embd_bytes) &&
+           (f->tied || count_one(c, TENSOR_OUTPUT, &p->output_bytes)) &&
+           (!f->learned_positions || count_one(c, TENSOR_POSITION_EMBD, &p->embd_bytes)) &&
+           count_one(c, TENSOR_OUTPUT_NORM, &p->output_bytes) &&
+           (f->norm != NORM_LAYER || count_one(c, TENSOR_OUTPUT_NORM_BIAS, &p->output_bytes));
 }
 
 static bool count_all(struct count *c)

@@ -4,20 +4,20 @@
 #include <string.h>
 #include <strings.h>
 
-#define PLAIN(name, type)                                                                          \
+#define PLAIN(name, file_type, type)                                                               \
     {                                                                                              \
-        name, type, type, type, type, false                                                        \
+        name, file_type, type, type, type, type, false                                             \
     }
 static const struct mix mixes[] = {
-    {"q4_0", DTYPE_Q4_0, DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_0, false},
-    {"q4_k_s", DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q5_K, DTYPE_Q4_K, true},
-    {"q4_k_m", DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q6_K, DTYPE_Q5_K, false},
-    {"q5_k_m", DTYPE_Q5_K, DTYPE_Q6_K, DTYPE_Q6_K, DTYPE_Q6_K, false},
-    PLAIN("q6_k", DTYPE_Q6_K),
-    PLAIN("q8_0", DTYPE_Q8_0),
-    PLAIN("f16", DTYPE_F16),
-    PLAIN("bf16", DTYPE_BF16),
-    PLAIN("f32", DTYPE_F32),
+    {"q4_0", 2, DTYPE_Q4_0, DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_0, false},
+    {"q4_k_s", 14, DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q5_K, DTYPE_Q4_K, true},
+    {"q4_k_m", 15, DTYPE_Q4_K, DTYPE_Q6_K, DTYPE_Q6_K, DTYPE_Q5_K, false},
+    {"q5_k_m", 17, DTYPE_Q5_K, DTYPE_Q6_K, DTYPE_Q6_K, DTYPE_Q6_K, false},
+    PLAIN("q6_k", 18, DTYPE_Q6_K),
+    PLAIN("q8_0", 7, DTYPE_Q8_0),
+    PLAIN("f16", 1, DTYPE_F16),
+    PLAIN("bf16", 32, DTYPE_BF16),
+    PLAIN("f32", 0, DTYPE_F32),
 };
 enum { N_MIXES = sizeof mixes / sizeof *mixes };
 
@@ -30,6 +30,14 @@ const struct mix *mix_find(const char *name)
 {
     for (size_t i = 0; i < N_MIXES; i++)
         if (strcasecmp(mixes[i].name, name) == 0)
+            return &mixes[i];
+    return NULL;
+}
+
+const struct mix *mix_of_file_type(uint64_t file_type)
+{
+    for (size_t i = 0; i < N_MIXES; i++)
+        if (mixes[i].file_type == file_type)
             return &mixes[i];
     return NULL;
 }

@@ -15,6 +15,7 @@
 
 struct mix {
     const char *name;    // lower case
+    uint32_t file_type;  // general.file_type of GGUF files
     enum dtype base;     // of most matrices
     enum dtype output;   // of the output matrix, and of an embedding that serves as one
     enum dtype more;     // of values and of feed-forward's last matrix in some layers
@@ -24,7 +25,8 @@ struct mix {
 
 // From narrow to wide; NULL after the last.
 const struct mix *mix_at(size_t i);
-const struct mix *mix_find(const char *name);  // case is ignored; NULL if there is none
+const struct mix *mix_find(const char *name);            // case is ignored; NULL if there is none
+const struct mix *mix_of_file_type(uint64_t file_type);  // or NULL
 
 struct mix_tensor {
     const char *name;  // "blk.3.ffn_down.weight"
