@@ -8,7 +8,7 @@ endif
 cc_name := $(if $(findstring clang,$(CC)),-clang,)
 B := build/$(BUILD)$(cc_name)
 
-PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit
+PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES))
 pkg_libs   := $(shell pkg-config --libs $(PACKAGES))
 

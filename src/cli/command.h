@@ -38,6 +38,9 @@ struct settings {
     bool no_special, batch_lines, no_generation_prompt;
     const char *template_path, *type, *save_logits, *against, *batch_sizes;
     int prompt_tokens, repeats, depth;
+    // pull
+    const char *revision, *name;
+    int connections;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option

@@ -65,8 +65,8 @@ void print_overview(FILE *out)
     (void)fprintf(out, "  %-12s %s\n", "help", "this text; `hearth help COMMAND` says more");
     (void)fprintf(
         out,
-        "\nMODEL is a GGUF file, a Hugging Face folder, or nothing: then HEARTH_MODEL, else the\n"
-        "model that ships with Hearth.\n");
+        "\nMODEL is a GGUF file, a Hugging Face folder, a name of `hearth list`, or nothing: then\n"
+        "HEARTH_MODEL, else the model that ships with Hearth.\n");
 }
 
 void print_commands(FILE *out)

@@ -22,7 +22,8 @@
     .offset = offsetof(struct settings, f)
 
 static const struct option option_rows[] = {
-    {"model", 'm', "MODEL", "GGUF file or Hugging Face folder", FIELD(models)},
+    {"model", 'm', "MODEL", "GGUF file, Hugging Face folder, or a name of `hearth list`",
+     FIELD(models)},
     {"threads", 't', "N", "threads to compute with (default: the cores it may use)", FIELD(threads),
      .min = 1, .max = 1024},
     {"ctx", 0, "N", "tokens of context per sequence (default: the model's own)", FIELD(ctx),
@@ -60,7 +61,7 @@ static const struct option option_rows[] = {
     {"style", 0, "STYLE", "paragraph, bullets or outline", FIELD(style)},
     {"ask", 0, "TEXT", "a question that the summary should answer", FIELD(ask)},
     {"language", 0, "L", "language of the summary", FIELD(language)},
-    {"dry-run", 0, NULL, "print the plan and call nothing", FIELD(dry_run)},
+    {"dry-run", 0, NULL, "print the plan, do nothing", FIELD(dry_run)},
     {"offline", 0, NULL, "refuse any model that is not on this machine", FIELD(offline)},
     {"no-special", 0, NULL, "add no special tokens, and read none in the text", FIELD(no_special)},
     {"batch", 0, NULL,
@@ -80,6 +81,12 @@ static const struct option option_rows[] = {
     {"sequences", 0, "N,N", "batch sizes to time (default 8)", FIELD(batch_sizes)},
     {"repeats", 'r', "N", "how often each is timed; medians are printed (default 3)",
      FIELD(repeats), .min = 1, .max = 1000},
+    {"revision", 0, "REV", "a branch, tag or commit of the repository (default main)",
+     FIELD(revision)},
+    {"name", 0, "NAME", "call it so in the local store (default: the repository's own name)",
+     FIELD(name)},
+    {"connections", 0, "N", "fetch over so many connections at once (default 4)",
+     FIELD(connections), .min = 1, .max = 16},
     {"json", 0, NULL, "print exactly one JSON value", FIELD(json)},
     {"verbose", 'v', NULL, "say more on standard error", FIELD(verbose)},
     {"quiet", 'q', NULL, "no progress, only errors", FIELD(quiet)},

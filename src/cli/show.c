@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/stored.h"
 #include "local/formats/gguf.h"
 #include "local/formats/model_file.h"
 #include "local/models/facts.h"
@@ -138,6 +139,18 @@ static json_t *describe(const struct model_file *f)
     return o;
 }
 
+// Where a model of the local store came from.
+static void set_stored(json_t *o, const char *path)
+{
+    struct store store;
+    struct manifest m = {0};
+    char shown[MANIFEST_SHOWN_BYTES];
+    if (store_open(&store, NULL) && store_name_of_path(&store, path, shown) &&
+        store_find(&store, shown, &m, NULL))
+        json_object_set_new(o, "stored", stored_json(&store, &m));
+    manifest_release(&m);
+}
+
 static void print_token(const char *label, const json_t *t)
 {
     if (json_is_object(t))
@@ -182,6 +195,17 @@ static void print_weights(const json_t *o)
     (void)putchar('\n');
 }
 
+static void print_stored(const json_t *stored)
+{
+    if (!json_is_object(stored))
+        return;
+    print_text(stored, "stored as", "name");
+    print_text(stored, "repository", "repo");
+    print_text(stored, "revision", "revision");
+    print_text(stored, "commit", "commit");
+    print_text(stored, "pulled", "pulled");
+}
+
 static void print_text_page(const json_t *o)
 {
     static const char *const rows[][2] = {
@@ -190,6 +214,7 @@ static void print_text_page(const json_t *o)
         {"experts", "experts"}, {"sliding window", "window"}, {"context", "context"}};
     print_text(o, "name", "name");
     print_text(o, "path", "path");
+    print_stored(json_object_get(o, "stored"));
     print_text(o, "format", "format");
     print_text(o, "architecture", "architecture");
     print_text(o, "license", "license");
@@ -224,6 +249,7 @@ static int run(struct settings *s)
     if (!f)
         return fail_error(&err);
     json_t *o = describe(f);
+    set_stored(o, path);
     if (s->json) {
         struct buf out = {0};
         json_write(&out, o, JSON_STYLE_SPACED);
@@ -242,8 +268,9 @@ const struct command command_show = {
     .arguments = "[MODEL]",
     .summary = "what a model file holds",
     .description = "Prints a model's architecture, size, weights, context, vocabulary and special "
-                   "tokens, and whether "
-                   "Hearth can run it. Nothing is loaded.",
+                   "tokens, whether "
+                   "Hearth can run it, and where a model of the local store came from. Nothing is "
+                   "loaded.",
     .options = "json",
     .min_words = 0,
     .max_words = 1,

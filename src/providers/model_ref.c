@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mapping.h"
+#include "hub/store.h"
 #include "local/formats/gguf_parts.h"
 
 static bool ends_with(const char *name, const char *end)
@@ -63,6 +64,12 @@ bool model_ref_shipped(char path[MODEL_REF_BYTES])
 
 void model_ref_name(const char *path, char *name, size_t name_bytes)
 {
+    struct store store;
+    char stored[MANIFEST_SHOWN_BYTES];
+    if (store_open(&store, NULL) && store_name_of_path(&store, path, stored)) {
+        (void)snprintf(name, name_bytes, "%s", stored);
+        return;
+    }
     size_t end = strlen(path);
     while (end > 1 && path[end - 1] == '/')
         end--;
@@ -93,9 +100,66 @@ bool model_ref_unnamed(const char *reference)
     return !(reference && reference[0]) && !(named && named[0]);
 }
 
+static bool is_shipped(const char *name, char path[MODEL_REF_BYTES])
+{
+    char own[256];
+    if (!model_ref_shipped(path))
+        return false;
+    model_ref_name(path, own, sizeof own);
+    return strcmp(own, name) == 0;
+}
+
+static bool set_path(const char *from, char path[MODEL_REF_BYTES], struct error *err)
+{
+    if (snprintf(path, MODEL_REF_BYTES, "%s", from) < MODEL_REF_BYTES)
+        return true;
+    return error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
+}
+
+// The local store's model of that name. ERR_NOT_FOUND if it has none.
+static bool find_stored(const char *name, char path[MODEL_REF_BYTES], struct error *err)
+{
+    struct store store;
+    struct manifest m = {0};
+    char stored[STORE_PATH_BYTES];
+    if (!store_open(&store, NULL))
+        return error_set(err, ERR_NOT_FOUND, "there is no local store");
+    bool ok = store_find(&store, name, &m, err) && store_model_path(&store, &m, stored, err) &&
+              set_path(stored, path, err);
+    manifest_release(&m);
+    return ok;
+}
+
+// What stands before a slash may be a vendor, or the owner of a repository. A document never leaves
+// by a misunderstanding, so what could be both is refused.
+static bool refuse_with_slash(const char *reference, struct error *err)
+{
+    struct store store;
+    char shown[MANIFEST_SHOWN_BYTES];
+    bool pulled = store_open(&store, NULL) && store_has_repo(&store, reference, shown);
+    if (pulled && is_vendor(reference))
+        return error_set(
+            err, ERR_USAGE,
+            "model '%s' is a repository that was pulled, and could be a vendor's model: "
+            "write local/%s for the one on this machine",
+            reference, shown);
+    if (pulled)
+        return error_set(err, ERR_NOT_FOUND, "model '%s': it was pulled, and is called %s here",
+                         reference, shown);
+    if (is_vendor(reference))
+        return error_set(err, ERR_UNSUPPORTED,
+                         "model '%s': vendors' models are not connected yet; name a .gguf file, a "
+                         "Hugging Face folder or a name of `hearth list`",
+                         reference);
+    return error_set(err, ERR_NOT_FOUND,
+                     "model '%s': no such file or folder; if it is a repository of a hub, `hearth "
+                     "pull` gets it",
+                     reference);
+}
+
 bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err)
 {
-    char shipped[MODEL_REF_BYTES], name[256];
+    struct error why = {0};
     if (!reference || !reference[0])
         reference = getenv("HEARTH_MODEL");
     if (model_ref_unnamed(reference)) {
@@ -105,26 +169,22 @@ bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct er
                          "no model given, and none ships with this binary: name a .gguf file or a "
                          "Hugging Face folder, or set HEARTH_MODEL");
     }
-    if (file_exists(reference)) {
-        if (snprintf(path, MODEL_REF_BYTES, "%s", reference) < MODEL_REF_BYTES)
-            return true;
-        return error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
+    if (file_exists(reference))
+        return set_path(reference, path, err);
+    const char *name = strncmp(reference, "local/", 6) == 0 ? reference + 6 : reference;
+    if (is_shipped(name, path))
+        return true;
+    if (strchr(name, '/'))
+        return refuse_with_slash(reference, err);
+    if (find_stored(name, path, &why))
+        return true;
+    if (why.code != ERR_NOT_FOUND) {
+        if (err)
+            *err = why;
+        return false;
     }
-    if (model_ref_shipped(shipped)) {
-        const char *wanted = strncmp(reference, "local/", 6) == 0 ? reference + 6 : reference;
-        model_ref_name(shipped, name, sizeof name);
-        if (strcmp(name, wanted) == 0) {
-            (void)snprintf(path, MODEL_REF_BYTES, "%s", shipped);
-            return true;
-        }
-    }
-    if (is_vendor(reference))
-        return error_set(err, ERR_UNSUPPORTED,
-                         "model '%s': vendors' models are not connected yet; name a .gguf file or "
-                         "a Hugging Face folder",
-                         reference);
     return error_set(err, ERR_NOT_FOUND,
-                     "model '%s': no such file or folder, and there is no local store to look in "
-                     "yet; name a .gguf file or a Hugging Face folder",
+                     "model '%s': no such file or folder, and no such name in the local store "
+                     "(`hearth list`)",
                      reference);
 }
