@@ -2,42 +2,50 @@
 //
 // With a model: its quantizations, each with bytes, context, devices and an estimate of speed.
 // Without: the short list of open models (providers/model_list.h), judged for this machine.
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/shown_bytes.h"
 #include "cli/commands.h"
 #include "cli/fit_list.h"
 #include "local/formats/model_file.h"
-#include "local/models/facts.h"
 #include "providers/fit.h"
+#include "providers/fit_remote.h"
 #include "providers/model_ref.h"
 
-struct answer {
-    char name[256];
-    struct model_facts facts;
-    struct fit_machine machine;
-    struct fit_option options[FIT_OPTIONS_MAX];
-    int n_options;
-};
+static bool go_on(void *self)
+{
+    (void)self;
+    return !interrupted();
+}
 
-static bool ask(struct answer *a, const char *reference, const struct fit_wish *wish,
-                struct error *err)
+// What is not here and could be a repository of a hub: nothing of the user's goes there but the
+// name.
+static bool is_elsewhere(const char *reference, const struct error *err)
+{
+    size_t n = strlen(reference);
+    return (err->code == ERR_NOT_FOUND || err->code == ERR_UNSUPPORTED) && strchr(reference, '/') &&
+           reference[0] != '/' && reference[0] != '.' && strncmp(reference, "local/", 6) != 0 &&
+           !(n > 5 && strcmp(reference + n - 5, ".gguf") == 0);
+}
+
+static bool ask(struct fit_answer *a, const char *reference, struct error *err)
 {
     char path[MODEL_REF_BYTES];
-    if (!model_ref_path(reference, path, err))
-        return false;
+    if (!model_ref_path(reference, path, err)) {
+        if (!is_elsewhere(reference, err))
+            return false;
+        error_clear(err);
+        return fit_repository(a, reference, go_on, NULL, err);
+    }
     model_ref_name(path, a->name, sizeof a->name);
     struct model_file *file = model_file_open(path, MODEL_NO_WEIGHTS, err);
-    if (!file)
-        return false;
-    fit_machine_read(&a->machine, true);
-    bool ok = facts_read(file, &a->facts, err) &&
-              fit_options(file, &a->facts, wish, &a->machine, a->options, &a->n_options, err);
+    bool ok = file && fit_file(a, file, err);
     model_file_close(file);
     return ok;
 }
@@ -75,7 +83,7 @@ static json_t *option_json(const struct fit_option *f, const struct fit_machine 
     return o;
 }
 
-static void print_json_answer(const struct answer *a)
+static void print_json_answer(const struct fit_answer *a)
 {
     json_t *o = json_object(), *options = json_array();
     for (int i = 0; i < a->n_options; i++)
@@ -96,12 +104,11 @@ void fit_print_json(json_t *o)
 
 void fit_print_devices(const struct fit_machine *m)
 {
-    char size[FIT_SIZE_BYTES];
     for (int i = 0; i < m->n_devices; i++) {
         const struct placement_device *d = &m->device[i];
         (void)printf("%s: %s free", m->name[i],
                      d->free_bytes == UINT64_MAX ? "unknown memory"
-                                                 : fit_size(d->free_bytes, size));
+                                                 : shown_bytes((double)d->free_bytes).text);
         if (d->bytes_per_s > 0)
             (void)printf(", reads %.1f GB/s", d->bytes_per_s / 1e9);
         (void)putchar('\n');
@@ -110,19 +117,19 @@ void fit_print_devices(const struct fit_machine *m)
 
 static void print_option(const struct fit_option *o, const struct fit_machine *m)
 {
-    char weights[FIT_SIZE_BYTES], kv[FIT_SIZE_BYTES], quant[40], speed[32] = "-";
+    char quant[56], speed[32] = "-";
     (void)snprintf(quant, sizeof quant, "%s%s", o->quant, o->estimated ? " ~" : "");
     if (o->tokens_per_s > 0)
         (void)snprintf(speed, sizeof speed, "%.1f", o->tokens_per_s);
-    (void)printf("%-12s %10s %12s %9d  %-4s %9s", quant, fit_size(o->weights_bytes, weights),
-                 fit_size(o->kv_bytes, kv), o->ctx, o->fits ? "yes" : "no", speed);
+    (void)printf("%-12s %10s %12s %9d  %-4s %9s", quant, shown_bytes((double)o->weights_bytes).text,
+                 shown_bytes((double)o->kv_bytes).text, o->ctx, o->fits ? "yes" : "no", speed);
     for (int i = 0; i < m->n_devices; i++)
         if (o->n_layers_on[i])
             (void)printf("  %s %d", m->name[i], o->n_layers_on[i]);
     (void)putchar('\n');
 }
 
-static void print_answer(const struct answer *a)
+static void print_answer(const struct fit_answer *a)
 {
     bool estimated = false;
     (void)printf("%s: %d layers, context %d\n", a->name, a->facts.n_layers, a->facts.ctx_train);
@@ -138,7 +145,7 @@ static void print_answer(const struct answer *a)
 }
 
 // The context that nobody asked for gives way to memory; never silently.
-static void tell_caps(const struct answer *a)
+static void tell_caps(const struct fit_answer *a)
 {
     for (int i = 0; i < a->n_options; i++) {
         const struct fit_option *o = &a->options[i];
@@ -152,11 +159,13 @@ static void tell_caps(const struct answer *a)
 static int run(struct settings *s)
 {
     struct error err = {0};
-    struct fit_wish wish = {.ctx = s->ctx, .kv_type = DTYPE_COUNT};
     if (s->words_given.n == 0)
         return fit_list_print(s->ctx, s->json);
-    struct answer *a = memory_array(struct answer, 1);
-    bool ok = ask(a, s->words_given.items[0], &wish, &err);
+    struct fit_answer *a = memory_array(struct fit_answer, 1);
+    a->wish = (struct fit_wish){.ctx = s->ctx, .kv_type = DTYPE_COUNT};
+    interrupt_catch();
+    fit_machine_read(&a->machine, true);
+    bool ok = ask(a, s->words_given.items[0], &err);
     if (ok && s->json)
         print_json_answer(a);
     else if (ok)
@@ -174,7 +183,10 @@ const struct command command_fit = {
     .description =
         "For each quantization of MODEL: bytes of weights, bytes of keys and values for --ctx "
         "tokens (else the model's own context, less where memory is short), whether both fit into "
-        "the memory that is free, and how many layers each device holds. Nothing is loaded.\n\n"
+        "the memory that is free, and how many layers each device holds. Nothing is loaded. MODEL "
+        "may be a repository "
+        "of a hub (owner/name[:QUANT]) that is not here: only the beginning of its files is asked "
+        "for.\n\n"
         "tokens/s is what one text gets at its start if the weights are read once a token at the "
         "speed that was just measured; it is a bound from above, longer texts and busy machines "
         "are slower. For weights of less than 100 MB it says nothing, since caches decide "

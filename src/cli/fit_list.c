@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/shown_bytes.h"
 #include "cli/command.h"
 #include "local/eval/probe.h"
 #include "local/models/footprint.h"
@@ -54,16 +55,16 @@ static json_t *row_json(const struct row *r, bool suggested)
 
 static void print_row(const struct row *r, bool suggested)
 {
-    char name[80], weights[FIT_SIZE_BYTES], memory[FIT_SIZE_BYTES], speed[32] = "-";
+    char name[80], speed[32] = "-";
     const struct fit_option *f = &r->fit;
     (void)snprintf(name, sizeof name, "%s:%s", r->model->repo, r->model->quant);
     if (f->tokens_per_s > 0)
         (void)snprintf(speed, sizeof speed, "%.1f", f->tokens_per_s);
-    (void)printf("%c %-48s %6.2f %10s %9s %9s %8d %-4s %8s %s\n", suggested ? '*' : ' ', name,
-                 (double)r->parameters / 1e9, r->model->licence,
-                 fit_size(f->weights_bytes, weights),
-                 fit_size(f->weights_bytes + f->kv_bytes + f->scratch_bytes, memory), r->model->ctx,
-                 f->fits ? "yes" : "no", speed, r->model->thinks ? "thinks first" : "");
+    (void)printf(
+        "%c %-48s %6.2f %10s %9s %9s %8d %-4s %8s %s\n", suggested ? '*' : ' ', name,
+        (double)r->parameters / 1e9, r->model->licence, shown_bytes((double)f->weights_bytes).text,
+        shown_bytes((double)(f->weights_bytes + f->kv_bytes + f->scratch_bytes)).text,
+        r->model->ctx, f->fits ? "yes" : "no", speed, r->model->thinks ? "thinks first" : "");
 }
 
 static void print_table(const struct fit_machine *m, int ctx, const struct listed_model *suggested)

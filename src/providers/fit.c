@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/shown_bytes.h"
 #include "base/system.h"
 #include "local/engine/kv_plan.h"
 #include "local/eval/probe.h"
 #include "local/formats/gguf.h"
 #include "local/formats/model_file.h"
-#include "local/models/facts.h"
 #include "local/models/footprint.h"
 #include "local/quantize/mix.h"
 
@@ -124,14 +124,6 @@ void fit_place(const struct model_facts *f, const struct footprint *p, const str
     out->ctx = plan.ctx;
 }
 
-const char *fit_size(uint64_t bytes, char text[FIT_SIZE_BYTES])
-{
-    bool giga = bytes >= 1000000000;
-    (void)snprintf(text, FIT_SIZE_BYTES, "%.2f %s", (double)bytes / (giga ? 1e9 : 1e6),
-                   giga ? "GB" : "MB");
-    return text;
-}
-
 // The type that most bytes of a model have.
 static enum dtype main_type(const struct model_file *file)
 {
@@ -155,45 +147,57 @@ static const char *own_quant(const struct model_file *file)
     return mix ? mix->name : dtype_name(main_type(file));
 }
 
+void fit_add(struct fit_answer *a, const char *quant, bool estimated, const struct footprint *p)
+{
+    if (a->n_options == FIT_OPTIONS_MAX)
+        return;
+    struct fit_option *o = &a->options[a->n_options++];
+    *o = (struct fit_option){.estimated = estimated};
+    (void)snprintf(o->quant, sizeof o->quant, "%s", quant);
+    fit_place(&a->facts, p, &a->wish, &a->machine, o);
+}
+
+// F32 is never worth its memory, BF16 takes that of F16.
 static bool is_alternative(const struct mix *mix, const char *own)
 {
     return mix->base != DTYPE_F32 && mix->base != DTYPE_BF16 && strcmp(mix->name, own) != 0;
 }
 
-bool fit_options(const struct model_file *file, const struct model_facts *f,
-                 const struct fit_wish *wish, const struct fit_machine *m,
-                 struct fit_option options[FIT_OPTIONS_MAX], int *n, struct error *err)
+void fit_add_mixes(struct fit_answer *a, const char *own)
 {
-    const char *own = "";
     struct footprint *p = memory_array(struct footprint, 1);
-    bool ok = true;
-    *n = 0;
-    if (!model_file_weights_error(file)) {
-        own = own_quant(file);
-        options[*n] = (struct fit_option){0};
-        (void)snprintf(options[*n].quant, sizeof options->quant, "%s", own);
-        ok = footprint_of_file(file, f, p, err);
-        if (ok)
-            fit_place(f, p, wish, m, &options[(*n)++]);
-    }
     const struct mix *mix;
-    for (size_t i = 0; ok && (mix = mix_at(i)) && *n < FIT_OPTIONS_MAX; i++) {
+    for (size_t i = 0; (mix = mix_at(i)); i++) {
         if (!is_alternative(mix, own))
             continue;
-        struct fit_option *o = &options[(*n)++];
-        *o = (struct fit_option){.estimated = true};
-        (void)snprintf(o->quant, sizeof o->quant, "%s", mix->name);
-        footprint_of_mix(f, mix, p);
-        fit_place(f, p, wish, m, o);
+        footprint_of_mix(&a->facts, mix, p);
+        fit_add(a, mix->name, true, p);
     }
     free(p);
+}
+
+bool fit_file(struct fit_answer *a, const struct model_file *file, struct error *err)
+{
+    const char *own = "";
+    bool ok = facts_read(file, &a->facts, err);
+    a->n_options = 0;
+    if (ok && !model_file_weights_error(file)) {
+        struct footprint *p = memory_array(struct footprint, 1);
+        own = own_quant(file);
+        ok = footprint_of_file(file, &a->facts, p, err);
+        if (ok)
+            fit_add(a, own, false, p);
+        free(p);
+    }
+    if (ok)
+        fit_add_mixes(a, own);
     return ok;
 }
 
 static bool told(const struct fit_option *o, const struct fit_wish *wish,
                  const struct fit_machine *m, struct error *err)
 {
-    char fixed[FIT_SIZE_BYTES], kv[FIT_SIZE_BYTES], have[FIT_SIZE_BYTES], context[96] = "";
+    char context[96] = "";
     uint64_t free_bytes = 0;
     for (int i = 0; i < m->n_devices; i++)
         free_bytes = add_or_max(free_bytes, m->device[i].free_bytes);
@@ -201,12 +205,12 @@ static bool told(const struct fit_option *o, const struct fit_wish *wish,
         return true;
     if (wish->ctx)  // else it would have shrunk
         (void)snprintf(context, sizeof context, " and %s for keys and values of %d tokens",
-                       fit_size(o->kv_bytes, kv), o->ctx);
+                       shown_bytes((double)o->kv_bytes).text, o->ctx);
     return error_set(err, ERR_MEMORY,
                      "needs %s of memory for weights and work%s, %s are free: `hearth fit MODEL` "
                      "says what fits",
-                     fit_size(o->weights_bytes + o->scratch_bytes, fixed), context,
-                     fit_size(free_bytes, have));
+                     shown_bytes((double)(o->weights_bytes + o->scratch_bytes)).text, context,
+                     shown_bytes((double)free_bytes).text);
 }
 
 bool fit_check(const struct model_file *file, const struct fit_wish *wish,

@@ -3,17 +3,17 @@
 // Numbers only: nothing is loaded. A model is its facts and a footprint (of a file, or of a
 // quantization that nobody made yet); the machine is devices with free memory. The context is
 // planned as the engine plans it (engine/kv_plan.h), layers are placed as the loader would.
-// Threads: any.
+// fit_remote.h asks about models that are not here. Threads: any.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "local/backend/placement.h"
+#include "local/models/facts.h"
 #include "local/tensor/dtype.h"
 
 struct error;
 struct footprint;
-struct model_facts;
 struct model_file;
 
 struct fit_machine {
@@ -30,7 +30,7 @@ struct fit_wish {
     enum dtype kv_type;  // DTYPE_COUNT: the model's default
 };
 struct fit_option {
-    char quant[32];
+    char quant[48];
     bool fits;
     bool estimated;  // from shapes; else from a file
     uint64_t weights_bytes, kv_bytes, scratch_bytes;
@@ -42,15 +42,23 @@ struct fit_option {
 void fit_place(const struct model_facts *f, const struct footprint *p, const struct fit_wish *wish,
                const struct fit_machine *m, struct fit_option *out);
 
-enum { FIT_SIZE_BYTES = 32 };
-const char *fit_size(uint64_t bytes, char text[FIT_SIZE_BYTES]);  // "1.12 GB"; returns text
-
-enum { FIT_OPTIONS_MAX = 16 };
+enum { FIT_OPTIONS_MAX = 64 };
+struct fit_answer {  // large: off small stacks
+    struct fit_wish wish;
+    struct fit_machine machine;  // these two are the question
+    char name[256];
+    struct model_facts facts;
+    struct fit_option options[FIT_OPTIONS_MAX];
+    int n_options;
+};
 // The file as it is (unless it holds no weights), then every quantization it could have, from
-// narrow to wide. False with err: the model cannot be run, or its tensors are wrong.
-bool fit_options(const struct model_file *file, const struct model_facts *f,
-                 const struct fit_wish *wish, const struct fit_machine *m,
-                 struct fit_option options[FIT_OPTIONS_MAX], int *n, struct error *err);
+// narrow to wide. Sets the facts too, not the name. False with err: the model cannot be run, or its
+// tensors are wrong.
+bool fit_file(struct fit_answer *a, const struct model_file *file, struct error *err);
+// The parts of it: one option; and all quantizations but `own`, estimated. More than
+// FIT_OPTIONS_MAX are dropped.
+void fit_add(struct fit_answer *a, const char *quant, bool estimated, const struct footprint *p);
+void fit_add_mixes(struct fit_answer *a, const char *own);
 
 // False with err (ERR_MEMORY), in one line with what to do, if the file's model would not fit: so
 // that it can be told before memory is full. Other faults are left to the loader.

@@ -223,6 +223,28 @@ bool gguf_parts_open(struct gguf_parts *p, const char *path, struct error *tenso
     return ok || tensors;
 }
 
+bool gguf_parts_open_starts(struct gguf_parts *p, const struct file_start *starts, size_t n,
+                            struct error *err)
+{
+    *p = (struct gguf_parts){0};
+    p->parts = memory_array(struct gguf *, n);
+    for (size_t i = 0; i < n; i++) {
+        struct gguf *g = gguf_open_start(starts[i].bytes, starts[i].len, starts[i].file_bytes, err);
+        if (!g)
+            return error_wrap(err, "part %zu of %zu", i + 1, n);
+        p->parts[p->n++] = g;
+        if (n > 1 && !check_part(p->parts[0], g, (int)i + 1, (int)n, err))
+            return error_wrap(err, "part %zu of %zu", i + 1, n);
+    }
+    uint64_t count;
+    if (!check_count(p->parts[0], &count, err))
+        return false;
+    if (count > 1 && count != n)
+        return error_set(err, ERR_FORMAT, "key 'split.count': %" PRIu64 " parts, %zu are here",
+                         count, n);
+    return gather(p, err) && check_total(p, err);
+}
+
 void gguf_parts_release(struct gguf_parts *p)
 {
     drop_tensors(p);

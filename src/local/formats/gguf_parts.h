@@ -13,6 +13,7 @@
 #include "local/formats/tensor_index.h"
 
 struct error;
+struct file_start;
 struct gguf;
 
 enum { GGUF_PARTS_MAX = 1024 };  // real models have some dozens
@@ -41,4 +42,8 @@ bool gguf_part_path(const char *path, const struct gguf_part_name *name, int num
 // tensors->code is ERR_NONE. False with err; release it either way.
 bool gguf_parts_open(struct gguf_parts *p, const char *path, struct error *tensors,
                      struct error *err);
+// A model of which the first bytes of every part are here (one for a whole file), in order; they
+// must outlive it. Tensors have no data (gguf_open_start). False with err; release it either way.
+bool gguf_parts_open_starts(struct gguf_parts *p, const struct file_start *starts, size_t n,
+                            struct error *err);
 void gguf_parts_release(struct gguf_parts *p);

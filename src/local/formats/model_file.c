@@ -113,6 +113,17 @@ struct model_file *model_file_open(const char *path, enum model_parts parts, str
     return NULL;
 }
 
+struct model_file *model_file_open_starts(const char *name, const struct file_start *starts,
+                                          size_t n, struct error *err)
+{
+    struct model_file *m = memory_array(struct model_file, 1);
+    m->path = memory_text(name);
+    if (gguf_parts_open_starts(&m->gguf, starts, n, err))
+        return m;
+    model_file_close(m);
+    return NULL;
+}
+
 void model_file_close(struct model_file *m)
 {
     if (!m)

@@ -39,6 +39,15 @@ struct model_file;
 
 // NULL on failure, with err naming file, field and what is wrong.
 struct model_file *model_file_open(const char *path, enum model_parts parts, struct error *err);
+// A GGUF model of which only the start of each part is here: keys, names and shapes as ever, but
+// data is NULL. The bytes must outlive it. `name` stands for the path.
+struct file_start {
+    const void *bytes;
+    size_t len;
+    uint64_t file_bytes;  // of the whole file
+};
+struct model_file *model_file_open_starts(const char *name, const struct file_start *starts,
+                                          size_t n, struct error *err);
 void model_file_close(struct model_file *m);  // NULL is fine
 
 const char *model_file_path(const struct model_file *m);

@@ -130,6 +130,18 @@ bool footprint_of_file(const struct model_file *file, const struct model_facts *
     return count_all(&c);
 }
 
+void footprint_scale(struct footprint *p, uint64_t bytes)
+{
+    double factor = p->bytes ? (double)bytes / (double)p->bytes : 0;
+    for (int i = 0; i < p->n_layers; i++) {
+        p->layer_bytes[i] = (uint64_t)((double)p->layer_bytes[i] * factor);
+        p->layer_read[i] = (uint64_t)((double)p->layer_read[i] * factor);
+    }
+    p->embd_bytes = (uint64_t)((double)p->embd_bytes * factor);
+    p->output_bytes = (uint64_t)((double)p->output_bytes * factor);
+    p->bytes = bytes;
+}
+
 void footprint_of_mix(const struct model_facts *f, const struct mix *mix, struct footprint *out)
 {
     struct count c = {.mix = mix, .f = f, .out = out};

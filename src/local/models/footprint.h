@@ -30,5 +30,7 @@ struct footprint {
 // wrong. Large: keep it off small stacks.
 bool footprint_of_file(const struct model_file *file, const struct model_facts *f,
                        struct footprint *out, struct error *err);
+// The same model where only the sum of its bytes is known: every part in proportion.
+void footprint_scale(struct footprint *p, uint64_t bytes);
 // A model of these facts in a quantization; biases that the facts do not promise are left out.
 void footprint_of_mix(const struct model_facts *f, const struct mix *mix, struct footprint *out);

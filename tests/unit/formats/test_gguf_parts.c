@@ -13,6 +13,7 @@
 
 #include "../../support/folder_blob.h"
 #include "base/error.h"
+#include "base/mapping.h"
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_parts.h"
 #include "local/formats/gguf_write.h"
@@ -290,6 +291,62 @@ static void a_cut_part_is_told(void **state)
     assert_told("m-00003-of-00003.gguf'", true);
 }
 
+static void a_first_part_may_hold_keys_only(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct part parts[N_PARTS];
+    struct gguf *whole = open_whole();
+    plan(whole, parts);
+    parts[1].first = 0;
+    parts[1].n += parts[0].n;
+    parts[0].n = 0;
+    for (int i = 0; i < N_PARTS; i++)
+        write_part(whole, &parts[i]);
+    gguf_close(whole);
+    struct model_file *m = model_file_open(part_path(2), MODEL_ALL, &err);
+    if (!m)
+        fail_msg("%s", err.text);
+    assert_same_tensors(m);
+    model_file_close(m);
+}
+
+// The first bytes of each part tell what all of them would, but for the data.
+static void starts_of_parts_tell_names_and_shapes(void **state)
+{
+    (void)state;
+    struct error err = {0};
+    struct mapping maps[N_PARTS];
+    struct file_start starts[N_PARTS];
+    split(NULL);
+    for (int i = 0; i < N_PARTS; i++) {
+        assert_true(mapping_open(&maps[i], part_path(i + 1), &err));
+        starts[i] = (struct file_start){maps[i].ptr, i ? 4096 : 200000, maps[i].len};
+    }
+    struct model_file *m = model_file_open_starts("m", starts, N_PARTS, &err);
+    if (!m)
+        fail_msg("%s", err.text);
+    struct gguf *whole = open_whole();
+    assert_int_equal(model_file_n_tensors(m), gguf_n_tensors(whole));
+    for (size_t i = 0; i < gguf_n_tensors(whole); i++) {
+        const struct model_tensor *t = model_file_find(m, gguf_tensor(whole, i)->name);
+        assert_int_equal(t->bytes, gguf_tensor(whole, i)->bytes);
+        assert_null(t->data);
+    }
+    gguf_close(whole);
+    model_file_close(m);
+    starts[0].len = 100000;  // within the vocabulary
+    assert_null(model_file_open_starts("m", starts, N_PARTS, &err));
+    assert_int_equal(err.code, ERR_FORMAT);
+    starts[0].len = 200000;
+    starts[1].file_bytes = 8192;  // a file too small for the tensors it lists
+    assert_null(model_file_open_starts("m", starts, N_PARTS, &err));
+    assert_non_null(strstr(err.text, "part 2 of 3"));
+    assert_null(model_file_open_starts("m", starts, 1, &err));
+    for (int i = 0; i < N_PARTS; i++)
+        mapping_close(&maps[i]);
+}
+
 static void the_name_of_a_single_file_means_nothing(void **state)
 {
     (void)state;
@@ -316,6 +373,8 @@ static const struct CMUnitTest tests[] = {
     WITH_FOLDER(a_wrong_count_is_told),
     WITH_FOLDER(parts_of_two_models_are_told),
     WITH_FOLDER(a_cut_part_is_told),
+    WITH_FOLDER(a_first_part_may_hold_keys_only),
+    WITH_FOLDER(starts_of_parts_tell_names_and_shapes),
     WITH_FOLDER(the_name_of_a_single_file_means_nothing),
 };
 

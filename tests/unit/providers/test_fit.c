@@ -125,7 +125,7 @@ static struct model_file *open_small(void)
 {
     struct error err = {0};
     struct model_file *file = model_file_open("models/hearth-small.gguf", MODEL_NO_WEIGHTS, &err);
-    if (!file || !facts_read(file, &facts, &err))
+    if (!file)
         fail_msg("%s", err.text);
     return file;
 }
@@ -133,23 +133,33 @@ static struct model_file *open_small(void)
 static void a_file_comes_first_as_it_is(void **state)
 {
     (void)state;
+    static struct fit_answer a;
     struct error err = {0};
-    struct fit_option o[FIT_OPTIONS_MAX];
-    struct fit_wish wish = {.kv_type = DTYPE_COUNT};
-    struct fit_machine m = cpu_of(1, 20);
-    int n;
+    a.wish.kv_type = DTYPE_COUNT;
+    a.machine = cpu_of(1, 20);
     struct model_file *file = open_small();
-    assert_true(fit_options(file, &facts, &wish, &m, o, &n, &err));
-    assert_string_equal(o[0].quant, "q8_0");
-    assert_false(o[0].estimated);
-    assert_in_range(n, 5, FIT_OPTIONS_MAX - 1);
-    for (int i = 1; i < n; i++) {
-        assert_true(o[i].estimated);
-        assert_string_not_equal(o[i].quant, "q8_0");
+    assert_true(fit_file(&a, file, &err));
+    assert_string_equal(a.options[0].quant, "q8_0");
+    assert_false(a.options[0].estimated);
+    assert_true(a.options[0].fits);
+    assert_true(a.options[0].tokens_per_s == 0);  // caches decide
+    assert_int_equal(a.facts.n_layers, 4);
+    assert_in_range(a.n_options, 5, FIT_OPTIONS_MAX - 1);
+    for (int i = 1; i < a.n_options; i++) {
+        assert_true(a.options[i].estimated);
+        assert_string_not_equal(a.options[i].quant, "q8_0");
     }
-    assert_true(o[0].fits);
-    assert_true(o[0].tokens_per_s == 0);  // caches decide
     model_file_close(file);
+}
+
+static void known_bytes_are_shared_out(void **state)
+{
+    (void)state;
+    take_7b();
+    uint64_t before = footprint.layer_bytes[0], output = footprint.output_bytes;
+    footprint_scale(&footprint, footprint.bytes / 2);
+    assert_in_range(footprint.layer_bytes[0], before / 2 - 1, before / 2 + 1);
+    assert_in_range(footprint.output_bytes, output / 2 - 1, output / 2 + 1);
 }
 
 static void what_does_not_fit_is_one_line_with_advice(void **state)
@@ -192,6 +202,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(weights_that_do_not_fit_are_told_with_all_they_need),
     cmocka_unit_test(a_gpu_takes_the_layers_it_can_hold),
     cmocka_unit_test(a_file_comes_first_as_it_is),
+    cmocka_unit_test(known_bytes_are_shared_out),
     cmocka_unit_test(what_does_not_fit_is_one_line_with_advice),
     cmocka_unit_test(this_machine_can_be_read),
 };
