@@ -152,7 +152,7 @@ bool fit_repository(struct fit_answer *a, const char *reference, hub_go_on go_on
                     struct error *err)
 {
     struct hub_reference ref;
-    struct error ignored;
+    struct error ignored = {0};
     struct remote r = {.a = a, .err = err ? err : &ignored};
     struct hub_choice *choices = NULL;
     bool ok = false;
