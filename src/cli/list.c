@@ -51,7 +51,7 @@ static int run(struct settings *s)
         print_json(&store, &list);
     else
         print_lines(&list);
-    if (!list.n && !s->quiet)
+    if (!list.n && !list.n_broken && !s->json && !s->quiet)
         (void)fprintf(stderr, "no models here yet (%s): `hearth pull` gets one\n", store.root);
     manifest_list_release(&list);
     return EXIT_DONE;

@@ -96,6 +96,7 @@ int main(int argc, char **argv)
 {
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, told like any other
+    (void)signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow
     if (argc < 2) {
         print_overview(stderr);
         return EXIT_WRONG_USAGE;

@@ -96,6 +96,11 @@ static void print_result(const struct pulling *g, const struct pull *p, const st
     char shown[MANIFEST_SHOWN_BYTES];
     double seconds = clock_s() - g->started;
     manifest_shown(m, shown);
+    if (!g->s->quiet)
+        (void)fprintf(stderr, "%s: %zu file%s, %s, verified; %s downloaded in %.1f s\n", m->repo,
+                      m->n_files, m->n_files == 1 ? "" : "s",
+                      shown_bytes((double)manifest_bytes(m)).text,
+                      shown_bytes((double)p->n_received).text, seconds);
     if (g->s->json) {
         json_t *o = json_object();
         json_object_set_new(o, "name", json_string(shown));
@@ -110,11 +115,6 @@ static void print_result(const struct pulling *g, const struct pull *p, const st
     } else {
         (void)puts(shown);
     }
-    if (!g->s->quiet)
-        (void)fprintf(stderr, "%s: %zu file%s, %s, verified; %s downloaded in %.1f s\n", m->repo,
-                      m->n_files, m->n_files == 1 ? "" : "s",
-                      shown_bytes((double)manifest_bytes(m)).text,
-                      shown_bytes((double)p->n_received).text, seconds);
 }
 
 static bool carry_out(struct pulling *g, struct pull *p, struct error *err)

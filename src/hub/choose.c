@@ -113,12 +113,12 @@ static void quant_of(struct slice stem, char quant[HUB_QUANT_BYTES])
         quant[0] = 0;
 }
 
-// All parts of the model whose first file is at `from`; parts follow each other, as files are
-// sorted.
-static bool gather(const struct hub_repo *r, size_t from, struct hub_choice *c, struct error *err)
+// All parts of the model whose first file, of this name, is at `from`; they follow each other, as
+// files are sorted.
+static bool gather(const struct hub_repo *r, size_t from, struct gguf_name first,
+                   struct hub_choice *c, struct error *err)
 {
-    struct gguf_name first, other;
-    (void)read_gguf_name(r->files[from].path, &first);
+    struct gguf_name other;
     *c = (struct hub_choice){.gguf = true};
     quant_of(first.stem, c->quant);
     if (first.n_parts < 1 || first.n_parts > PARTS_MAX)
@@ -165,7 +165,7 @@ size_t hub_choices(const struct hub_repo *r, struct hub_choice **choices)
         struct hub_choice c;
         if (!begins_model(r, i, &name))
             continue;
-        if (gather(r, i, &c, NULL)) {
+        if (gather(r, i, name, &c, NULL)) {
             memory_grow(*choices, capacity, n + 1);
             (*choices)[n++] = c;
         } else {
@@ -247,14 +247,14 @@ static bool choose_error(const struct hub_repo *r, const char *quant, size_t n, 
     struct buf list = {0};
     list_models(r, n > 1 && quant[0] ? quant : NULL, &list);
     if (n > 1 && quant[0])
-        error_set(err, ERR_USAGE,
+        error_set(err, ERR_NOT_FOUND,
                   "%s: several files are '%s'; add one of these after the colon: %s", r->repo,
                   quant, buf_text(&list));
     else if (quant[0])
         error_set(err, ERR_NOT_FOUND, "%s has no '%s'; there is: %s", r->repo, quant,
                   buf_text(&list));
     else
-        error_set(err, ERR_USAGE, "%s: say which after a colon: %s", r->repo, buf_text(&list));
+        error_set(err, ERR_NOT_FOUND, "%s: say which after a colon: %s", r->repo, buf_text(&list));
     buf_release(&list);
     return false;
 }
@@ -282,7 +282,8 @@ static bool choose_gguf(const struct hub_repo *r, const char *quant, struct hub_
     }
     if (n != 1)
         return choose_error(r, quant, n, err);
-    return gather(r, found, out, err) || error_wrap(err, "%s", r->repo);
+    return (begins_model(r, found, &name) && gather(r, found, name, out, err)) ||
+           error_wrap(err, "%s", r->repo);
 }
 
 // What belongs to a checkout: files of the top folder that transformers or we read, and what says
@@ -323,7 +324,7 @@ static bool choose_checkout(const struct hub_repo *r, const char *quant, struct 
                          r->repo);
     if (quant[0])
         return error_set(
-            err, ERR_USAGE,
+            err, ERR_UNSUPPORTED,
             "%s holds no GGUF files to choose '%s' from: pull it without, then `hearth "
             "quantize` makes one",
             r->repo, quant);

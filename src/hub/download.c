@@ -66,10 +66,9 @@ static bool verify_some(struct download *d)
 
 static void record_all(struct download *d)
 {
-    struct error err = {0};
-    for (size_t i = 0; i < d->n_items && !d->failed; i++)
-        if (d->items[i].state == ITEM_OPEN && !part_record(&d->items[i].part, false, &err))
-            download_fail(d, &d->items[i], &err);
+    for (size_t i = 0; i < d->n_items; i++)
+        if (d->items[i].state == ITEM_OPEN)
+            part_record(&d->items[i].part, false);
 }
 
 static bool all_done(const struct download *d)

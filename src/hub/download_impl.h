@@ -23,7 +23,7 @@ struct item {
     char etag[128];  // of the first answer that had one
     bool no_ranges;  // the server sends the whole file whatever is asked for
     bool busy;       // the part is another's
-    int n_slots, n_failures, n_changes, n_mismatches;
+    int n_slots, n_failures, n_odd, n_changes, n_mismatches;
     int64_t not_before_ns, failed_ns;
 };
 

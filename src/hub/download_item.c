@@ -112,7 +112,7 @@ static void mismatch(struct download *d, struct item *it, const char *found)
     const struct hub_file *f = it->wanted->file;
     struct error err = {0};
     if (++it->n_mismatches == 1) {
-        log_warn("%s: '%s': what came has another hash than the hub states: fetched once more",
+        log_info("%s: '%s': what came has another hash than the hub states: fetched once more",
                  d->repo->repo, f->path);
         item_start_over(d, it);
         return;

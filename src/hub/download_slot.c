@@ -92,7 +92,7 @@ static void retry(struct slot *s, struct item *it, const struct http_end *end)
     bool answered = end->outcome == HTTP_STATUS;
     int64_t asked = answered ? end->head.retry_after_s : -1;
     if (answered)
-        (void)hub_status_error(d->hub, d->repo->repo, it->wanted->file->path, &end->head, &err);
+        (void)hub_status_error(d->hub, d->repo, it->wanted->file->path, &end->head, &err);
     if (asked > RETRY_AFTER_MAX_S) {
         error_set(&err, ERR_IO,
                   "the hub asks to come back in %" PRId64
@@ -115,6 +115,19 @@ static void retry(struct slot *s, struct item *it, const struct http_end *end)
     it->not_before_ns = it->failed_ns + ms * 1000000;
     if (answered && end->head.status == 429)
         d->not_before_ns = it->not_before_ns;
+}
+
+// An answer that makes no sense: another may, but not for ever.
+static void odd_answer(struct slot *s, struct item *it, const struct error *why)
+{
+    enum { ODD_MAX = 3 };
+    if (s->started_ns < it->failed_ns)
+        return;
+    it->failed_ns = clock_ns();
+    if (++it->n_odd == ODD_MAX)
+        download_fail(s->download, it, why);
+    else
+        log_debug("'%s': %s: asked again", it->wanted->file->path, why->text);
 }
 
 // A redirect's address is kept for further ranges of the file; it may expire, then the hub is
@@ -146,7 +159,7 @@ static void on_status(struct slot *s, struct item *it, const struct http_end *en
         download_fail(d, it, &err);
         return;
     }
-    (void)hub_status_error(d->hub, d->repo->repo, it->wanted->file->path, &end->head, &err);
+    (void)hub_status_error(d->hub, d->repo, it->wanted->file->path, &end->head, &err);
     download_fail(d, NULL, &err);
 }
 
@@ -190,8 +203,13 @@ static void on_end(void *self, const struct http_end *end)
         it->location = NULL;
         retry(s, it, end);
         break;
-    case HTTP_REFUSED:
-    case HTTP_STOPPED: download_fail(d, it, &end->err); break;
+    case HTTP_STOPPED:
+        if (end->err.code == ERR_FORMAT)
+            odd_answer(s, it, &end->err);
+        else
+            download_fail(d, it, &end->err);
+        break;
+    case HTTP_REFUSED: download_fail(d, it, &end->err); break;
     }
 }
 

@@ -15,6 +15,7 @@
 #include "hub/digest.h"
 #include "hub/hub_impl.h"
 #include "hub/names.h"
+#include "local/formats/shown.h"
 #include "net/retry.h"
 
 enum { LISTING_MAX_BYTES = 32 << 20, TRIES_MAX = 5, STEP_MS = 100 };
@@ -75,10 +76,11 @@ bool hub_reference_read(const struct hub *h, const char *text, struct hub_refere
     if (n < sizeof out->repo)
         memcpy(out->repo, rest, n);
     if (!name_is_repo(out->repo))
-        return error_set(err, ERR_USAGE, "'%.80s' is no repository: owner/name[:QUANT]", text);
+        return error_set(err, ERR_USAGE, "'%s' is no repository: owner/name[:QUANT]",
+                         shown_name(slice_str(text)).text);
     if (!name_is_quant(quant) || (rest[strcspn(rest, ":")] && !quant[0]))
-        return error_set(err, ERR_USAGE, "'%.80s': what follows the colon is no quantization",
-                         text);
+        return error_set(err, ERR_USAGE, "'%s': what follows the colon is no quantization",
+                         shown_name(slice_str(text)).text);
     (void)snprintf(out->quant, sizeof out->quant, "%s", quant);
     return true;
 }
@@ -90,51 +92,57 @@ void hub_file_url(const struct hub *h, const struct hub_repo *r, const struct hu
     url_encode(out, f->path, "/");
 }
 
-static bool refused_error(const struct hub *h, const char *repo, const struct http_head *head,
-                          struct error *err)
+// Who asks may not have it, or there is nothing to have: a hub does not say which.
+static bool refused_error(const struct hub *h, const char *repo, const char *what,
+                          const struct http_head *head, struct error *err)
 {
-    if (strcmp(head->error_code, "GatedRepo") == 0 || head->status == 403)
+    bool gated = head->status == 403 || strcmp(head->error_code, "GatedRepo") == 0;
+    if (gated)
         return error_set(err, ERR_IO,
-                         "%s: refused (%d): it is gated or private; accept its terms at %s/%s and "
-                         "set HF_TOKEN%s",
-                         repo, head->status, h->endpoint.origin, repo,
-                         h->token ? " to a token that may read it" : "");
+                         "%s: refused (%d): it is gated or private; ask for access (accept its "
+                         "terms) at %s/%s and set HF_TOKEN%s",
+                         what, head->status, h->endpoint.origin, repo,
+                         h->token ? " to a token that has it" : "");
     if (h->token)
         return error_set(err, ERR_IO,
                          "%s: refused (%d): there is no such repository, or the token in HF_TOKEN "
                          "may not read it or has expired",
-                         repo, head->status);
+                         what, head->status);
     return error_set(err, ERR_IO,
                      "%s: refused (%d): there is no such repository, or it is private or gated: "
                      "accept its terms at %s/%s and set HF_TOKEN",
-                     repo, head->status, h->endpoint.origin, repo);
+                     what, head->status, h->endpoint.origin, repo);
 }
 
-bool hub_status_error(const struct hub *h, const char *repo, const char *file,
+bool hub_status_error(const struct hub *h, const struct hub_repo *r, const char *file,
                       const struct http_head *head, struct error *err)
 {
-    const char *at = file ? file : "", *quote = file ? ": '" : "", *end = file ? "'" : "";
+    struct buf what = {0};
+    buf_text_add(&what, r->repo);
+    if (file)
+        buf_printf(&what, ": '%s'", file);
+    const char *text = buf_text(&what);
     switch (head->status) {
     case 401:
-    case 403: return refused_error(h, repo, head, err);
+    case 403: refused_error(h, r->repo, text, head, err); break;
     case 404:
         if (file)
-            return error_set(err, ERR_NOT_FOUND, "%s: there is no file '%s' at the hub (404)", repo,
-                             file);
-        if (strcmp(head->error_code, "RevisionNotFound") == 0)
-            return error_set(err, ERR_NOT_FOUND, "%s: there is no such revision (404)", repo);
-        return error_set(err, ERR_NOT_FOUND, "%s: there is no such repository or revision (404)",
-                         repo);
-    case 407:
-        return error_set(err, ERR_IO, "%s%s%s%s: the proxy wants to know who asks (407)", repo,
-                         quote, at, end);
+            error_set(err, ERR_NOT_FOUND, "%s: the hub has no such file (404)", text);
+        else if (strcmp(head->error_code, "RevisionNotFound") == 0)
+            error_set(err, ERR_NOT_FOUND, "%s has no revision '%s' (404)", text, r->revision);
+        else
+            error_set(err, ERR_NOT_FOUND,
+                      "%s: there is no such repository, or no revision '%s' of it (404)", text,
+                      r->revision);
+        break;
+    case 407: error_set(err, ERR_IO, "%s: the proxy wants to know who asks (407)", text); break;
     case 429:
-        return error_set(err, ERR_IO, "%s%s%s%s: the hub says: too many requests (429); try later",
-                         repo, quote, at, end);
-    default:
-        return error_set(err, ERR_IO, "%s%s%s%s: the hub answers with status %d", repo, quote, at,
-                         end, head->status);
+        error_set(err, ERR_IO, "%s: the hub says: too many requests (429); try later", text);
+        break;
+    default: error_set(err, ERR_IO, "%s: the hub answers with status %d", text, head->status);
     }
+    buf_release(&what);
+    return false;
 }
 
 // One GET and what became of it.
@@ -236,9 +244,11 @@ bool hub_repo_resolve(struct hub *h, const char *repo, const char *revision, str
     revision = revision && revision[0] ? revision : "main";
     *out = (struct hub_repo){0};
     if (!name_is_repo(repo))
-        return error_set(err, ERR_USAGE, "'%.80s' is no repository: owner/name", repo);
+        return error_set(err, ERR_USAGE, "'%s' is no repository: owner/name",
+                         shown_name(slice_str(repo)).text);
     if (!name_is_revision(revision))
-        return error_set(err, ERR_USAGE, "'%.80s' is no revision", revision);
+        return error_set(err, ERR_USAGE, "'%s' is no revision",
+                         shown_name(slice_str(revision)).text);
     (void)snprintf(out->repo, sizeof out->repo, "%s", repo);
     (void)snprintf(out->revision, sizeof out->revision, "%s", revision);
     buf_printf(&url, "%s/api/models/%s/revision/", h->endpoint.text, repo);
@@ -246,7 +256,7 @@ bool hub_repo_resolve(struct hub *h, const char *repo, const char *revision, str
     buf_text_add(&url, "?blobs=true");
     bool ok = fetch(h, buf_text(&url), &f, err);
     if (ok && f.end.outcome != HTTP_DONE)
-        ok = hub_status_error(h, repo, NULL, &f.end.head, err);
+        ok = hub_status_error(h, out, NULL, &f.end.head, err);
     else if (ok)
         ok = hub_listing_read(buf_view(&answer), out, err) ||
              error_wrap(err, "%s: the hub's answer", repo);
@@ -270,7 +280,7 @@ static bool fetch_file(struct hub *h, const struct hub_repo *r, const struct hub
     hub_file_url(h, r, file, &url);
     bool ok = fetch(h, buf_text(&url), f, err);
     if (ok && f->end.outcome != HTTP_DONE && !f->whole)
-        ok = hub_status_error(h, r->repo, file->path, &f->end.head, err);
+        ok = hub_status_error(h, r, file->path, &f->end.head, err);
     else if (!ok && err && err->code != ERR_CANCELLED)
         error_wrap(err, "%s: '%s'", r->repo, file->path);
     buf_release(&url);

@@ -18,7 +18,7 @@ bool hub_goes_on(const struct hub *h, struct error *err);  // false: ERR_CANCELL
 void hub_file_url(const struct hub *h, const struct hub_repo *r, const struct hub_file *f,
                   struct buf *out);
 // One line for a status that is no success; `file` may be NULL. False.
-bool hub_status_error(const struct hub *h, const char *repo, const char *file,
+bool hub_status_error(const struct hub *h, const struct hub_repo *r, const char *file,
                       const struct http_head *head, struct error *err);
 
 // Reads the answer of /api/models; bytes of any kind. False with err; the repository's memory is

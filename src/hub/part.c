@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/mapping.h"
 #include "hub/digest.h"
 #include "hub/store_impl.h"
@@ -128,7 +129,7 @@ void part_close(struct part *p)
 {
     if (!p->store || p->fd < 0)
         return;
-    (void)part_record(p, true, NULL);
+    part_record(p, true);
     release(p);
 }
 
@@ -172,13 +173,14 @@ bool part_write(struct part *p, uint64_t at, struct slice bytes, struct error *e
     return true;
 }
 
-// The record is exchanged whole, so that a kill leaves the old or the new one.
-bool part_record(struct part *p, bool at_once, struct error *err)
+// The record is exchanged whole, so that a kill leaves the old or the new one. On a full disk the
+// old one stays, and the download goes on: its own space is its already.
+void part_record(struct part *p, bool at_once)
 {
     char path[STORE_PATH_BYTES], record[STORE_PATH_BYTES], fresh[STORE_PATH_BYTES];
     int64_t now = clock_ns();
     if (p->fd < 0 || !p->changed || (!at_once && now - p->recorded_ns < RECORD_EVERY_NS))
-        return true;
+        return;
     p->recorded_ns = now;
     struct buf text = {0};
     paths(p->store, p->id, path, record);
@@ -189,14 +191,12 @@ bool part_record(struct part *p, bool at_once, struct error *err)
     FILE *f = fopen(fresh, "we");
     bool ok = f && fwrite(text.ptr, 1, text.len, f) == text.len;
     ok = (!f || fclose(f) == 0) && ok && rename(fresh, record) == 0;
-    int why = errno;
     buf_release(&text);
+    p->changed = !ok;
     if (!ok) {
+        log_debug("write '%s': %s", record, strerror(errno));
         (void)unlink(fresh);
-        return store_write_error("write", record, why, err);
     }
-    p->changed = false;
-    return true;
 }
 
 bool part_is_whole(const struct part *p)

@@ -42,7 +42,7 @@ void part_discard(struct part *p);  // the same, and closes and removes it
 
 bool part_write(struct part *p, uint64_t at, struct slice bytes, struct error *err);
 // Writes the record if something changed and a second has passed, or at once.
-bool part_record(struct part *p, bool at_once, struct error *err);
+void part_record(struct part *p, bool at_once);
 bool part_is_whole(const struct part *p);
 // Hashes up to max_bytes of what has come without a gap. False if nothing was left to do, or with
 // err set (ERR_IO).

@@ -14,7 +14,21 @@
 #include "local/formats/shown.h"
 
 // A disk is not filled to its last byte: others need to write too.
-enum { ROUNDS_MAX = 3, RESERVE_BYTES = 4 << 20 };
+enum { ROUNDS_MAX = 3, RESERVE_BYTES = 1 << 20 };
+
+static bool check_words(const char *revision, const char *name, struct error *err)
+{
+    if (revision && !name_is_revision(revision))
+        return error_set(err, ERR_USAGE, "--revision: '%s' is none",
+                         shown_name(slice_str(revision)).text);
+    if (name && !name_is_stored(name))
+        return error_set(
+            err, ERR_USAGE,
+            "--name: '%s' cannot be one: lower case letters, digits, '.', '_' and '-', "
+            "not at its start",
+            shown_name(slice_str(name)).text);
+    return true;
+}
 
 static bool choose_name(struct pull *p, const char *name, struct error *err)
 {
@@ -22,12 +36,10 @@ static bool choose_name(struct pull *p, const char *name, struct error *err)
         (void)snprintf(p->name, sizeof p->name, "%s", name);
     else
         name_of_repo(p->repo.repo, p->name);
-    if (name_is_stored(p->name) && (!name || strlen(name) < sizeof p->name))
-        return store_check_name(p->store, p->name, p->repo.repo, err);
-    return error_set(err, ERR_USAGE,
-                     "--name: '%.80s' cannot be a name: lower case letters, digits, '.', '_' and "
-                     "'-', not at its start",
-                     name ? name : p->name);
+    if (!name_is_stored(p->name))
+        return error_set(err, ERR_USAGE,
+                         "%s gives no name that can be used: choose one with --name", p->repo.repo);
+    return store_check_name(p->store, p->name, p->repo.repo, err);
 }
 
 bool pull_plan(struct pull *p, struct hub *h, const struct store *s,
@@ -35,7 +47,8 @@ bool pull_plan(struct pull *p, struct hub *h, const struct store *s,
                struct error *err)
 {
     *p = (struct pull){.store = s, .hub = h};
-    if (!hub_repo_resolve(h, ref->repo, revision, &p->repo, err) ||
+    if (!check_words(revision, name, err) ||
+        !hub_repo_resolve(h, ref->repo, revision, &p->repo, err) ||
         !hub_choose(&p->repo, ref->quant, &p->choice, err) || !choose_name(p, name, err))
         return false;
     p->files = memory_array(struct download_file, p->choice.n_files);
@@ -62,11 +75,10 @@ static bool check_space(const struct pull *p, struct error *err)
     uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (free_bytes >= need && free_bytes - need >= RESERVE_BYTES + need / 100)
         return true;
-    return error_set(
-        err, ERR_IO,
-        "%s: %.1f MB are still to be stored, and the disk of '%s' has room for %.1f MB",
-        p->repo.repo, (double)need / 1e6, shown_path(p->store->root).text,
-        (double)free_bytes / 1e6);
+    return error_set(err, ERR_IO,
+                     "%s: %.1f MB are still to be stored, and the disk of '%s' has %.1f MB free",
+                     p->repo.repo, (double)need / 1e6, shown_path(p->store->root).text,
+                     (double)free_bytes / 1e6);
 }
 
 // What the name will be.

@@ -101,7 +101,9 @@ static bool quant_of_file(const char *file, char quant[HUB_QUANT_BYTES])
     return true;
 }
 
-static void list_name(const struct store *s, const char *name, struct manifest_list *list)
+// Adds the quantizations of a name; the first that cannot be read is told in *broken.
+static void list_name(const struct store *s, const char *name, struct manifest_list *list,
+                      struct error *broken)
 {
     char path[STORE_PATH_BYTES], quant[HUB_QUANT_BYTES];
     store_path(s, path, "names/%s", name);
@@ -117,8 +119,11 @@ static void list_name(const struct store *s, const char *name, struct manifest_l
             continue;
         }
         manifest_release(&m);
-        if (err.code != ERR_IO)  // one that was removed meanwhile is no news
-            log_warn("%s: left out", err.text);
+        if (err.code == ERR_IO)  // removed meanwhile, which is no news
+            continue;
+        list->n_broken++;
+        if (!broken->code)
+            *broken = err;
     }
     if (d)
         (void)closedir(d);
@@ -143,9 +148,13 @@ void store_list(const struct store *s, struct manifest_list *list)
     *list = (struct manifest_list){0};
     store_path(s, path, "names");
     DIR *d = opendir(path);
-    for (const struct dirent *e; d && (e = readdir(d)) != NULL;)
+    for (const struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        struct error broken = {0};
         if (name_is_stored(e->d_name))
-            list_name(s, e->d_name, list);
+            list_name(s, e->d_name, list, &broken);
+        if (broken.code)
+            log_warn("%s: left out", broken.text);
+    }
     if (d)
         (void)closedir(d);
     sort(list);
@@ -159,30 +168,40 @@ void manifest_list_release(struct manifest_list *list)
     *list = (struct manifest_list){0};
 }
 
-// The only quantization there is of a name.
-static bool find_only(const struct store *s, const char *name, struct manifest *m,
-                      struct error *err)
+// The manifest of the wanted quantization of a name, or with NULL of the only one there is.
+static bool pick(const struct store *s, const char *name, const char *quant, struct manifest *m,
+                 struct error *err)
 {
     struct manifest_list list = {0};
-    struct buf quants = {0};
-    list_name(s, name, &list);
+    struct error broken = {0};
+    struct buf there = {0};
+    size_t found = 0;
+    list_name(s, name, &list, &broken);
     sort(&list);
-    for (size_t i = 0; i < list.n; i++)
-        buf_printf(&quants, "%s%s%s%s", i ? ", " : "", name, list.items[i].quant[0] ? ":" : "",
-                   list.items[i].quant);
-    if (list.n == 1) {
-        *m = list.items[0];
-        list.n = 0;
+    for (size_t i = 0; i < list.n; i++) {
+        char shown[MANIFEST_SHOWN_BYTES];
+        manifest_shown(&list.items[i], shown);
+        buf_printf(&there, "%s%s", i ? ", " : "", shown);
+        if (quant ? strcmp(list.items[i].quant, quant) == 0 : list.n == 1)
+            found = i + 1;
+    }
+    if (found) {
+        *m = list.items[found - 1];
+        list.items[found - 1] = (struct manifest){0};
+    } else if (list.n == 0 && broken.code) {
+        error_set(err, broken.code, "%s: pull it again", broken.text);
     } else if (list.n == 0) {
         error_set(err, ERR_NOT_FOUND, "there is no model '%s' in the local store", name);
+    } else if (quant) {
+        error_set(err, ERR_UNSUPPORTED, "there is no '%s:%s' in the local store, but %s", name,
+                  quant, buf_text(&there));
     } else {
-        error_set(err, ERR_USAGE, "'%s' is there in several quantizations: %s", name,
-                  buf_text(&quants));
+        error_set(err, ERR_UNSUPPORTED, "'%s' is there in several quantizations: %s", name,
+                  buf_text(&there));
     }
-    bool ok = m->n_files > 0;
     manifest_list_release(&list);
-    buf_release(&quants);
-    return ok;
+    buf_release(&there);
+    return found != 0;
 }
 
 bool store_find(const struct store *s, const char *reference, struct manifest *m, struct error *err)
@@ -196,19 +215,9 @@ bool store_find(const struct store *s, const char *reference, struct manifest *m
         *quant++ = 0;
     if (n < 0 || n >= (int)sizeof name || !name_is_stored(name) ||
         (quant && (!quant[0] || !name_is_quant(quant))))
-        return error_set(err, ERR_NOT_FOUND, "there is no model '%.80s' in the local store",
-                         reference);
-    if (!quant)
-        return find_only(s, name, m, err);
-    struct error why = {0};
-    if (store_load(s, name, quant, m, &why))
-        return true;
-    if (why.code == ERR_IO)
         return error_set(err, ERR_NOT_FOUND, "there is no model '%s' in the local store",
-                         reference);
-    if (err)
-        *err = why;
-    return false;
+                         shown_name(slice_str(reference)).text);
+    return pick(s, name, quant, m, err);
 }
 
 bool store_has_repo(const struct store *s, const char *repo, char shown[MANIFEST_SHOWN_BYTES])

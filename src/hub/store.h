@@ -25,14 +25,15 @@ bool store_open(struct store *s, struct error *err);
 
 struct manifest_list {
     struct manifest *items;  // sorted by name and quantization
-    size_t n, capacity;
+    size_t n, capacity, n_broken;
 };
 // Every name; a manifest that cannot be read is a warning in the log. An absent store is empty.
 void store_list(const struct store *s, struct manifest_list *list);
 void manifest_list_release(struct manifest_list *list);
 
-// What "name" or "name:quant" stands for, without case. False with err (ERR_NOT_FOUND; ERR_USAGE:
-// several quantizations; ERR_FORMAT); manifest_release is due in either case.
+// What "name" or "name:quant" stands for, without case. False with err: ERR_NOT_FOUND if nothing is
+// called so, ERR_UNSUPPORTED if it is there in other or several quantizations, ERR_FORMAT;
+// manifest_release is due in either case.
 bool store_find(const struct store *s, const char *reference, struct manifest *m,
                 struct error *err);
 // Whether owner/name is a repository that was pulled; then how to write it, in `shown`.

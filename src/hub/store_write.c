@@ -17,10 +17,10 @@
 
 bool store_write_error(const char *what, const char *path, int error_number, struct error *err)
 {
-    if (error_number == ENOSPC || error_number == EDQUOT)
+    if (error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG)
         return error_set(
             err, ERR_IO,
-            "the disk is full (%s '%s'): make room and pull again, it goes on where it "
+            "no space left on the disk (%s '%s'): make room and pull again, it goes on where it "
             "stopped",
             what, shown_path(path).text);
     return error_set(err, ERR_IO, "%s '%s': %s", what, shown_path(path).text,
@@ -111,7 +111,7 @@ static bool link_blob(const struct store *s, const char *sha256, const char *pat
     if (link(blob, path) == 0)
         return true;
     int why = errno;
-    if (why != EPERM && why != EOPNOTSUPP && why != EMLINK && why != ENOSYS)
+    if (why != EPERM && why != EOPNOTSUPP && why != EMLINK && why != ENOSYS && why != EXDEV)
         return store_write_error("link", path, why, err);
     for (const char *p = path + strlen(s->root) + 1; (p = strchr(p, '/')) != NULL; p++)
         buf_text_add(&climb, "../");
@@ -208,7 +208,7 @@ bool store_check_name(const struct store *s, const char *name, const char *repo,
     store_list(s, &all);
     for (size_t i = 0; i < all.n && ok; i++)
         if (strcmp(all.items[i].name, name) == 0 && strcasecmp(all.items[i].repo, repo) != 0)
-            ok = error_set(err, ERR_USAGE,
+            ok = error_set(err, ERR_UNSUPPORTED,
                            "the name '%s' is taken by %s: choose another one with --name", name,
                            all.items[i].repo);
     manifest_list_release(&all);

@@ -283,8 +283,7 @@ static bool follow(struct http_transfer *t)
 static bool is_final(CURLcode code)
 {
     return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-           code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT ||
-           code == CURLE_WEIRD_SERVER_REPLY;
+           code == CURLE_URL_MALFORMAT;
 }
 
 static enum http_outcome outcome_of(struct http_transfer *t, CURLcode code)
@@ -297,7 +296,9 @@ static enum http_outcome outcome_of(struct http_transfer *t, CURLcode code)
         return HTTP_STATUS;
     if (code == CURLE_OK)
         return HTTP_DONE;
-    error_set(&t->err, ERR_IO, "%s: %s", t->url.origin, curl_easy_strerror(code));
+    bool babble = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY;
+    error_set(&t->err, ERR_IO, "%s: %s", t->url.origin,
+              babble ? "what it says is no HTTP" : curl_easy_strerror(code));
     return is_final(code) ? HTTP_REFUSED : HTTP_LOST;
 }
 

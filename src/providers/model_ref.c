@@ -139,7 +139,7 @@ static bool refuse_with_slash(const char *reference, struct error *err)
     bool pulled = store_open(&store, NULL) && store_has_repo(&store, reference, shown);
     if (pulled && is_vendor(reference))
         return error_set(
-            err, ERR_USAGE,
+            err, ERR_UNSUPPORTED,
             "model '%s' is a repository that was pulled, and could be a vendor's model: "
             "write local/%s for the one on this machine",
             reference, shown);

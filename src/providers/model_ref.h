@@ -2,7 +2,7 @@
 //
 // Tried in order: a path that exists; the name of the model that ships with Hearth; a name in the
 // local store, "local/NAME" or without. Then what is not here (a vendor's model, a repository) is
-// refused with a line that says so, and with ERR_USAGE what could be both. Threads: any.
+// refused with a line that says so, and so is what could be both. Threads: any.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@ struct error;
 enum { MODEL_REF_BYTES = 4096 };
 
 // reference may be NULL or empty: HEARTH_MODEL, else the model that ships with Hearth.
-// False with err: ERR_NOT_FOUND, ERR_UNSUPPORTED, ERR_USAGE, ERR_FORMAT (a stored model is
+// False with err: ERR_NOT_FOUND, ERR_UNSUPPORTED, ERR_FORMAT (a stored model is
 // damaged).
 bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err);
 // Whether nobody named a model, neither here nor by HEARTH_MODEL: then it is the one that ships.

@@ -15,13 +15,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 tempfile.tempdir = tempfile.mkdtemp(prefix="hearth-test-pull-")
 
 from hub import (cases_commands, cases_hostile, cases_machine, cases_network, cases_redirects,  # noqa: E402
-                 cases_resume, cases_store, harness)
+                 cases_resume, cases_steps, cases_store, harness)
 
 CASES = [  # those that wait longest first
     cases_network.stalled, cases_network.silent, *cases_network.endings, *cases_network.mended,
     cases_network.ranges, cases_network.expired, cases_network.dripping, cases_network.several, cases_network.refusals,
     cases_resume.killed, cases_resume.resumed, cases_resume.forged, cases_resume.interrupted, cases_resume.at_once,
     cases_resume.heir, cases_resume.side_by_side, cases_resume.unused_parts,
+    cases_steps.pull_killed_at_each_step, cases_steps.update_killed_at_each_step, cases_steps.rm_killed_at_each_step,
+    cases_steps.pull_failing_at_each_step, cases_steps.update_failing_at_each_step,
     cases_commands.pulled_gguf, cases_commands.pulled_checkout, cases_commands.choices, cases_commands.references,
     cases_store.shared, cases_store.names, cases_store.revisions, cases_store.paths, cases_store.damaged,
     cases_store.odd_names,

@@ -38,7 +38,7 @@ static inline void folder_remove(const char *path)
 
 static inline bool folder_add(const char *folder, const char *name, const void *bytes, size_t len)
 {
-    char path[512];
+    char path[4352];
     (void)snprintf(path, sizeof path, "%s/%s", folder, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool ok = fd >= 0 && (len == 0 || write(fd, bytes, len) == (ssize_t)len);

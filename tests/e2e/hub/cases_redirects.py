@@ -48,8 +48,8 @@ def leads_away(t):
         base = elsewhere(s)[what]
         s.hub.fault("config.json", where="resolve", times=None, redirect=base + s.hub.sign(s.small.sha256))
         s.hub.fault("/api/", where="api", redirect=base + "/api/models/acme/net/revision/main?blobs=true")
-        s.pull(timeout=60)
-        s.pull(timeout=60)
+        s.pull()
+        s.pull()
         leaked = [q for q in s.hub.requests if q.authorization and (q.listener != "hub" or "localhost" in q.host)]
         t.claim(f"the token does not follow a redirect to {what}", not leaked and
                 len([q for q in s.hub.requests if q.authorization]) >= 2, leaked, s.hub.requests)
@@ -67,7 +67,7 @@ def leads_nowhere(t):
         for address in BAD if where == "resolve" else BAD[:2]:
             s.hub.faults.clear()
             s.hub.fault(file, where=where, times=None, redirect=address)
-            r = s.pull(timeout=60)
+            r = s.pull()
             t.claim(f"{label} redirect to {address[:30]!r} is refused in one line", r.one_line() and "root:" not in r.err
                     and s.home.empty(), r)
     s.hub.faults.clear()
@@ -79,7 +79,7 @@ def loops(t):
     for where, match in (("resolve", "model.safetensors"), ("data", "model.safetensors"), ("api", "")):
         s = Setting(seed=23)
         s.hub.fault(match, where=where, times=None, redirect="{self}")
-        r = s.pull("--connections", "1", timeout=60)
+        r = s.pull("--connections", "1")
         asked = len([q for q in s.hub.requests if q.status == 302])
         t.claim(f"a loop of redirects ({where}) ends after about ten", r.one_line("redirect") and 2 <= asked <= 24
                 and s.home.empty(), r, asked)

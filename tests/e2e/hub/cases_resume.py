@@ -29,7 +29,7 @@ def half(s):
     """Starts a pull, kills it when about half is there and noted; what is noted then."""
     s.hub.rate = RATE
     p = s.home.start("pull", "acme/net")
-    good = wait_for(lambda: noted(s.home) and s.hub.sent() > SIZE // 2)
+    good = wait_for(lambda: noted(s.home) and s.hub.sent() > SIZE // 2, 60)
     stop(p)
     s.home.finish(p)
     s.hub.rate = None
@@ -41,17 +41,21 @@ def killed(t):
     s = Setting(seed=30, size=SIZE)
     s.hub.rate = SIZE / 8
     r, kills, listed, lost, notes = random.Random(7), 0, [], [], 0
-    instants = [r.uniform(0, 0.12) for _ in range(26)] + [r.uniform(0.9, 1.7) for _ in range(8)]
+    instants = [(r.uniform(0, 0.12), False) for _ in range(26)] + [(r.uniform(0, 0.7), True) for _ in range(7)]
     r.shuffle(instants)
-    for instant in instants:
+    for instant, late in instants:
         sent = s.hub.sent()
         p = s.home.start("pull", "acme/net")
+        began = time.monotonic()
+        if late:  # after something more was noted
+            wait_for(lambda: noted(s.home) > notes, 60)
         time.sleep(instant)
         stop(p)
         s.home.finish(p)
         kills += p.returncode == -signal.SIGKILL
         before, notes = notes, noted(s.home)
-        lost.append((s.hub.sent() - sent) - (notes - before))
+        busy = time.monotonic() - began - instant - NOTED_S  # a busy machine notes later
+        lost.append((s.hub.sent() - sent) - (notes - before) - max(0, busy) * s.hub.rate)
         listed.append(s.home.empty())
     t.claim("killed over and over, it never lists half a model", kills >= 30 and all(listed), kills, listed)
     t.claim("a kill loses what came in the last second at most", max(lost) < s.hub.rate * (NOTED_S + 0.5) and notes > SIZE // 5,
@@ -121,17 +125,17 @@ def interrupted(t):
         s = Setting(seed=33, size=SIZE)
         s.hub.rate = RATE
         p = s.home.start("pull", "acme/net")
-        wait_for(lambda: s.hub.sent() > SIZE // 3 and (sig == signal.SIGINT or noted(s.home)))
+        wait_for(lambda: s.hub.sent() > SIZE // 3 and (sig == signal.SIGINT or noted(s.home)), 60)
         stop(p, sig)
-        r = s.home.finish(p, timeout=20)
+        r = s.home.finish(p)
         if sig == signal.SIGINT:
             t.claim("Ctrl-C ends a pull at once, with 130 and one line", r.status == 130 and r.out == "" and
-                    r.err.count("\n") == 1 and r.seconds < 10, r)
+                    r.err.count("\n") == 1 and r.seconds < 30, r)
         t.claim(f"after {name} nothing is listed", s.home.empty() and r.status != 0, r)
-        mark, s.hub.rate = s.hub.mark(), None
+        notes, mark, s.hub.rate = noted(s.home), s.hub.mark(), None
         r = s.pull()
-        t.claim(f"after {name} a pull goes on from there", r.status == 0 and s.complete() and
-                s.hub.sent(mark) < SIZE - SIZE // 5, s.hub.sent(mark), r)
+        t.claim(f"after {name} a pull goes on from there", r.status == 0 and s.complete() and notes > SIZE // 10 and
+                s.hub.sent(mark, path="model.safetensors") == SIZE - notes, s.hub.since(mark), notes, r)
         s.hub.close()
 
 
@@ -155,7 +159,7 @@ def heir(t):
     first = s.home.start("pull", "acme/net")
     wait_for(lambda: s.hub.sent() > SIZE // 4)
     second = s.home.start("pull", "acme/net")
-    wait_for(lambda: noted(s.home) and s.hub.sent() > SIZE // 2)
+    wait_for(lambda: noted(s.home) and s.hub.sent() > SIZE // 2, 60)
     stop(first)
     s.home.finish(first)
     notes, mark = noted(s.home), s.hub.mark()
@@ -176,7 +180,7 @@ def side_by_side(t):
     bad = []
     while any(p.poll() is None for p in pulls):
         r = s.home.run("list", "--json")
-        bad += [] if r.status == 0 and isinstance(r.json(), list) and not r.err else [r]
+        bad += [] if r.status == 0 and isinstance(r.json(), list) and r.err.count("\n") <= 1 else [r]
     results = [s.home.finish(p) for p in pulls]
     t.claim("four models with a common file come side by side, the file once", all(r.status == 0 for r in results) and
             s.hub.sent(path="model.safetensors") == 400000 and len(s.home.listed()) == 4, *results, s.hub.sent())

@@ -124,7 +124,7 @@ def damaged(t):
         with open(manifest, "wb") as f:
             f.write(text)
         results = [home.run(*c) for c in (("list",), ("list", "--json"), ("show", "m:q8_0"), ("run", "m", "x"))]
-        t.claim(f"broken manifest {i} is survived", all(r.status in (0, 1) and r.err.count("\n") <= 1 for r in results),
+        t.claim(f"broken manifest {i} is survived", all(r.status in (0, 1) and r.err.count("\n") <= 2 for r in results),
                 *results)
     again = home.pull("acme/m")
     t.claim("a pull writes a broken manifest anew", again.status == 0 and json.loads(good)["files"] ==

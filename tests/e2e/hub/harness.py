@@ -54,9 +54,10 @@ class Result:
             return None
 
     def one_line(self, *words):
-        """An error as errors are: status 1, nothing on standard output, one line that holds these words."""
-        return (self.status == 1 and self.out == "" and self.err.count("\n") == 1 and self.err.startswith("hearth ")
-                and all(w.lower() in self.err.lower() for w in words) and self.err.isprintable_line())
+        """An error as errors are: nothing on standard output, one line with these words, warnings before it."""
+        lines = [line for line in self.err.splitlines() if not line.startswith("hearth: warning: ")]
+        return (self.status in (1, 2) and self.out == "" and len(lines) == 1 and lines[0].startswith("hearth ")
+                and all(w.lower() in lines[0].lower() for w in words) and self.err.printable())
 
     def __str__(self):
         return f"hearth {' '.join(map(str, self.arguments))}: status {self.status} in {self.seconds:.1f} s\n" \
@@ -66,8 +67,8 @@ class Result:
 class Text(str):
     """What a program printed."""
 
-    def isprintable_line(self):
-        return all(c.isprintable() for c in self.rstrip("\n"))
+    def printable(self):
+        return all(c.isprintable() or c == "\n" for c in self)
 
 
 class Home:
@@ -92,7 +93,7 @@ class Home:
         return subprocess.Popen([BIN, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, env=merged, cwd=self.folder)
 
-    def finish(self, process, arguments=(), timeout=90, began=None):
+    def finish(self, process, arguments=(), timeout=300, began=None):
         began = began or time.monotonic()
         try:
             out, err = process.communicate(timeout=timeout)
@@ -103,7 +104,7 @@ class Home:
         return Result(arguments, process.returncode, Text(out, "utf-8", "replace"), Text(err, "utf-8", "replace"),
                       time.monotonic() - began)
 
-    def run(self, *arguments, timeout=90, **env):
+    def run(self, *arguments, timeout=300, **env):
         began = time.monotonic()
         return self.finish(self.start(*arguments, **env), arguments, timeout, began)
 
@@ -140,7 +141,7 @@ class Home:
         """{path: SHA-256} of the files that a listed model consists of, as the engine would open them."""
         found, path = {}, entry["path"]
         if os.path.isfile(path):
-            path = os.path.dirname(path)
+            path = path.removesuffix(entry["files"][0]["path"])
         for folder, _, names in os.walk(path):
             for n in names:
                 with open(os.path.join(folder, n), "rb") as f:
@@ -152,7 +153,7 @@ class Home:
         return self.listed() == {}
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
