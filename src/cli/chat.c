@@ -228,7 +228,8 @@ static int run(struct settings *s)
     const char *model = s->words_given.n ? s->words_given.items[0] : NULL;
     int status = EXIT_DONE;
     interrupt_catch();
-    if (stack_open(&c.stack, s, &err) && gateway_describe(c.stack.gateway, model, &info, &err)) {
+    if (stack_open(&c.stack, s, model, &err) &&
+        gateway_describe(c.stack.gateway, model, &info, &err)) {
         progress_clear(&c.stack.progress);
         if (!s->quiet)
             (void)fprintf(stderr,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/shown_bytes.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "local/formats/model_file.h"
 #include "local/tokenizer/tokenizer.h"
+#include "providers/fit.h"
 #include "providers/model_ref.h"
 
 static bool show_loading(void *self, uint64_t done, uint64_t total)
@@ -24,6 +25,11 @@ bool loaded_init(struct loaded *l, const char *reference, const struct settings 
     if (!model_ref_path(reference, path, err))
         return false;
     if (!(l->file = model_file_open(path, MODEL_ALL, err)))
+        return false;
+    struct fit_machine machine;
+    struct fit_wish wish = {.ctx = o.ctx, .kv_type = DTYPE_COUNT};
+    fit_machine_read(&machine, false);
+    if (!fit_check(l->file, &wish, &machine, err))
         return false;
     if (with_tokenizer && !(l->tokenizer = tokenizer_open(l->file, err)))
         return false;

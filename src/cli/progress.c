@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/shown_bytes.h"
 #include "base/clock.h"
 
 enum { BAR = 24 };
@@ -12,18 +13,6 @@ static const double rate_seconds = 3;  // over which a rate is smoothed
 void progress_init(struct progress *p, bool quiet)
 {
     *p = (struct progress){.shown = !quiet && isatty(STDERR_FILENO)};
-}
-
-struct shown_bytes shown_bytes(double bytes)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-    struct shown_bytes s;
-    size_t u = 0;
-    for (; bytes >= 999.5 && u + 1 < sizeof units / sizeof *units; u++)
-        bytes /= 1000;
-    int decimals = u == 0 || bytes >= 99.95 ? 0 : bytes >= 9.995 ? 1 : 2;
-    (void)snprintf(s.text, sizeof s.text, "%.*f %s", decimals, bytes, units[u]);
-    return s;
 }
 
 static void print_time(double s)

@@ -20,9 +20,3 @@ void progress_bytes(struct progress *p, const char *what, uint64_t done, uint64_
 // A line without a bar, for a wait whose end nobody knows.
 void progress_wait(struct progress *p, const char *what);
 void progress_clear(struct progress *p);  // before anything else is printed
-
-// "4.68 GB", "491 MB", "12 kB": three digits, powers of ten.
-struct shown_bytes {
-    char text[16];
-};
-struct shown_bytes shown_bytes(double bytes);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/shown_bytes.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"

@@ -1,6 +1,7 @@
 // rm.c - `hearth rm`: names out of the local store, and what only they used.
 #include <stdio.h>
 
+#include "base/shown_bytes.h"
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/progress.h"

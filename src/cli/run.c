@@ -103,7 +103,8 @@ static int run_command(struct settings *s)
     int status;
     ending_init(&r.ending);
     bool ok = read_prompt(s, &input, &prompt, &err) &&
-              sampling_from(&request.sampling, s, &arena, &err) && stack_open(&r.stack, s, &err);
+              sampling_from(&request.sampling, s, &arena, &err) &&
+              stack_open(&r.stack, s, s->words_given.items[0], &err);
     if (ok) {
         make_request(&request, s, prompt, &arena);
         struct model_info info;

@@ -1,11 +1,15 @@
 #include "cli/stack.h"
 
-#include <unistd.h>
+#include <stdio.h>
 
 #include "base/error.h"
+#include "base/system.h"
 #include "cli/command.h"
 #include "gateway/gateway.h"
+#include "local/eval/probe.h"
 #include "providers/local.h"
+#include "providers/model_list.h"
+#include "providers/model_ref.h"
 #include "providers/provider.h"
 
 static bool show_loading(void *self, const char *model, uint64_t done, uint64_t total)
@@ -16,7 +20,27 @@ static bool show_loading(void *self, const char *model, uint64_t done, uint64_t 
     return !interrupted();
 }
 
-bool stack_open(struct stack *st, const struct settings *s, struct error *err)
+// The model in the box is a sample: whoever meets it should know, and know a better one that this
+// machine could hold.
+static void tell_if_shipped(const struct settings *s, const char *model)
+{
+    char path[MODEL_REF_BYTES], name[128];
+    if (s->quiet || !model_ref_unnamed(model) || !model_ref_shipped(path))
+        return;
+    model_ref_name(path, name, sizeof name);
+    const struct listed_model *better =
+        listed_model_suggest(system_memory_available(), probe_cores());
+    (void)fprintf(stderr,
+                  "hearth: using %s, the small model in the box, which only picks out sentences; ",
+                  name);
+    if (better)
+        (void)fprintf(stderr, "a better one that fits this machine: hearth pull %s:%s\n",
+                      better->repo, better->quant);
+    else
+        (void)fprintf(stderr, "`hearth fit` lists better ones\n");
+}
+
+bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err)
 {
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
@@ -30,6 +54,7 @@ bool stack_open(struct stack *st, const struct settings *s, struct error *err)
     if (!st->local)
         return false;
     st->gateway = gateway_new(st->local);
+    tell_if_shipped(s, model);
     return true;
 }
 

@@ -16,8 +16,9 @@ struct stack {
     struct progress progress;  // of loading; commands use it for their own work too
 };
 
-// Nothing is loaded before a model is asked for. False with err.
-bool stack_open(struct stack *st, const struct settings *s, struct error *err);
+// For a command that will ask for this model (NULL: nobody named one; then a line on standard error
+// says that the one in the box is used). Nothing is loaded before it is asked for. False with err.
+bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err);
 void stack_close(struct stack *st);
 
 // The sampling members of a request from the command line; lists live as long as the arena.

@@ -214,7 +214,7 @@ static int run(struct settings *s)
     struct summary *r = NULL;
     interrupt_catch();
     bool ok = read_style(s->style, &o.style, &err) && open_documents(&j, &err) &&
-              stack_open(&j.stack, s, &err) &&
+              stack_open(&j.stack, s, o.model, &err) &&
               gateway_describe(j.stack.gateway, o.model, &info, &err);
     if (ok && s->offline && !info.local)
         ok = error_set(&err, ERR_USAGE, "--offline: '%s' is not on this machine", info.name);

@@ -23,15 +23,17 @@ static struct local_model *find_model(struct local *l, const char *reference, st
     char path[MODEL_REF_BYTES];
     if (!model_ref_path(reference, path, err))
         return NULL;
-    char *real = realpath(path, NULL);  // one model, however its path is written
+    // Known by its real path, opened by the one that was given: the names of a model's parts, and
+    // its own, may be those of links.
+    char *real = realpath(path, NULL);
     const char *key = real ? real : path;
     pthread_mutex_lock(&l->lock);
     struct local_model *m = l->models;
-    while (m && strcmp(m->path, key) != 0)
+    while (m && strcmp(m->real, key) != 0)
         m = m->next;
     if (!m && strlen(key) >= MODEL_REF_BYTES) {
         (void)error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
-    } else if (!m && (m = local_model_open(key, &l->options, err)) != NULL) {
+    } else if (!m && (m = local_model_open(path, key, &l->options, err)) != NULL) {
         m->next = l->models;
         l->models = m;
     }

@@ -22,7 +22,8 @@ struct template;
 
 struct local_model {  // immutable once open
     struct local_model *next;
-    char path[MODEL_REF_BYTES], name[128], description[160];
+    char real[MODEL_REF_BYTES];  // the path without links: one model, however it is named
+    char name[128], description[160];
     struct model_file *file;
     struct backend *backend;
     struct model *model;
@@ -33,9 +34,9 @@ struct local_model {  // immutable once open
     struct sampling sampling;  // the model's own defaults
 };
 
-// NULL with err, which names the path.
-struct local_model *local_model_open(const char *path, const struct local_options *o,
-                                     struct error *err);
+// Opens path, which is found again as `real`. NULL with err, which names the model.
+struct local_model *local_model_open(const char *path, const char *real,
+                                     const struct local_options *o, struct error *err);
 void local_model_close(struct local_model *m);
 
 // Appends the prompt's ids: the template rendered over the messages, where text from messages

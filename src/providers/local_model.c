@@ -10,6 +10,7 @@
 #include "local/formats/model_file.h"
 #include "local/models/model.h"
 #include "local/template/template.h"
+#include "providers/fit.h"
 
 struct loading {
     const struct local_options *o;
@@ -81,6 +82,18 @@ static bool kv_dtype(const char *name, enum dtype *out, struct error *err)
     return true;
 }
 
+// What does not fit is told before it is loaded, not by the system when it ends the process.
+static bool check_memory(const struct local_model *m, const struct local_options *o,
+                         struct error *err)
+{
+    struct fit_machine machine;
+    struct fit_wish wish = {.ctx = o->ctx};
+    if (!kv_dtype(o->kv_type, &wish.kv_type, err))
+        return false;
+    fit_machine_read(&machine, false);
+    return fit_check(m->file, &wish, &machine, err);
+}
+
 static bool open_engine(struct local_model *m, const struct local_options *o, struct error *err)
 {
     struct loading loading = {.o = o, .name = m->name};
@@ -101,14 +114,15 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     return m->engine != NULL;
 }
 
-struct local_model *local_model_open(const char *path, const struct local_options *o,
-                                     struct error *err)
+struct local_model *local_model_open(const char *path, const char *real,
+                                     const struct local_options *o, struct error *err)
 {
     struct local_model *m = memory_array(struct local_model, 1);
-    (void)snprintf(m->path, sizeof m->path, "%s", path);
+    (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
     m->file = model_file_open(path, MODEL_ALL, err);
-    if (m->file && (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&
+    if (m->file && check_memory(m, o, err) &&
+        (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&
         open_engine(m, o, err)) {
         read_defaults(m);
         (void)snprintf(m->description, sizeof m->description, "%s, %.0f MB, %s", m->name,

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/mapping.h"
 #include "hub/store.h"
+#include "local/formats/gguf_parts.h"
 
 static bool ends_with(const char *name, const char *end)
 {
@@ -75,7 +76,10 @@ void model_ref_name(const char *path, char *name, size_t name_bytes)
     size_t start = end;
     while (start > 0 && path[start - 1] != '/')
         start--;
-    if (end - start > 5 && strncmp(path + end - 5, ".gguf", 5) == 0)
+    struct gguf_part_name part;
+    if (gguf_part_name(path, &part))
+        end = part.stem_len;
+    else if (end - start > 5 && strncmp(path + end - 5, ".gguf", 5) == 0)
         end -= 5;
     (void)snprintf(name, name_bytes, "%.*s", (int)(end - start), path + start);
 }
@@ -88,6 +92,12 @@ static bool is_vendor(const char *reference)
             return true;
     }
     return false;
+}
+
+bool model_ref_unnamed(const char *reference)
+{
+    const char *named = getenv("HEARTH_MODEL");
+    return !(reference && reference[0]) && !(named && named[0]);
 }
 
 static bool is_shipped(const char *name, char path[MODEL_REF_BYTES])
@@ -152,7 +162,7 @@ bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct er
     struct error why = {0};
     if (!reference || !reference[0])
         reference = getenv("HEARTH_MODEL");
-    if (!reference || !reference[0]) {
+    if (model_ref_unnamed(reference)) {
         if (model_ref_shipped(path))
             return true;
         return error_set(err, ERR_NOT_FOUND,

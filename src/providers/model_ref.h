@@ -15,9 +15,11 @@ enum { MODEL_REF_BYTES = 4096 };
 // False with err: ERR_NOT_FOUND, ERR_UNSUPPORTED, ERR_FORMAT (a stored model is
 // damaged).
 bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err);
+// Whether nobody named a model, neither here nor by HEARTH_MODEL: then it is the one that ships.
+bool model_ref_unnamed(const char *reference);
 // The shipped model's path: ../share/hearth or, in a build tree, models/ of a folder above the
 // binary. False if there is none.
 bool model_ref_shipped(char path[MODEL_REF_BYTES]);
-// "tiny.q8_0" of "dir/tiny.q8_0.gguf", a folder's own name, a stored model's name: what a model is
-// called in answers.
+// "tiny.q8_0" of "dir/tiny.q8_0.gguf" or of its part "dir/tiny.q8_0-00001-of-00002.gguf", a
+// folder's own name, a stored model's name: what a model is called in answers.
 void model_ref_name(const char *path, char *name, size_t name_bytes);

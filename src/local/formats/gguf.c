@@ -22,7 +22,8 @@ enum {
 struct gguf {
     struct mapping map;  // empty for gguf_open_memory
     const unsigned char *bytes;
-    size_t len;
+    uint64_t len;     // of the file
+    bool start_only;  // its first bytes are here: no data
     uint32_t version;
     struct gguf_value *values;
     const struct gguf_value **by_key;
@@ -276,7 +277,7 @@ static bool place_tensors(struct gguf *g, const struct reader *r, const uint64_t
                              "tensor '%s': %" PRIu64 " bytes at %" PRIu64
                              " run past the end (%" PRIu64 " bytes of data)",
                              name.text, t->bytes, offsets[i], data_bytes);
-        t->data = g->bytes + start + offsets[i];
+        t->data = g->start_only ? NULL : g->bytes + start + offsets[i];
     }
     return true;
 }
@@ -295,7 +296,7 @@ static bool read_tensors(struct gguf *g, struct reader *r, struct error *err)
     // Overlapping tensors would let a small file stand for any amount of packed weights.
     ok = place_tensors(g, r, offsets, alignment, err) &&
          tensor_index_build(&g->index, g->tensors, g->n_tensors, err) &&
-         tensor_index_check_overlap(&g->index, err);
+         (g->start_only || tensor_index_check_overlap(&g->index, err));
 out:
     free(offsets);
     return ok;
@@ -345,15 +346,10 @@ static void drop_tensors(struct gguf *g)
     g->n_tensors = 0;
 }
 
-// Takes over the mapping. `tensors` NULL: a fault in the tensors is a fault of the file.
-static struct gguf *open_bytes(const unsigned char *bytes, size_t len, struct mapping map,
-                               struct error *tensors, struct error *err)
+// Reads into g, which it takes over. `tensors` NULL: a fault in them is a fault of the file.
+static struct gguf *open_bytes(struct gguf *g, size_t len, struct error *tensors, struct error *err)
 {
-    struct gguf *g = memory_array(struct gguf, 1);
-    struct reader r = {bytes, len};
-    g->map = map;
-    g->bytes = bytes;
-    g->len = len;
+    struct reader r = {g->bytes, len};
     if (!read_header(g, &r, err) || !read_values(g, &r, err))
         goto fail;
     error_clear(tensors);
@@ -370,7 +366,16 @@ fail:
 
 struct gguf *gguf_open_memory(const void *bytes, size_t len, struct error *err)
 {
-    return open_bytes(bytes, len, (struct mapping){0}, NULL, err);
+    struct gguf *g = memory_array(struct gguf, 1);
+    *g = (struct gguf){.bytes = bytes, .len = len};
+    return open_bytes(g, len, NULL, err);
+}
+
+struct gguf *gguf_open_start(const void *bytes, size_t len, uint64_t file_bytes, struct error *err)
+{
+    struct gguf *g = memory_array(struct gguf, 1);
+    *g = (struct gguf){.bytes = bytes, .len = file_bytes, .start_only = true};
+    return open_bytes(g, len, NULL, err);
 }
 
 static struct gguf *open_path(const char *path, struct error *tensors, struct error *err)
@@ -378,7 +383,9 @@ static struct gguf *open_path(const char *path, struct error *tensors, struct er
     struct mapping map;
     if (!mapping_open(&map, path, err))
         return NULL;
-    struct gguf *g = open_bytes(map.ptr, map.len, map, tensors, err);
+    struct gguf *g = memory_array(struct gguf, 1);
+    *g = (struct gguf){.map = map, .bytes = map.ptr, .len = map.len};
+    g = open_bytes(g, map.len, tensors, err);
     if (!g)
         error_wrap(err, "open '%s'", shown_path(path).text);
     else if (tensors && tensors->code != ERR_NONE)

@@ -52,6 +52,9 @@ enum {
 // A view of any bytes (for tests and fuzzers); they must outlive it. NULL with err.
 struct gguf *gguf_open_memory(const void *bytes, size_t len, struct error *err);
 struct gguf *gguf_open(const char *path, struct error *err);
+// The first len bytes of a file of file_bytes: keys and tensors as ever, but their data is NULL.
+// NULL with err also if these bytes do not reach to the end of the list of tensors.
+struct gguf *gguf_open_start(const void *bytes, size_t len, uint64_t file_bytes, struct error *err);
 // For who needs the keys only (tokenizer, template): what is wrong with the tensors goes to
 // *tensors, and there are none then; else tensors->code is ERR_NONE.
 struct gguf *gguf_open_keys(const char *path, struct error *tensors, struct error *err);

@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mapping.h"
 #include "base/memory.h"
 #include "local/formats/gguf.h"
+#include "local/formats/gguf_parts.h"
 #include "local/formats/hf_folder.h"
 #include "local/formats/hf_templates.h"
 #include "local/formats/shown.h"
@@ -24,34 +26,22 @@ enum {
 
 struct model_file {
     char *path;
-    struct gguf *gguf;  // a file; all below belongs to folders
+    struct gguf_parts gguf;  // of a file; all below belongs to folders
     struct hf_weights weights;
     struct error weights_error;
     struct hf_templates templates;
     json_t *config, *generation_config, *tokenizer_config, *special_tokens;
 };
 
-// The parts of a split file say how many there are; one part alone is not a model.
-static bool check_not_split(const struct gguf *g, struct error *err)
+static bool is_gguf(const struct model_file *m)
 {
-    uint64_t n = 1;
-    if (gguf_get_u64(g, "split.count", &n) && n > 1)
-        return error_set(err, ERR_UNSUPPORTED,
-                         "key 'split.count': one of %llu parts; merge them into one file first",
-                         (unsigned long long)n);
-    return true;
+    return m->gguf.n > 0;
 }
 
 static bool open_gguf(struct model_file *m, enum model_parts parts, struct error *err)
 {
-    if (parts == MODEL_NO_WEIGHTS) {
-        m->gguf = gguf_open_keys(m->path, &m->weights_error, err);
-        return m->gguf != NULL;
-    }
-    m->gguf = gguf_open(m->path, err);
-    if (!m->gguf)
-        return false;
-    return check_not_split(m->gguf, err) || error_wrap(err, "open '%s'", shown_path(m->path).text);
+    struct error *tensors = parts == MODEL_NO_WEIGHTS ? &m->weights_error : NULL;
+    return gguf_parts_open(&m->gguf, m->path, tensors, err);
 }
 
 static bool read_members(struct model_file *m, struct error *err)
@@ -123,11 +113,22 @@ struct model_file *model_file_open(const char *path, enum model_parts parts, str
     return NULL;
 }
 
+struct model_file *model_file_open_starts(const char *name, const struct file_start *starts,
+                                          size_t n, struct error *err)
+{
+    struct model_file *m = memory_array(struct model_file, 1);
+    m->path = memory_text(name);
+    if (gguf_parts_open_starts(&m->gguf, starts, n, err))
+        return m;
+    model_file_close(m);
+    return NULL;
+}
+
 void model_file_close(struct model_file *m)
 {
     if (!m)
         return;
-    gguf_close(m->gguf);
+    gguf_parts_release(&m->gguf);
     hf_weights_release(&m->weights);
     json_decref(m->config);
     json_decref(m->generation_config);
@@ -143,30 +144,41 @@ const char *model_file_path(const struct model_file *m)
     return m->path;
 }
 
+bool model_file_is_at(const struct model_file *m, const char *path)
+{
+    struct gguf_part_name name;
+    char part[4096];
+    bool at = file_same(m->path, path);
+    for (int i = 1; !at && m->gguf.n > 1 && i <= (int)m->gguf.n; i++)
+        at = gguf_part_name(m->path, &name) &&
+             gguf_part_path(m->path, &name, i, part, sizeof part) && file_same(part, path);
+    return at;
+}
+
 const struct gguf *model_file_gguf(const struct model_file *m)
 {
-    return m->gguf;
+    return is_gguf(m) ? m->gguf.parts[0] : NULL;
 }
 
 size_t model_file_n_tensors(const struct model_file *m)
 {
-    return m->gguf ? gguf_n_tensors(m->gguf) : m->weights.n_tensors;
+    return is_gguf(m) ? m->gguf.n_tensors : m->weights.n_tensors;
 }
 
 const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i)
 {
     assert(i < model_file_n_tensors(m));
-    return m->gguf ? gguf_tensor(m->gguf, i) : &m->weights.tensors[i];
+    return is_gguf(m) ? &m->gguf.tensors[i] : &m->weights.tensors[i];
 }
 
 const struct model_tensor *model_file_find(const struct model_file *m, const char *name)
 {
-    return m->gguf ? gguf_find_tensor(m->gguf, name) : tensor_index_find(&m->weights.index, name);
+    return tensor_index_find(is_gguf(m) ? &m->gguf.index : &m->weights.index, name);
 }
 
 const char *model_file_unreadable(const struct model_file *m, const char *name)
 {
-    return m->gguf ? NULL : hf_weights_unreadable(&m->weights, name);
+    return is_gguf(m) ? NULL : hf_weights_unreadable(&m->weights, name);
 }
 
 const struct error *model_file_weights_error(const struct model_file *m)
@@ -206,7 +218,7 @@ const struct json_t *model_file_special_tokens(const struct model_file *m)
 
 bool model_file_member(const struct model_file *m, const char *name, char *path, size_t path_bytes)
 {
-    return !m->gguf && hf_member(m->path, name, path, path_bytes);
+    return !is_gguf(m) && hf_member(m->path, name, path, path_bytes);
 }
 
 static struct slice gguf_template(const struct gguf *g, const char *name)
@@ -224,7 +236,7 @@ struct slice model_file_chat_template(const struct model_file *m, const char *na
 {
     if (name && strcmp(name, "default") == 0)
         name = NULL;
-    if (m->gguf)
-        return gguf_template(m->gguf, name);
+    if (is_gguf(m))
+        return gguf_template(m->gguf.parts[0], name);
     return hf_templates_find(&m->templates, m->tokenizer_config, name ? name : "default");
 }

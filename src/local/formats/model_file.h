@@ -1,5 +1,6 @@
 // model_file.h - one read-only view of a model on disk: a GGUF file or a Hugging Face folder.
 //
+// A GGUF model in several parts (x-00001-of-00003.gguf) is opened by the path of any of them.
 // Names and numbers are as the files have them; what they mean is the business of local/models
 // and local/tokenizer. Nothing on disk is trusted: open checks counts, offsets, sizes, types and
 // shapes once, so that later reads need no checks. Tensor data is mapped, never copied.
@@ -38,10 +39,22 @@ struct model_file;
 
 // NULL on failure, with err naming file, field and what is wrong.
 struct model_file *model_file_open(const char *path, enum model_parts parts, struct error *err);
+// A GGUF model of which only the start of each part is here: keys, names and shapes as ever, but
+// data is NULL. The bytes must outlive it. `name` stands for the path.
+struct file_start {
+    const void *bytes;
+    size_t len;
+    uint64_t file_bytes;  // of the whole file
+};
+struct model_file *model_file_open_starts(const char *name, const struct file_start *starts,
+                                          size_t n, struct error *err);
 void model_file_close(struct model_file *m);  // NULL is fine
 
 const char *model_file_path(const struct model_file *m);
-const struct gguf *model_file_gguf(const struct model_file *m);  // NULL for a folder
+// Whether the path, however it is written, is the folder, the file or one of its parts.
+bool model_file_is_at(const struct model_file *m, const char *path);
+// The file (of parts the first) that holds the keys; NULL for a folder. Tensors are found below.
+const struct gguf *model_file_gguf(const struct model_file *m);
 
 size_t model_file_n_tensors(const struct model_file *m);
 const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i);

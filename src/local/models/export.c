@@ -1,12 +1,12 @@
 #include "local/models/export.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/mapping.h"
 #include "base/memory.h"
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
@@ -15,6 +15,7 @@
 #include "local/models/facts.h"
 #include "local/models/family.h"
 #include "local/models/tensors.h"
+#include "local/quantize/mix.h"
 #include "local/quantize/quantize.h"
 
 enum { CHUNK_BYTES = 4 << 20 };  // of floats in memory at once, or one row if that is longer
@@ -46,27 +47,21 @@ struct export
     struct error *err;
 };
 
-static bool ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), m = strlen(end);
-    return n >= m && strcmp(name + n - m, end) == 0;
-}
-
-// What a tensor is stored as; see export.h.
+// What a tensor is stored as; see mix.h.
 static enum dtype stored_type(const struct export *e, const char *name, int n_dims, int64_t cols)
 {
-    enum dtype type = e->o->type;
-    bool output = strcmp(name, "output.weight") == 0 ||
-                  (strcmp(name, "token_embd.weight") == 0 && e->facts.tied);
-    if (n_dims < 2 || ends_with(name, "ffn_gate_inp.weight") ||
-        strcmp(name, "position_embd.weight") == 0)
-        return DTYPE_F32;
-    if (type == DTYPE_Q4_0 && output)
-        type = DTYPE_Q8_0;
-    if (cols % dtype_info(type)->block_len == 0)
-        return type;
-    log_info("tensor '%s': rows of %" PRId64 " are no whole blocks, stored as f16", name, cols);
-    return DTYPE_F16;
+    const struct mix *mix = mix_find(dtype_name(e->o->type));
+    assert(mix);  // of every type that can be written
+    struct mix_tensor t = {.name = name,
+                           .n_dims = n_dims,
+                           .cols = cols,
+                           .n_layers = e->facts.n_layers,
+                           .n_experts = e->facts.n_experts,
+                           .tied = e->facts.tied};
+    enum dtype type = mix_dtype(mix, &t);
+    if (type == DTYPE_F16 && mix->base != DTYPE_F16)
+        log_info("tensor '%s': rows of %" PRId64 " are no whole blocks, stored as f16", name, cols);
+    return type;
 }
 
 static struct piece *add_piece(struct export *e, const char *name, int n_dims, const int64_t *shape)
@@ -313,9 +308,12 @@ static bool put_tensor(struct export *e, const struct piece *p)
     return ok;
 }
 
+// Keys that are not copied: the new file has other types, and is one.
 static bool is_own_key(struct slice key)
 {
-    return slice_is(key, "general.file_type") || slice_is(key, "general.quantization_version");
+    return slice_is(key, "general.file_type") || slice_is(key, "general.quantization_version") ||
+           slice_is(key, "split.no") || slice_is(key, "split.count") ||
+           slice_is(key, "split.tensors.count");
 }
 
 static bool write_keys(struct export *e)
@@ -373,7 +371,7 @@ bool model_export(const struct model_file *file, const char *path, const struct 
 {
     if (!quantize_can(o->type))
         return error_set(err, ERR_UNSUPPORTED, "writing %s is not supported", dtype_name(o->type));
-    if (file_same(model_file_path(file), path))
+    if (model_file_is_at(file, path))
         return error_set(err, ERR_USAGE, "'%s' would be written over itself: name another file",
                          path);
     struct export *e = memory_array(struct export, 1);

@@ -6,6 +6,7 @@
 
 #include "local/formats/gguf_write.h"
 #include "local/models/family.h"
+#include "local/quantize/mix.h"
 
 struct keys {
     struct gguf_writer *w;
@@ -156,15 +157,9 @@ void export_keys(struct gguf_writer *w, const struct model_facts *f, const char 
 
 void export_type_keys(struct gguf_writer *w, enum dtype type)
 {
-    // llama.cpp's numbers of file types, which are not those of tensor types.
-    static const struct {
-        enum dtype dtype;
-        uint32_t file_type;
-    } types[] = {
-        {DTYPE_F32, 0}, {DTYPE_F16, 1}, {DTYPE_BF16, 32}, {DTYPE_Q8_0, 7}, {DTYPE_Q4_0, 2}};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (types[i].dtype == type)
-            gguf_write_u32(w, "general.file_type", types[i].file_type);
+    const struct mix *mix = mix_find(dtype_name(type));
+    if (mix)
+        gguf_write_u32(w, "general.file_type", mix->file_type);
     if (dtype_info(type)->block_len > 1)
         gguf_write_u32(w, "general.quantization_version", 2);
 }

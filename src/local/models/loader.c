@@ -211,26 +211,29 @@ static bool visit_all(struct loader *l)
 }
 
 // Layers of one kind share a cache: full attention first, sliding after.
+int model_groups_of(const struct model_facts *f, struct kv_group *groups)
+{
+    int counts[2] = {0, 0}, n = 0;
+    for (int i = 0; i < f->n_layers; i++)
+        counts[f->sliding[i]]++;
+    for (int kind = 0; kind < 2; kind++)
+        if (counts[kind])
+            groups[n++] = (struct kv_group){.n_layers = counts[kind],
+                                            .n_kv_heads = f->n_kv_heads,
+                                            .head_dim = f->head_dim,
+                                            .window = kind ? f->window : 0};
+    return n;
+}
+
 static void make_groups(struct model *m)
 {
     const struct model_facts *f = &m->facts;
-    int counts[2] = {0, 0}, index[2] = {0, 0};
-    for (int i = 0; i < f->n_layers; i++)
-        counts[f->sliding[i]]++;
-    for (int kind = 0; kind < 2; kind++) {
-        if (!counts[kind])
-            continue;
-        index[kind] = m->n_groups;
-        m->groups[m->n_groups++] = (struct kv_group){.n_layers = counts[kind],
-                                                     .n_kv_heads = f->n_kv_heads,
-                                                     .head_dim = f->head_dim,
-                                                     .window = kind ? f->window : 0};
-    }
+    m->n_groups = model_groups_of(f, m->groups);
     int next[2] = {0, 0};
     for (int i = 0; i < f->n_layers; i++) {
         struct layer *layer = &m->layers[i];
         layer->sliding = f->sliding[i];
-        layer->group = index[layer->sliding];
+        layer->group = layer->sliding ? m->n_groups - 1 : 0;
         layer->kv_layer = next[layer->sliding]++;
     }
 }
@@ -301,6 +304,16 @@ static void set_options(struct model *m, const struct model_options *o)
     m->max_rows = o->max_rows > 0 ? o->max_rows : 512;
     m->max_wanted = o->max_wanted > 0 ? o->max_wanted : 64;
     m->max_seqs = o->max_seqs > 0 ? o->max_seqs : 64;
+}
+
+uint64_t model_scratch_of(const struct model_facts *f, const struct model_options *o)
+{
+    struct model *m = memory_array(struct model, 1);
+    m->facts = *f;
+    set_options(m, o);
+    uint64_t bytes = (uint64_t)carve_scratch(m, NULL) * sizeof(float);
+    free(m);
+    return bytes;
 }
 
 static bool load(struct loader *l)

@@ -31,6 +31,11 @@ struct kv_group {
     int window;  // 0: everything is kept
 };
 
+// What the facts alone say, before anything is loaded: the groups (at most BATCH_GROUPS_MAX),
+// and bytes of scratch with these options.
+int model_groups_of(const struct model_facts *f, struct kv_group *groups);
+uint64_t model_scratch_of(const struct model_facts *f, const struct model_options *o);
+
 // NULL with err, naming tensor and what is wrong. The file stays open as long as the model.
 struct model *model_load(const struct model_file *file, struct backend *backend,
                          const struct model_options *o, struct error *err);

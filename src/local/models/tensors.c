@@ -164,6 +164,13 @@ bool tensor_is_vector(enum tensor_role role)
     return table[role].cols == DIM_NONE;
 }
 
+void tensor_shape(const struct model_facts *f, enum tensor_role role, int64_t *rows, int64_t *cols)
+{
+    bool vector = tensor_is_vector(role);
+    *rows = vector ? 1 : dim_of(f, table[role].rows);
+    *cols = dim_of(f, vector ? table[role].rows : table[role].cols);
+}
+
 static void expand(const char *pattern, int layer, int expert, char *out, size_t size)
 {
     size_t n = 0;
@@ -350,8 +357,7 @@ bool tensor_find(const struct model_file *file, const struct model_facts *f, enu
     if (role == TENSOR_TOKEN_EMBD || role == TENSOR_POSITION_EMBD || role == TENSOR_OUTPUT)
         v->transposed = false;
     v->dtype = v->tensor->dtype;
-    v->rows = vector ? 1 : dim_of(f, table[role].rows);
-    v->cols = dim_of(f, vector ? table[role].rows : table[role].cols);
+    tensor_shape(f, role, &v->rows, &v->cols);
     v->file_rows = vector ? 1 : dim_of(f, table[whole].rows);
     v->plus_one = f->norm_plus_one && vector;
     if (!vector)

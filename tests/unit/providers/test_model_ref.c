@@ -62,6 +62,7 @@ static void names_are_stems(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {{"/a/tiny.q8_0.gguf", "tiny.q8_0"},
+                                           {"/a/tiny-00002-of-00003.gguf", "tiny"},
                                            {"folder/", "folder"},
                                            {"x/folder.v2", "folder.v2"},
                                            {".gguf", ".gguf"}};

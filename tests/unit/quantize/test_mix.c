@@ -1,0 +1,109 @@
+// test_mix.c - which format a tensor gets: the rules by hand, and odd rows.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "local/quantize/mix.h"
+
+static enum dtype of(const char *mix, const char *name, int64_t cols, int n_layers, bool tied)
+{
+    struct mix_tensor t = {
+        .name = name, .n_dims = 2, .cols = cols, .n_layers = n_layers, .tied = tied};
+    return mix_dtype(mix_find(mix), &t);
+}
+
+static void names_are_found_in_any_case(void **state)
+{
+    (void)state;
+    const struct mix *m;
+    assert_ptr_equal(mix_find("Q4_K_M"), mix_find("q4_k_m"));
+    assert_null(mix_find("q4_k"));
+    assert_null(mix_find(""));
+    for (size_t i = 0; (m = mix_at(i)); i++) {
+        assert_ptr_equal(mix_find(m->name), m);
+        assert_ptr_equal(mix_of_file_type(m->file_type), m);
+    }
+    assert_null(mix_of_file_type(1024));
+}
+
+static void the_output_is_wider(void **state)
+{
+    (void)state;
+    assert_int_equal(of("q4_k_m", "output.weight", 4096, 32, false), DTYPE_Q6_K);
+    assert_int_equal(of("q4_k_m", "token_embd.weight", 4096, 32, false), DTYPE_Q4_K);
+    assert_int_equal(of("q4_k_m", "token_embd.weight", 4096, 32, true), DTYPE_Q6_K);
+    assert_int_equal(of("q4_0", "output.weight", 4096, 32, false), DTYPE_Q8_0);
+    assert_int_equal(of("q8_0", "output.weight", 4096, 32, false), DTYPE_Q8_0);
+    assert_int_equal(of("f16", "output.weight", 4096, 32, false), DTYPE_F16);
+}
+
+// Of 32 layers: the first four, the last four, and every third between.
+static void some_layers_get_more(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"blk.%d.attn_v.weight", "blk.%d.ffn_down.weight"};
+    char name[64];
+    for (int k = 0; k < 2; k++) {
+        int n_more = 0;
+        for (int i = 0; i < 32; i++) {
+            (void)snprintf(name, sizeof name, names[k], i);
+            bool more = i < 4 || i >= 28 || (i - 4) % 3 == 2;
+            assert_int_equal(of("q4_k_m", name, 4096, 32, false), more ? DTYPE_Q6_K : DTYPE_Q4_K);
+            assert_int_equal(of("q4_k_s", name, 4096, 32, false), i < 4 ? DTYPE_Q5_K : DTYPE_Q4_K);
+            assert_int_equal(of("q4_0", name, 4096, 32, false), DTYPE_Q4_0);
+            n_more += more;
+        }
+        assert_int_equal(n_more, 16);
+    }
+    assert_int_equal(of("q4_k_m", "blk.0.attn_q.weight", 4096, 32, false), DTYPE_Q4_K);
+    assert_int_equal(of("q4_k_m", "blk.9.attn_qkv.weight", 4096, 32, false), DTYPE_Q5_K);
+}
+
+static void vectors_and_routers_stay_floats(void **state)
+{
+    (void)state;
+    struct mix_tensor norm = {.name = "blk.0.attn_norm.weight", .n_dims = 1, .cols = 4096};
+    assert_int_equal(mix_dtype(mix_find("q4_0"), &norm), DTYPE_F32);
+    assert_int_equal(mix_dtype(mix_find("f16"), &norm), DTYPE_F32);
+    assert_int_equal(of("q4_0", "blk.0.ffn_gate_inp.weight", 4096, 32, false), DTYPE_F32);
+    assert_int_equal(of("q8_0", "position_embd.weight", 768, 12, true), DTYPE_F32);
+}
+
+static void odd_rows_get_smaller_blocks(void **state)
+{
+    (void)state;
+    assert_int_equal(of("q4_k_m", "blk.3.attn_q.weight", 896, 24, false), DTYPE_Q5_0);
+    assert_int_equal(of("q4_k_m", "output.weight", 896, 24, false), DTYPE_Q8_0);
+    assert_int_equal(of("q5_k_m", "blk.3.attn_q.weight", 896, 24, false), DTYPE_Q5_1);
+    assert_int_equal(of("q4_k_m", "blk.3.attn_q.weight", 100, 24, false), DTYPE_F16);
+    assert_int_equal(of("q4_0", "blk.3.attn_q.weight", 100, 24, false), DTYPE_F16);
+}
+
+static void a_small_mixture_keeps_attention_wide(void **state)
+{
+    (void)state;
+    struct mix_tensor t = {
+        .name = "blk.3.attn_k.weight", .n_dims = 2, .cols = 4096, .n_layers = 32, .n_experts = 8};
+    assert_int_equal(mix_dtype(mix_find("q4_k_m"), &t), DTYPE_Q8_0);
+    t.name = "blk.3.attn_output.weight";
+    assert_int_equal(mix_dtype(mix_find("q4_k_m"), &t), DTYPE_Q5_K);
+    t.n_experts = 128;
+    assert_int_equal(mix_dtype(mix_find("q4_k_m"), &t), DTYPE_Q4_K);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(names_are_found_in_any_case),
+    cmocka_unit_test(the_output_is_wider),
+    cmocka_unit_test(some_layers_get_more),
+    cmocka_unit_test(vectors_and_routers_stay_floats),
+    cmocka_unit_test(odd_rows_get_smaller_blocks),
+    cmocka_unit_test(a_small_mixture_keeps_attention_wide),
+};
+
+int main(void)
+{
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
