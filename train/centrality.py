@@ -68,6 +68,11 @@ def sentence_vectors(sentences: list[str], rarity: Rarity) -> np.ndarray:
 
 def central_sentences(sentences: list[str], n_words: int, rarity: Rarity) -> list[int]:
     """Indices, in text order, of central sentences of about n_words words; at least one."""
+    return sorted(ranked_sentences(sentences, n_words, rarity))
+
+
+def ranked_sentences(sentences: list[str], n_words: int, rarity: Rarity) -> list[int]:
+    """The same, the most central first."""
     vectors = sentence_vectors(sentences, rarity)
     cosine = vectors @ vectors.T
     edges = cosine + 1e-9
@@ -89,4 +94,4 @@ def central_sentences(sentences: list[str], n_words: int, rarity: Rarity) -> lis
         total += lengths[i]
         if total >= n_words:
             break
-    return sorted(chosen)
+    return chosen

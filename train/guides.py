@@ -9,7 +9,8 @@ of the text. All other heads are free; the file that comes out is an ordinary Ll
     layer 1, head 0    answer       -> all words of the passage, rare ones more: its topic
     layer 1, head 1    any sentence -> its own words so far, rare ones more: its gist
     layer 1, head 2    any sentence -> where it begins
-    layer 1, head 3    answer       -> where in the passage it is just now
+    layer 1, head 3    answer       -> all words of the answer so far (answers in rank order), or
+                                       where in the passage it is just now (in text order)
     layer 2, heads 0 1 answer       -> the end of the sentence to copy, where its gist is
     layer 3, heads 0 1 answer       -> the token to copy
 """
@@ -54,8 +55,10 @@ class Guides:
     def __init__(self, token_rarity: Tensor) -> None:
         self.token_rarity = token_rarity  # [n_vocab]
 
-    def losses(self, heads: Heads, b: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """[6]: topic, gist, start, here, choice, copy; b has the arrays of rows.Batch."""
+    def losses(
+        self, heads: Heads, b: dict[str, Tensor], generator: torch.Generator, ranked: bool
+    ) -> Tensor:
+        """[6]: topic, gist, start, said, choice, copy; b has the arrays of rows.Batch."""
         n_tokens = b["tokens"].shape[1]
         place = torch.arange(n_tokens, device=b["tokens"].device)
         is_answer = place >= b["n_prompt"].unsqueeze(-1)
@@ -81,11 +84,14 @@ class Guides:
         begins = _at_one(_log_attention(heads, GIST_LAYER, 2, sampled), start)
 
         reached = b["copied_from"].gather(1, answer).masked_fill(missing, -1)
-        here = _at_one(_log_attention(heads, GIST_LAYER, 3, answer), reached)
+        where = _log_attention(heads, GIST_LAYER, 3, answer)
+        written = is_answer.unsqueeze(1) & (place <= answer.unsqueeze(-1)) & ~missing.unsqueeze(-1)
+        said_weights = self.token_rarity[b["tokens"]].unsqueeze(1) * written
+        said = _spread(where, said_weights) if ranked else _at_one(where, reached)
         ends, sources = of_following("sentence_end"), of_following("copied_from")
         choice = [_at_one(_log_attention(heads, CHOICE_LAYER, h, answer), ends) for h in (0, 1)]
         copy = [_at_one(_log_attention(heads, COPY_LAYER, h, answer), sources) for h in (0, 1)]
-        return torch.stack((topic, gist, begins, here, sum(choice) / 2, sum(copy) / 2))
+        return torch.stack((topic, gist, begins, said, sum(choice) / 2, sum(copy) / 2))
 
     @staticmethod
     def _first_places(wanted: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ class Stage:
     batch_tokens: int = 4096
     prose_share: float = 0.05
     warmup: int = 0
-    falls: bool = False
+    ends_at: float = 1.0  # the step size falls to this share of the full one
+    ranked: bool = False  # answers have the most central sentence first
     choice_weight: float = 1.0  # of first tokens of sentences and of the end of an answer
 
 
@@ -62,7 +63,17 @@ STAGES = (
     Stage("copy", 400, (256,), guides=0.5, disguised=0.6, prose_share=0.0, warmup=40),
     Stage("choose", 800, (256, 384, 512), guides=0.4, disguised=0.15),
     Stage("long", 700, (512, 768, 1024), guides=0.3, disguised=0.1),
-    Stage("last", 1500, (512, 768, 1024), guides=0.2, disguised=0.03, falls=True, choice_weight=3),
+    Stage("turn", 1000, (512, 768, 1024), guides=0.2, disguised=0.03, ends_at=1 / 3, choice_weight=3),
+    Stage(
+        "last",
+        800,
+        (384, 512, 768, 1024),
+        guides=0.3,
+        disguised=0.03,
+        ends_at=0.0,
+        ranked=True,
+        choice_weight=3,
+    ),
 )
 
 
@@ -97,7 +108,7 @@ def prepare(data: Path, out: Path) -> tuple[Tasks, Tensor]:
 def rate_scale(stage: Stage, step: int) -> float:
     if step < stage.warmup:
         return (step + 1) / stage.warmup
-    return 1 - step / stage.n_steps if stage.falls else 1.0
+    return 1 - (1 - stage.ends_at) * step / stage.n_steps
 
 
 def fast_precision(device: str) -> torch.autocast:
@@ -118,7 +129,9 @@ class Learner:
         rng = np.random.default_rng((SEED, STAGES.index(stage), step))
         length = int(rng.choice(stage.lengths))
         rows = stage.batch_tokens // length
-        batch = self.tasks.batch(rng, rows, length, stage.prose_share, stage.disguised)
+        batch = self.tasks.batch(
+            rng, rows, length, stage.prose_share, stage.disguised, stage.ranked
+        )
         scored = batch.other & (rng.random(batch.other.shape) < OTHER_SHARE)
         device = self.model.embed.weight.device
         b = {name: torch.from_numpy(a).to(device) for name, a in vars(batch).items()}
@@ -134,7 +147,7 @@ class Learner:
         weight = torch.where(is_answer, weight, OTHER_WEIGHT)
         loss = (each * weight).sum() / weight.sum()
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 40)))
-        guided = self.guides.losses(heads, b, generator)
+        guided = self.guides.losses(heads, b, generator, stage.ranked)
         with torch.no_grad():
             means = [each[is_answer].mean(), each[~is_answer].mean(), *guided]
         return loss + stage.guides * guided.sum(), [m.item() for m in means]

@@ -1,7 +1,8 @@
 """Makes training rows: a passage with the prompt of `summarize`, and its central sentences.
 
 Targets come from centrality.py alone; sentences stand in the answer exactly as in the
-passage and in its order. An answer is put together from the very tokens of the passage, so
+passage, the most central first (`hearth summarize` puts them in the order of the text) or,
+in the first stages, in its order. An answer is put together from the very tokens of the passage, so
 that for each of its tokens the place it was copied from is known (rows.py). Every row is a
 pure function of the random generator given, so a run can stop and go on anywhere.
 """
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tokenizers import Tokenizer
 
-from centrality import Rarity, central_sentences, sentence_vectors, words_of
+from centrality import Rarity, central_sentences, ranked_sentences, sentence_vectors, words_of
 from corpus import SOURCE_WEIGHTS, Document, Paragraph, split_sentences
 from prompts import WORD_COUNTS, Prompts, Request
 from rows import Answer, Batch, Row, RowWriter
@@ -129,7 +130,7 @@ class Tasks:
         return make_passage(list(document.paragraphs[start : start + 200]), n_bytes, title, section)
 
     def sample_request(
-        self, rng: np.random.Generator, n_tokens: int
+        self, rng: np.random.Generator, n_tokens: int, ranked: bool
     ) -> tuple[Request, Answer] | None:
         """A prompt and its answer for rows of n_tokens; None if the passage gives no good one."""
         share = rng.uniform(0.55, 0.9) if rng.random() < 0.85 else rng.uniform(0.3, 0.6)
@@ -139,11 +140,11 @@ class Tasks:
             return None
         request = self._request_for(rng, passage)
         if rng.random() < 0.12:
-            return self._merge(rng, request, passage)
+            return self._merge(rng, request, passage, ranked)
         if rng.random() < 0.05:
-            return self._question(rng, request, passage)
-        chosen = central_sentences(passage.sentences, request.words, self.rarity)
-        return self._answered(request, passage, chosen)
+            return self._question(rng, request, passage, ranked)
+        chosen = ranked_sentences(passage.sentences, request.words, self.rarity)
+        return self._answered(request, passage, chosen, ranked)
 
     def _request_for(self, rng: np.random.Generator, passage: Passage) -> Request:
         n_words = sum(len(s.split()) for s in passage.sentences)
@@ -160,14 +161,16 @@ class Tasks:
         return request
 
     def _answered(
-        self, request: Request, passage: Passage, chosen: list[int]
+        self, request: Request, passage: Passage, chosen: list[int], ranked: bool
     ) -> tuple[Request, Answer] | None:
         if not chosen:
             return None
+        if not ranked or request.style == "outline":  # headings keep the order of the text
+            chosen = sorted(chosen)
         return request, Answer(passage.sentences, passage.starts, passage.headings, chosen)
 
     def _merge(
-        self, rng: np.random.Generator, request: Request, passage: Passage
+        self, rng: np.random.Generator, request: Request, passage: Passage, ranked: bool
     ) -> tuple[Request, Answer] | None:
         """The step up the tree: cut the passage in parts, drop what a part's summary would."""
         n_parts = int(rng.integers(2, 6))
@@ -190,13 +193,13 @@ class Tasks:
                 parts.append(write_answer(kept, [""] * len(kept), request.style))
         if len(parts) < 2:
             return None
-        chosen = central_sentences(merged.sentences, request.words, self.rarity)
+        chosen = ranked_sentences(merged.sentences, request.words, self.rarity)
         merged.headings = [""] * len(merged.sentences)
         request.task, request.section, request.text = "merge", "", "\n\n".join(parts)
-        return self._answered(request, merged, chosen)
+        return self._answered(request, merged, chosen, ranked)
 
     def _question(
-        self, rng: np.random.Generator, request: Request, passage: Passage
+        self, rng: np.random.Generator, request: Request, passage: Passage, ranked: bool
     ) -> tuple[Request, Answer] | None:
         """Asks for a rare word of the passage; the sentences nearest to it come first."""
         words = sorted({w for w in passage.text.split() if w.isalpha() and len(w) > 4})
@@ -206,7 +209,7 @@ class Tasks:
         word = str(rng.choice(rare))
         vectors = sentence_vectors([*passage.sentences, word], self.rarity)
         nearness = vectors[:-1] @ vectors[-1]
-        central = central_sentences(passage.sentences, request.words, self.rarity)
+        central = ranked_sentences(passage.sentences, request.words, self.rarity)
         hits = [i for i in np.argsort(-nearness, kind="stable") if nearness[i] > 0]
         chosen, total = [], 0
         for i in [*hits, *central]:
@@ -216,11 +219,11 @@ class Tasks:
             chosen.append(int(i))
             total += length
         request.ask = str(rng.choice(QUESTIONS)).format(word)
-        return self._answered(request, passage, sorted(chosen))
+        return self._answered(request, passage, chosen, ranked)
 
-    def summary_row(self, rng: np.random.Generator, n_tokens: int) -> Row:
+    def summary_row(self, rng: np.random.Generator, n_tokens: int, ranked: bool) -> Row:
         while True:
-            sampled = self.sample_request(rng, n_tokens)
+            sampled = self.sample_request(rng, n_tokens, ranked)
             row = self.writer.write(*sampled) if sampled else None
             if row and len(row.tokens) <= n_tokens:
                 return row
@@ -239,11 +242,15 @@ class Tasks:
         n_tokens: int,
         prose_share: float,
         disguise_share: float,
+        ranked: bool,
     ) -> Batch:
         rows = []
         for _ in range(n_rows):
             prose = rng.random() < prose_share
-            row = self.prose_row(rng, n_tokens) if prose else self.summary_row(rng, n_tokens)
+            if prose:
+                row = self.prose_row(rng, n_tokens)
+            else:
+                row = self.summary_row(rng, n_tokens, ranked)
             if not prose and rng.random() < disguise_share:
                 row = self.writer.disguise(rng, row)
             rows.append(row)

@@ -84,6 +84,8 @@ static bool take_answer(struct job *j, struct call *call, struct node *node, str
     buf_clear(&node->text);
     sentences_without_repeats(j->splitter, buf_view(&call->text), &seen, &node->text);
     sentence_set_release(&seen);
+    if (j->options->style != STYLE_OUTLINE)  // its headings stand where they stand
+        sentences_in_text_order(j->splitter, call->prompt.text, &node->text);
     return true;
 }
 
