@@ -194,6 +194,24 @@ def seed_copying(model: Llama, generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
+def seed_said(model: Llama) -> None:
+    """Lets sentences that were written already be chosen less.
+
+    Of the layer before the choice, head 1 tells what a sentence says and head 3 what the answer
+    has said so far (guides.py). Head 3 starts to speak as head 1 does, and what makes a
+    sentence be found is taken off for what was said.
+    """
+    width = model.shape.head_dim
+    gist, choice = model.layers[COPY_LAYER - 2].attn, model.layers[COPY_LAYER - 1].attn
+    gist.v.weight[3 * width :] = gist.v.weight[width : 2 * width]
+    spoken = gist.out.weight[:, width : 2 * width].clone()
+    gist.out.weight[:, 3 * width :] = spoken
+    basis = torch.linalg.qr(spoken).Q
+    for rows in (slice(0, width), slice(width, 2 * width)):
+        choice.q.weight[rows] -= 2 * choice.k.weight[rows] @ basis @ basis.T
+
+
+@torch.no_grad()
 def seed_spaces(model: Llama, pairs: list[tuple[int, int]], generator: torch.Generator) -> None:
     """Lets a word with a space before it start near the same word without one."""
     weight = model.embed.weight

@@ -29,7 +29,7 @@ from centrality import Rarity
 from corpus import Document, read_texts
 from export import TRAIN, write_gguf
 from guides import Guides
-from model import Llama, Shape, seed_copying, seed_spaces
+from model import Llama, Shape, seed_copying, seed_said, seed_spaces
 from optimizer import Optimizer
 from plot import write_plot
 from prompts import Prompts, Request, write_chat, write_prompt
@@ -54,25 +54,30 @@ class Stage:
     batch_tokens: int = 4096
     prose_share: float = 0.05
     warmup: int = 0
-    ends_at: float = 1.0  # the step size falls to this share of the full one
+    begins_at: float = 1.0  # share of the full step size at the first step
+    ends_at: float = 1.0  # and at the last
+    seeds_said: bool = False  # begins by model.seed_said()
     ranked: bool = False  # answers have the most central sentence first
     choice_weight: float = 1.0  # of first tokens of sentences and of the end of an answer
 
 
+RANKED = {"ranked": True, "choice_weight": 3}
 STAGES = (
     Stage("copy", 400, (256,), guides=0.5, disguised=0.6, prose_share=0.0, warmup=40),
     Stage("choose", 800, (256, 384, 512), guides=0.4, disguised=0.15),
     Stage("long", 700, (512, 768, 1024), guides=0.3, disguised=0.1),
     Stage("turn", 1000, (512, 768, 1024), guides=0.2, disguised=0.03, ends_at=1 / 3, choice_weight=3),
+    Stage("rank", 800, (384, 512, 768, 1024), guides=0.3, disguised=0.03, ends_at=0.0, **RANKED),
     Stage(
         "last",
-        800,
+        330,
         (384, 512, 768, 1024),
         guides=0.3,
-        disguised=0.03,
+        disguised=0.0,
+        begins_at=0.5,
         ends_at=0.0,
-        ranked=True,
-        choice_weight=3,
+        seeds_said=True,
+        **RANKED,
     ),
 )
 
@@ -108,7 +113,7 @@ def prepare(data: Path, out: Path) -> tuple[Tasks, Tensor]:
 def rate_scale(stage: Stage, step: int) -> float:
     if step < stage.warmup:
         return (step + 1) / stage.warmup
-    return 1 - (1 - stage.ends_at) * step / stage.n_steps
+    return stage.begins_at + (stage.ends_at - stage.begins_at) * step / stage.n_steps
 
 
 def fast_precision(device: str) -> torch.autocast:
@@ -164,6 +169,8 @@ class Learner:
     def run_stage(self, stage: Stage, out: Path) -> None:
         path = out / f"{stage.name}.pt"
         start = load(path, self.model, self.optimizer) if path.exists() else 0
+        if stage.seeds_said and start == 0:
+            seed_said(self.model)
         began, seen = time.monotonic(), []
         for step, losses in self.train(stage, start):
             seen.append(losses)
