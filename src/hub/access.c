@@ -92,6 +92,11 @@ bool access_is_offline(void)
                      strcasecmp(value, "yes") == 0 || strcasecmp(value, "on") == 0);
 }
 
+const char *access_ca_file(void)
+{
+    return variable("SSL_CERT_FILE");
+}
+
 int access_stall_s(void)
 {
     const char *value = variable("HF_HUB_DOWNLOAD_TIMEOUT");

@@ -11,4 +11,6 @@ bool access_endpoint(struct url *out, struct error *err);
 // but cannot be read, or holds no token. Errors never quote it.
 bool access_token(char **token, struct error *err);
 bool access_is_offline(void);  // HF_HUB_OFFLINE
-int access_stall_s(void);      // HF_HUB_DOWNLOAD_TIMEOUT in seconds; 0 if not set
+// SSL_CERT_FILE, the authorities to trust in place of the system's; NULL if not set.
+const char *access_ca_file(void);
+int access_stall_s(void);  // HF_HUB_DOWNLOAD_TIMEOUT in seconds; 0 if not set

@@ -27,7 +27,7 @@ struct hub *hub_open(hub_go_on go_on, void *self, struct error *err)
         return NULL;
     }
     struct hub *h = memory_array(struct hub, 1);
-    struct http_options o = {.stall_s = access_stall_s()};
+    struct http_options o = {.stall_s = access_stall_s(), .ca_file = access_ca_file()};
     *h = (struct hub){.go_on = go_on, .go_on_self = self};
     if (access_endpoint(&h->endpoint, err) && access_token(&h->token, err) &&
         (h->http = http_new(&o, err)) != NULL)

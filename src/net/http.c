@@ -50,8 +50,9 @@ struct http *http_new(const struct http_options *o, struct error *err)
         return NULL;
     }
     struct http *h = memory_array(struct http, 1);
-    h->options = (struct http_options){o && o->connect_s ? o->connect_s : 15,
-                                       o && o->stall_s ? o->stall_s : 30};
+    h->options = o ? *o : (struct http_options){0};
+    h->options.connect_s = h->options.connect_s ? h->options.connect_s : 15;
+    h->options.stall_s = h->options.stall_s ? h->options.stall_s : 30;
     h->multi = curl_multi_init();
     if (!h->multi) {
         free(h);
@@ -170,6 +171,8 @@ static void set_options(struct http_transfer *t)
     (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)o->connect_s);
     (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
     (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)o->stall_s);
+    if (o->ca_file)
+        (void)curl_easy_setopt(e, CURLOPT_CAINFO, o->ca_file);
     if (t->request.n_bytes) {
         char range[64];
         (void)snprintf(range, sizeof range, "%llu-%llu", (unsigned long long)t->request.first,

@@ -5,7 +5,7 @@
 // come as they are on the wire: no compression is asked for, and none is accepted. Proxies are
 // libcurl's, from the environment. What is told of an address is its origin, never path or query.
 // Threads: a client and its transfers belong to one thread, on which all callbacks run, inside
-// http_step. Callbacks may start transfers; only on_end may cancel others.
+// http_step. Only on_end may start and cancel others: libcurl allows neither in the middle of one.
 // Source: RFC 9110 (ranges, Retry-After, redirects).
 #pragma once
 #include <stdbool.h>
@@ -19,8 +19,9 @@ struct http;
 struct http_transfer;
 
 struct http_options {
-    int connect_s;  // until there is a connection; 0: 15
-    int stall_s;    // without a byte, after which a connection counts as lost; 0: 30
+    int connect_s;        // until there is a connection; 0: 15
+    int stall_s;          // without a byte, after which a connection counts as lost; 0: 30
+    const char *ca_file;  // authorities to trust, PEM; NULL: the system's. Must outlive the client
 };
 
 struct http_head {

@@ -256,4 +256,6 @@ def unsigned(t):
     r = home.pull("acme/m", HF_ENDPOINT=f"https://localhost:{hub.other.server_port}")
     t.claim("a certificate that nobody signed is refused in one line, and nothing is said to that host",
             r.one_line("certificate") and not hub.since(mark), r, hub.since(mark))
+    r = home.pull("acme/m", HF_ENDPOINT=f"https://localhost:{hub.other.server_port}", SSL_CERT_FILE=cert)
+    t.claim("SSL_CERT_FILE names who is trusted", hub.since(mark) and "certificate" not in r.err, r)
     hub.close()

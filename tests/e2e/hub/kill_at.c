@@ -1,5 +1,6 @@
-// kill_at.c - loaded before a program's libraries, it kills the program, or fails it, at the nth step that it makes
-// in the file system: KILL_AT=n, or FAIL_AT=n with FAIL_ERRNO. STEPS names a file for the number of steps there were.
+// kill_at.c - loaded before a program's libraries, it kills the program, or fails it, at the nth
+// step that it makes in the file system: KILL_AT=n, or FAIL_AT=n with FAIL_ERRNO. STEPS names a
+// file for the number of steps there were.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +19,8 @@ static int n_steps;
 // True if this step is to fail.
 static int step(void)
 {
-    const char *kill_at = getenv("KILL_AT"), *fail_at = getenv("FAIL_AT"), *why = getenv("FAIL_ERRNO");
+    const char *kill_at = getenv("KILL_AT"), *fail_at = getenv("FAIL_AT"),
+               *why = getenv("FAIL_ERRNO");
     int n = ++n_steps;
     if (kill_at && atoi(kill_at) == n)
         raise(SIGKILL);
@@ -32,19 +34,21 @@ __attribute__((destructor)) static void tell(void)
 {
     const char *path = getenv("STEPS");
     char text[16];
-    int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
+    int fd =
+        path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
     if (fd >= 0 && snprintf(text, sizeof text, "%d", n_steps) > 0)
         (void)!syscall(SYS_write, fd, text, strlen(text));
 }
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define WRAP(type, name, parameters, arguments) \
-    type name parameters                        \
-    {                                           \
-        return step() ? (type)-1 : NEXT(name) arguments; \
+#define WRAP(type, name, parameters, arguments)                                                    \
+    type name parameters                                                                           \
+    {                                                                                              \
+        return step() ? (type)-1 : NEXT(name) arguments;                                           \
     }
 WRAP(int, rename, (const char *from, const char *to), (from, to))
-WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned flags), (a, from, b, to, flags))
+WRAP(int, renameat2, (int a, const char *from, int b, const char *to, unsigned flags),
+     (a, from, b, to, flags))
 WRAP(int, link, (const char *from, const char *to), (from, to))
 WRAP(int, symlink, (const char *from, const char *to), (from, to))
 WRAP(int, unlink, (const char *path), (path))
