@@ -66,6 +66,7 @@ class HubDouble:
         self.blobs, self.signatures = {}, {}         # by SHA-256; signature -> uses left
         self.signature_uses = 1 << 30                # how often a redirect's address can be used
         self.small_redirects = False                 # small files by a relative redirect, as the hub does since 2025
+        self.anything = None                         # a File that is sent for every address without one of its own
         self.rate, self.next_free = rate, 0.0        # bytes a second, all connections together
         self.lock, self.slots = threading.Lock(), threading.BoundedSemaphore(connections)
         self.active = self.peak = 0                  # answers with file content under way

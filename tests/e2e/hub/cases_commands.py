@@ -109,6 +109,7 @@ def pulled_checkout(t):
 
 CHOICES = [  # files of the repository, quantization asked for, files that are taken (None: refused), words of the refusal
     (["m-Q8_0.gguf", "m-Q4_K_M.gguf", "m-f16.gguf"], "", ["m-Q4_K_M.gguf"], ""),
+    (["m-Q4_0.gguf", "m-Q4_K_M.gguf"], "", ["m-Q4_K_M.gguf"], ""),
     (["m.Q8_0.gguf", "m.q4_0.gguf"], "", ["m.q4_0.gguf"], ""),
     (["m.f16.gguf", "m.Q8_0.gguf"], "", ["m.Q8_0.gguf"], ""),
     (["m-BF16.gguf", "m-F16.gguf"], "", ["m-F16.gguf"], ""),
@@ -149,10 +150,10 @@ def choices(t):
             t.claim(f"{what}: {', '.join(taken)}", r.status == 0 and all(
                 (f in r.out) == (f in taken) for f in files), r)
     t.claim("--dry-run downloads and writes nothing", hub.sent() == 0 and home.empty() and not home.blobs())
-    parts = home.pull("acme/c13:q8_0")
-    entry = home.listed().get("c13:q8_0", {})
+    parts = home.pull("acme/c14:q8_0")
+    entry = home.listed().get("c14:q8_0", {})
     t.claim("all parts of a split model are pulled, and verified", parts.status == 0 and home.content(entry) ==
-            {f.path: f.sha256 for f in hub.repositories["acme/c13"].files()[2:]} and not home.honest(), parts, entry)
+            {f.path: f.sha256 for f in hub.repositories["acme/c14"].files()[2:]} and not home.honest(), parts, entry)
     hub.close()
 
 

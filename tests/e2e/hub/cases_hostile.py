@@ -34,7 +34,7 @@ def file_names(t):
     hub = HubDouble()
     good = {n: d for n, d in checkout().items() if n in ("config.json", "tokenizer.json")}
     for i, name in enumerate(NAMES):
-        evil = File(name, gguf_bytes(1200, i))
+        evil = hub.anything = File(name, gguf_bytes(1200, i))  # `..` is gone from the address when it is asked for
         hub.add(Repository(f"acme/h{i}", [*(File(n, d) for n, d in good.items()),
                                           File("model.safetensors", b"x" * 99), evil]))
         home = Home(hub)
@@ -64,7 +64,8 @@ def quantization_names(t):
     hub = HubDouble()
     for name in ("m-...gguf", "m-..gguf", ".gguf", "-.gguf", "m-a\nb.gguf", "m-../x.gguf", "../../m-q8_0.gguf", "m-a:b.gguf",
                  "m- .gguf", "m-" + "q" * 200 + ".gguf", "../m/x-q8_0.gguf"):
-        hub.add(Repository("acme/Tiny-GGUF", [File(name, gguf_bytes(900, 3))]))
+        hub.anything = File(name, gguf_bytes(900, 3))  # `..` is gone from the address when it is asked for
+        hub.add(Repository("acme/Tiny-GGUF", [hub.anything]))
         home = Home(hub)
         r = home.pull("acme/Tiny-GGUF")
         listed = home.listed()

@@ -14,7 +14,7 @@ from hub.cases_network import Setting
 from hub.harness import BIN, TOKEN, Home, Result, Skip, Text, wait_for
 from hub.models import checkout, gguf_bytes
 from hub.proxy import Proxy
-from hub_double import HubDouble, Repository
+from hub_double import File, HubDouble, Repository
 
 
 class SmallDisk:
@@ -243,7 +243,7 @@ def unsigned(t):
         raise Skip("no openssl command here")
     hub = HubDouble()
     hub.tokens = {TOKEN: "ann"}
-    hub.add(Repository("acme/m", {"m-q8_0.gguf": gguf_bytes(5000)}))
+    hub.add(Repository("acme/m", [File("m-q8_0.gguf", gguf_bytes(5000), large=False)]))
     home = Home(hub, token=TOKEN)
     key, cert = home.folder + "/key.pem", home.folder + "/cert.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
@@ -257,5 +257,13 @@ def unsigned(t):
     t.claim("a certificate that nobody signed is refused in one line, and nothing is said to that host",
             r.one_line("certificate") and not hub.since(mark), r, hub.since(mark))
     r = home.pull("acme/m", HF_ENDPOINT=f"https://localhost:{hub.other.server_port}", SSL_CERT_FILE=cert)
-    t.claim("SSL_CERT_FILE names who is trusted", hub.since(mark) and "certificate" not in r.err, r)
+    t.claim("SSL_CERT_FILE names who is trusted", r.status == 0 and hub.since(mark, "other"), r)
+    home.run("rm", "m:q8_0")
+    for where, match in (("api", ""), ("resolve", "m-q8_0.gguf")):
+        hub.faults.clear()
+        hub.fault(match, where=where, times=None, redirect=hub.endpoint + "/api/models/acme/m/revision/main?blobs=true")
+        mark = hub.mark()
+        r = home.pull("acme/m", HF_ENDPOINT=f"https://localhost:{hub.other.server_port}", SSL_CERT_FILE=cert)
+        t.claim(f"a redirect from https to http is not followed ({where})", r.one_line("https", "http") and
+                hub.since(mark, "other") and not hub.since(mark, "hub"), r, hub.since(mark))
     hub.close()

@@ -23,7 +23,12 @@ class Routes:
             return self.send_file(file, {"X-Repo-Commit": cached[2]})
         if api := API.fullmatch(path):
             return self.get_api(hub, api[1], api[2], api[3] or "main", token)
-        if resolve := RESOLVE.fullmatch(path):
+        resolve = RESOLVE.fullmatch(path)
+        if hub.anything and not (resolve and resolve[1] in hub.repositories and
+                                 hub.repositories[resolve[1]].resolve(resolve[2]) and
+                                 hub.repositories[resolve[1]].file(resolve[2], resolve[3])):
+            return self.send_file(hub.anything, {})
+        if resolve:
             return self.get_resolve(hub, resolve[1], resolve[2], resolve[3], token)
         return self.error(404, None, "Sorry, we can't find the page you are looking for.")
 
