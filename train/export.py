@@ -1,6 +1,6 @@
 """Writes the trained model as GGUF: Q8_0 matrices, F32 norms, tokenizer and chat template.
 
-    python train/export.py --checkpoint train/out/last.pt
+    python train/export.py --checkpoint train/out/final.pt
 
 The recipe does this at its end; the command is for a checkpoint in between.
 Source: github.com/ggml-org/ggml/blob/master/docs/gguf.md (keys), and the Llama
@@ -118,7 +118,7 @@ def read_checkpoint(path: Path) -> Llama:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/last.pt")
+    parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/final.pt")
     parser.add_argument("--tokenizer", type=Path, default=TRAIN / "out/tokenizer.json")
     parser.add_argument("--gguf", type=Path, default=TRAIN.parent / "models/hearth-small.gguf")
     options = parser.parse_args()

@@ -212,6 +212,18 @@ def seed_said(model: Llama) -> None:
 
 
 @torch.no_grad()
+def sharpen(model: Llama) -> None:
+    """Makes the heads that choose and copy look at fewer places at once.
+
+    Where the network doubts which sentence comes next, it mixes their first words; a word of one
+    and the rest of another is worse than either. The factors were found by evaluate.py's
+    measures on thirty documents, among eight pairs.
+    """
+    for layer, factor in ((COPY_LAYER - 1, 1.6), (COPY_LAYER, 2.2)):
+        model.layers[layer].attn.q.weight[: 2 * model.shape.head_dim] *= factor
+
+
+@torch.no_grad()
 def seed_spaces(model: Llama, pairs: list[tuple[int, int]], generator: torch.Generator) -> None:
     """Lets a word with a space before it start near the same word without one."""
     weight = model.embed.weight

@@ -29,7 +29,7 @@ from centrality import Rarity
 from corpus import Document, read_texts
 from export import TRAIN, write_gguf
 from guides import Guides
-from model import Llama, Shape, seed_copying, seed_said, seed_spaces
+from model import Llama, Shape, seed_copying, seed_said, seed_spaces, sharpen
 from optimizer import Optimizer
 from plot import write_plot
 from prompts import Prompts, Request, write_chat, write_prompt
@@ -240,7 +240,9 @@ def main() -> None:
     print(f"{model.n_parameters()} parameters on {device}", flush=True)
     for stage in STAGES:
         learner.run_stage(stage, options.out)
-    write_gguf(model.cpu(), tasks.tokenizer, options.gguf)
+    sharpen(model)
+    torch.save({"model": model.cpu().state_dict()}, options.out / "final.pt")
+    write_gguf(model, tasks.tokenizer, options.gguf)
     write_plot(options.out / "progress.log", options.plot)
 
 

@@ -1,9 +1,10 @@
 """Checks the GGUF file in `hearth` against the network it came from: ids, and greedy answers.
 
-    make && python train/verify.py --checkpoint train/out/last.pt
+    make && python train/verify.py --checkpoint train/out/final.pt
 
-The network runs in float32 with weights rounded as the file stores them, so the two
-may differ only by the order of sums; a greedy answer must be the same token for token.
+The network runs in float32 with weights rounded as the file stores them; the engine also
+rounds activations to eight bits. A greedy answer must be the same token for token, up to a
+place where the network itself finds both tokens nearly as likely.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from prompts import Prompts, Request, write_chat, write_prompt
 from vocabulary import TURN_END
 
 N_TOKENS = 60
+NEARLY = 0.5  # difference of logits that rounding may turn over
 TEXTS = (
     "The bridge was closed for repairs in March 2019. Engineers found that 14 of its 220 cables "
     "had rusted through. The bridge carries about 30,000 cars a day. Repairs of the cables cost "
@@ -52,6 +54,14 @@ def greedy(model: Llama, tokens: list[int], end: int) -> list[int]:
     return answer
 
 
+@torch.no_grad()
+def doubt(model: Llama, tokens: list[int], answer: list[int], other: list[int]) -> float:
+    """How far apart the network finds the first two tokens that differ."""
+    same = next(i for i, (a, b) in enumerate(zip(answer, other, strict=False)) if a != b)
+    logits = model.logits(model(torch.tensor([tokens + answer[:same]]))[0, -1])
+    return float(logits[answer[same]] - logits[other[same]])
+
+
 def answer_of_file(hearth: Path, path: Path, prompt: str) -> tuple[list[int], list[int]]:
     """Ids of the rendered prompt, and of the answer."""
     options = ("--temperature", "0", "-n", str(N_TOKENS), "--json")
@@ -63,7 +73,7 @@ def answer_of_file(hearth: Path, path: Path, prompt: str) -> tuple[list[int], li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/last.pt")
+    parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/final.pt")
     parser.add_argument("--gguf", type=Path, default=TRAIN.parent / "models/hearth-small.gguf")
     parser.add_argument("--hearth", type=Path, default=TRAIN.parent / "build/release/hearth")
     parser.add_argument("--tokenizer", type=Path, default=TRAIN / "out/tokenizer.json")
@@ -79,8 +89,10 @@ def main() -> None:
             answer = greedy(model, tokens, end)
             prompt_ids, other = answer_of_file(options.hearth, options.gguf, prompt)
             same &= tokens == prompt_ids
-            same &= answer == other
-            print(f"{'same' if answer == other else 'DIFFERENT'}: {tokenizer.decode(answer)!r}")
+            gap = doubt(model, tokens, answer, other) if answer != other else 0.0
+            same &= gap < NEARLY
+            word = "same" if answer == other else f"parted at a doubt of {gap:.3f}"
+            print(f"{word}: {tokenizer.decode(answer)!r}")
             if answer != other:
                 print(f"  file: {tokenizer.decode(other)!r}")
     print("ids and answers agree" if same else "ids or answers differ")
