@@ -33,7 +33,7 @@ def quantizations(t):
             {k: q["weights_bytes"] for k, q in o.items()} == {"q8_0": len(small), "q4_k_m": len(other)}, r)
     t.claim("keys and values are those of the same file here", o and
             all(q["kv_bytes"] == local["options"][0]["kv_bytes"] for q in o.values()), r)
-    t.claim("layers are placed", all(q["layers"] == {"cpu": 4} and q["fits"] for q in o.values()), r)
+    t.claim("layers are placed", all(q["layers"]["cpu"] > 1 and q["fits"] for q in o.values()), r)
     t.claim("a header was fetched, not the model", hub.sent() <= 1 << 20, hub.sent())
     t.claim("and nothing was stored", home.empty())
     r = home.run("fit", "acme/Small-GGUF:Q8_0", "--ctx", "512")
@@ -59,7 +59,7 @@ def parts(t):
     r = home.run("fit", "acme/Parts-GGUF", "--json")
     o = (r.json() or {"options": [{}]})["options"]
     t.claim("parts are one model", r.status == 0 and len(o) == 1
-            and o[0]["weights_bytes"] == sum(map(len, files.values())) and o[0]["layers"] == {"cpu": 4}, r)
+            and o[0]["weights_bytes"] == sum(map(len, files.values())) and o[0]["layers"]["cpu"] > 1, r)
     p = home.pull("acme/Parts-GGUF")
     whole = home.run("run", os.path.abspath(MODEL), "The harbour", "-n", "8", "--temperature", "0", "--raw")
     q = home.run("run", "parts:q8_0", "The harbour", "-n", "8", "--temperature", "0", "--raw")
