@@ -3,7 +3,7 @@
 Muon (kellerjordan.github.io/posts/muon) descends along the momentum with all its singular
 values made equal, by a Newton-Schulz iteration. It is written out here, in float32 and
 batched over matrices of one shape, because the ready one computes in bfloat16, which
-processors without such instructions do twenty times slower.
+processors without such instructions do many times slower.
 """
 
 import torch
