@@ -226,13 +226,19 @@ static void a_missing_part_is_named(void **state)
     assert_told("part 1 of 3 is missing: '", false);
 }
 
+// The parts as they are before a test changes one.
+static void plan_small(struct part parts[N_PARTS])
+{
+    struct gguf *whole = open_whole();
+    plan(whole, parts);
+    gguf_close(whole);
+}
+
 static void a_part_in_anothers_place_is_told(void **state)
 {
     (void)state;
     struct part parts[N_PARTS];
-    struct gguf *whole = open_whole();
-    plan(whole, parts);
-    gguf_close(whole);
+    plan_small(parts);
     struct part second = parts[2];  // the third part under the second one's name
     second.number = 2;
     split(&second);
@@ -243,9 +249,7 @@ static void a_wrong_count_is_told(void **state)
 {
     (void)state;
     struct part parts[N_PARTS];
-    struct gguf *whole = open_whole();
-    plan(whole, parts);
-    gguf_close(whole);
+    plan_small(parts);
     parts[2].count = 4;
     split(&parts[2]);
     assert_told("its name says part 3 of 3, its keys number 2 of 4 (from 0)", true);
@@ -264,9 +268,7 @@ static void parts_of_two_models_are_told(void **state)
 {
     (void)state;
     struct part parts[N_PARTS];
-    struct gguf *whole = open_whole();
-    plan(whole, parts);
-    gguf_close(whole);
+    plan_small(parts);
     parts[1].name = "another";
     split(&parts[1]);
     assert_told("part 2: it belongs to another model than the first part", true);
