@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "gateway/gateway.h"
 
 enum { IN_FLIGHT = 16, ATTEMPTS = 2, LOOK_MS = 100 };
@@ -53,12 +54,46 @@ bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, st
     return ok;
 }
 
-bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+static bool count_raw(const struct caller *c, struct slice text, int64_t *n, struct error *err)
 {
     struct chat_request r = {.input = INPUT_TEXT, .model = c->model, .text = text};
     bool exact;
     chat_sampling_unset(&r.sampling);
     return gateway_count(c->gateway, &r, n, &exact, err);
+}
+
+static bool count_message(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+{
+    struct chat_message message = {.role = ROLE_USER, .text = text};
+    struct chat_request r = {
+        .input = INPUT_MESSAGES, .model = c->model, .messages = &message, .n_messages = 1};
+    bool exact;
+    chat_sampling_unset(&r.sampling);
+    return gateway_count(c->gateway, &r, n, &exact, err);
+}
+
+bool count_frame(struct caller *c, struct error *err)
+{
+    return count_message(c, slice_of("", 0), &c->frame_tokens, err);
+}
+
+bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+{
+    enum { LONG = 1 << 16 };
+    size_t seen = text.len > LONG ? utf8_whole(text.ptr, LONG) : text.len;
+    struct slice start = slice_sub(text, 0, seen);
+    int64_t whole = 0, raw = 0;
+    if (!count_message(c, start, n, err))
+        return false;
+    *n = *n > c->frame_tokens ? *n - c->frame_tokens : 0;
+    if (start.len == text.len)
+        return true;
+    // No template need see a text of any length: what it adds to the start, it adds all along.
+    if (!count_raw(c, start, &raw, err) || !count_raw(c, text, &whole, err))
+        return false;
+    double more = raw > 0 && *n > raw ? (double)*n / (double)raw : 1;
+    *n = (int64_t)ceil((double)whole * more);
+    return true;
 }
 
 struct round;

@@ -23,6 +23,7 @@ struct caller {
     void *progress_self;
     int done, total;
     const char *what;
+    int64_t frame_tokens;  // of a message without text: count_frame()
     int64_t prompt_tokens, completion_tokens, bytes_sent, cost_picousd;  // of all attempts
 };
 
@@ -38,7 +39,10 @@ struct call {
     int attempts;
 };
 
-// Tokens of the whole prompt as the model's template renders it, or of a bare text.
+// Tokens of the whole prompt as the model's template renders it; or what a text adds to a prompt,
+// with all that the template puts into it (for a text of more than 64 KiB, by its start).
+// count_frame() comes first.
+bool count_frame(struct caller *c, struct error *err);
 bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, struct error *err);
 bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err);
 

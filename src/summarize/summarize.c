@@ -366,6 +366,8 @@ static void report(struct job *j, struct owned_summary *o)
 static bool run(struct job *j, struct owned_summary *o, struct error *err)
 {
     struct summary *s = &o->s;
+    if (!count_frame(&j->caller, err))
+        return false;
     if (!plan_make(&j->plan, &j->caller, j->splitter, j->documents, j->n_documents, j->options,
                    j->plan.budget.ctx, err))
         return false;

@@ -32,6 +32,15 @@ int64_t fake_tokens(struct slice s)
     return n;
 }
 
+// Tokens of a message with what the template puts around it and into it.
+static int64_t message_tokens(const struct fake_provider *f, struct slice text)
+{
+    int64_t stops = 0;
+    for (size_t i = 0; i < text.len; i++)
+        stops += text.ptr[i] == '.';
+    return fake_tokens(text) + TEMPLATE_TOKENS + stops * f->per_stop;
+}
+
 static void request_text(const struct chat_request *r, struct buf *out)
 {
     if (r->input == INPUT_TEXT)
@@ -53,11 +62,12 @@ static bool describe(struct provider *p, const char *model, struct model_info *o
 static bool count(struct provider *p, const struct chat_request *r, int64_t *n, bool *exact,
                   struct error *err)
 {
+    const struct fake_provider *f = (const struct fake_provider *)p;
     struct buf text = {0};
-    (void)p;
     (void)err;
     request_text(r, &text);
-    *n = fake_tokens(buf_view(&text)) + (r->input == INPUT_MESSAGES ? TEMPLATE_TOKENS : 0);
+    *n = r->input == INPUT_MESSAGES ? message_tokens(f, buf_view(&text))
+                                    : fake_tokens(buf_view(&text));
     *exact = true;
     buf_release(&text);
     return true;
@@ -105,7 +115,7 @@ static void *answer_main(void *self)
         a->sink.push(a->sink.self, &e);
     e = (struct chat_event){
         .kind = CHAT_USAGE,
-        .usage = {.prompt_tokens = fake_tokens(buf_view(&a->prompt)) + TEMPLATE_TOKENS,
+        .usage = {.prompt_tokens = message_tokens(a->f, buf_view(&a->prompt)),
                   .completion_tokens = fake_tokens(buf_view(&text))}};
     if (ok)
         a->sink.push(a->sink.self, &e);
@@ -134,7 +144,7 @@ static struct answer *start(struct provider *p, const struct chat_request *r,
         f->n_started++;
         f->n_running++;
         f->n_too_long +=
-            fake_tokens(buf_view(&a->prompt)) + TEMPLATE_TOKENS + r->max_tokens > f->context;
+            message_tokens(f, buf_view(&a->prompt)) + r->max_tokens > f->context;
         f->most_running = f->n_running > f->most_running ? f->n_running : f->most_running;
         buf_slice(&f->prompts, buf_view(&a->prompt));
         buf_text_add(&f->prompts, "\n%%\n");

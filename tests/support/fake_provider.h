@@ -14,6 +14,7 @@
 struct fake_provider {
     struct provider provider;  // first
     int context;
+    int per_stop;  // tokens that the template adds for each full stop of a message
     bool inside_start;
     // What a prompt is answered with; NULL: the first sentences of its text, as many words as the
     // room allows, at most `words`. False with err fails the answer. `n` counts answers from 0.

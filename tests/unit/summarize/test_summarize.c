@@ -124,6 +124,29 @@ static void every_paragraph_of_a_long_document_is_asked_about_once(void **state)
     teardown(&f, s);
 }
 
+// A template may put tokens into a message, as that of the shipped model does before each sentence.
+static void what_a_template_adds_to_a_text_is_counted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct buf b = {0};
+    setup(&f, 512);
+    f.fake.per_stop = 2;
+    for (int i = 0; i < 40; i++) {  // paragraphs of all sizes up to more than a part
+        for (int k = 0; k < 4 + 2 * i; k++)
+            buf_printf(&b, "Go %d. ", k);
+        buf_text_add(&b, "\n\n");
+    }
+    add_document(&f, "short.txt", buf_text(&b));
+    struct summary *s = go(&f, (struct summary_options){.words = 60});
+    assert_non_null(s);
+    assert_true(s->coverage.parts > 10);
+    assert_int_equal(s->coverage.n_skipped, 0);
+    assert_int_equal(f.fake.n_too_long, 0);
+    buf_release(&b);
+    teardown(&f, s);
+}
+
 static void parts_are_in_flight_together_and_bounded(void **state)
 {
     (void)state;
@@ -598,6 +621,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_short_document_takes_one_call),
         cmocka_unit_test(every_paragraph_of_a_long_document_is_asked_about_once),
+        cmocka_unit_test(what_a_template_adds_to_a_text_is_counted),
         cmocka_unit_test(parts_are_in_flight_together_and_bounded),
         cmocka_unit_test(parts_carry_title_and_section),
         cmocka_unit_test(a_dry_run_plans_as_the_run_does_and_calls_nothing),
