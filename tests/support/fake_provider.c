@@ -113,10 +113,9 @@ static void *answer_main(void *self)
     e = (struct chat_event){.kind = CHAT_FINISH, .finish = finish};
     if (ok)
         a->sink.push(a->sink.self, &e);
-    e = (struct chat_event){
-        .kind = CHAT_USAGE,
-        .usage = {.prompt_tokens = message_tokens(a->f, buf_view(&a->prompt)),
-                  .completion_tokens = fake_tokens(buf_view(&text))}};
+    e = (struct chat_event){.kind = CHAT_USAGE,
+                            .usage = {.prompt_tokens = message_tokens(a->f, buf_view(&a->prompt)),
+                                      .completion_tokens = fake_tokens(buf_view(&text))}};
     if (ok)
         a->sink.push(a->sink.self, &e);
     pthread_mutex_lock(&a->f->lock);
@@ -143,8 +142,7 @@ static struct answer *start(struct provider *p, const struct chat_request *r,
     if (!refused) {
         f->n_started++;
         f->n_running++;
-        f->n_too_long +=
-            message_tokens(f, buf_view(&a->prompt)) + r->max_tokens > f->context;
+        f->n_too_long += message_tokens(f, buf_view(&a->prompt)) + r->max_tokens > f->context;
         f->most_running = f->n_running > f->most_running ? f->n_running : f->most_running;
         buf_slice(&f->prompts, buf_view(&a->prompt));
         buf_text_add(&f->prompts, "\n%%\n");
