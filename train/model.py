@@ -1,6 +1,6 @@
 """The network: a plain Llama, as the engine's ordinary path runs it.
 
-RMSNorm, rotary positions, grouped heads, SwiGLU, tied embeddings and no biases.
+RMSNorm, rotary positions, grouped heads, SwiGLU and no biases.
 Rotary pairs are the two halves of a head (the Hugging Face order); export.py
 permutes rows of Q and K for GGUF, where Llama pairs neighbours.
 """
@@ -23,6 +23,7 @@ class Shape:
     n_ctx: int = 1024
     rope_base: float = 500000.0
     norm_eps: float = 1e-5
+    tied: bool = True  # the output reads by the embeddings
 
     @property
     def head_dim(self) -> int:
@@ -109,6 +110,8 @@ class Llama(nn.Module):
         self.embed = nn.Embedding(shape.n_vocab, shape.n_embd)
         self.layers = nn.ModuleList(Layer(shape) for _ in range(shape.n_layers))
         self.norm = RMSNorm(shape.n_embd, shape.norm_eps)
+        if not shape.tied:
+            self.output = nn.Linear(shape.n_embd, shape.n_vocab, bias=False)
         cos, sin = rotary_tables(shape)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
@@ -137,7 +140,7 @@ class Llama(nn.Module):
         return self.norm(x), heads
 
     def logits(self, hidden: Tensor) -> Tensor:
-        return hidden @ self.embed.weight.T
+        return hidden @ (self.embed if self.shape.tied else self.output).weight.T
 
     def n_parameters(self) -> int:
         return sum(p.numel() for p in self.parameters())

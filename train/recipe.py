@@ -27,7 +27,8 @@ from torch import Tensor
 
 from centrality import Rarity
 from corpus import Document, read_texts
-from export import TRAIN, write_gguf
+from export import CHAT_TEMPLATE, TRAIN
+from gguf_file import write_gguf
 from guides import Guides
 from model import Llama, Shape, seed_copying, seed_said, seed_spaces, sharpen
 from optimizer import Optimizer
@@ -242,7 +243,7 @@ def main() -> None:
         learner.run_stage(stage, options.out)
     sharpen(model)
     torch.save({"model": model.cpu().state_dict()}, options.out / "final.pt")
-    write_gguf(model, tasks.tokenizer, options.gguf)
+    write_gguf(model, tasks.tokenizer, CHAT_TEMPLATE, options.gguf)
     write_plot(options.out / "progress.log", options.plot)
 
 

@@ -28,14 +28,16 @@ from torch import Tensor
 from centrality import Rarity
 from codes import train_codes
 from corpus import Document, read_texts
-from export import TRAIN, write_gguf
+from export import TRAIN
+from gguf_file import write_gguf
 from guides import Guides, divergence
-from model import Llama, Shape
+from model import Llama
 from optimizer import Factors, Optimizer
 from plot import write_plot
 from prompts import Prompts, Request, write_prompt
-from seeds import Marks, seed_draft, seed_spaces
+from seeds import SHAPE, Marks, seed_draft, seed_spaces
 from tasks import Tasks
+from template import read_template
 from vocabulary import N_MARKS, train_tokenizer
 
 SEED = 20
@@ -121,7 +123,7 @@ def prepare_codes(tasks: Tasks, out: Path) -> dict[str, Tensor]:
 
 def new_model(tasks: Tasks, codes: dict[str, Tensor]) -> Llama:
     torch.manual_seed(SEED)
-    model, generator = Llama(Shape()), torch.Generator().manual_seed(SEED)
+    model, generator = Llama(SHAPE), torch.Generator().manual_seed(SEED)
     writer = tasks.writer
     marks = Marks(writer.first_mark, writer.first_quote, writer.turn_start)
     seed_spaces(model, space_pairs(tasks.tokenizer), generator)
@@ -276,7 +278,7 @@ def main() -> None:
     for stage in STAGES:
         learner.run_stage(stage, options.out)
     torch.save({"model": model.cpu().state_dict()}, options.out / "final.pt")
-    write_gguf(model, tasks.tokenizer, options.gguf)
+    write_gguf(model, tasks.tokenizer, read_template(), options.gguf)
     write_plot(options.out / "progress.log", options.plot)
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from tokenizers import Tokenizer
 
-from prompts import Prompts, Request, write_chat, write_prompt
+from prompts import Prompts, Request, write_prompt
+from template import write_chat
 from vocabulary import END_OF_TEXT, N_MARKS, QUOTE_MARKS, SENTENCE_MARKS, TURN_END, TURN_START
 
 NOWHERE = -1

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model import Llama
+from model import Llama, Shape
 from vocabulary import N_MARKS
 
+SHAPE = Shape(rope_base=1e16, tied=False)  # most rotary pairs hardly turn over the context
 BACK = 3  # how many tokens back layer 0 looks: one head each; the fourth finds the mark
 FAST, SLOW = 4, 7  # rotary pairs below and from which on positions turn much, or hardly
 

@@ -15,8 +15,9 @@ from tokenizers import Tokenizer
 
 from centrality import Ranking, Rarity, central_sentences, sentence_vectors, words_of
 from corpus import SOURCE_WEIGHTS, Document, Paragraph, split_sentences
-from prompts import WORD_COUNTS, Prompts, Request, marked_sentences
+from prompts import WORD_COUNTS, Prompts, Request
 from rows import Answer, Batch, Row, RowWriter
+from template import marked_sentences
 
 _WHOLE = re.compile(r'^["“‘\'(\[]?[A-Z0-9].*[.!?]["”’\')\]]*$')
 BYTES_PER_TOKEN = 4.6
