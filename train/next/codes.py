@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from guides import divergence
 from tasks import Tasks
 
-N_CODE_DIMS = 120
+N_CODE_DIMS = 48
 N_STEPS, ROWS, ROW_TOKENS = 2400, 32, 900
 RATE = 0.015
 N_WORKERS = 2

@@ -9,9 +9,9 @@ Llama.
 
     layer 0, head 3    any token     -> the last mark before it, which has the sentence's number
     layer 1, heads 0 1 closing mark  -> the words of its sentence, rare ones more: its gist
-    layer 1, head 2    before naming -> the quote marks in the answer: what was said
+    layer 1, heads 2 3 answer        -> the token to copy
     layer 2, heads 0 1 before naming -> all closing marks: the topic
-    layer 2, heads 2 3 answer        -> the token to copy
+    layer 2, head 2    before naming -> the quote marks in the answer: what was said
     layer 3, all heads before naming -> together: the marks behind sentences to name
 """
 
@@ -21,16 +21,16 @@ import torch
 from torch import Tensor
 
 MARK_HEAD = 3
-GIST_LAYER, GIST_HEADS, SAID_HEAD = 1, (0, 1), 2
-TOPIC_LAYER, TOPIC_HEADS = 2, (0, 1)
-COPY_LAYER, COPY_HEADS = 2, (2, 3)
-CHOICE_LAYER, CHOICE_HEADS = 3, (0, 1, 2, 3)
+GIST_LAYER, GIST_HEADS = 1, (0,)
+COPY_LAYER, COPY_HEADS = 1, (1, 2, 3)
+TOPIC_LAYER, TOPIC_HEADS, SAID_HEAD = 2, (0,), 1
+CHOICE_LAYER, CHOICE_HEADS = 3, (0,)
 SAMPLED_PLACES = 96  # of each row and step
 NAMES = ("mark", "gist", "topic", "said", "choice", "copy")
 Heads = list[tuple[Tensor, Tensor]]
 
 
-def _log_attention(heads: Heads, layer: int, head: int, places: Tensor) -> Tensor:
+def log_attention(heads: Heads, layer: int, head: int, places: Tensor) -> Tensor:
     """Logarithms of the attention [rows, n, tokens] of one head from the places [rows, n]."""
     q, k = heads[layer][0][:, head], heads[layer][1][:, head]
     asked = q.gather(1, places.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
@@ -79,7 +79,7 @@ class Guides:
 
         sampled = _sample(b["mark"] >= 0, SAMPLED_PLACES, generator)
         mark = _at_one(
-            _log_attention(heads, 0, MARK_HEAD, sampled), b["mark"].gather(1, sampled)
+            log_attention(heads, 0, MARK_HEAD, sampled), b["mark"].gather(1, sampled)
         )
         closing = (b["mark"] == place) & (b["mark"].roll(1, 1) >= 0) & in_passage
         at = _places(closing, SAMPLED_PLACES)
@@ -87,26 +87,26 @@ class Guides:
         inside = (place > before) & (place < at.unsqueeze(-1))
         weights = said_by * inside * closing.gather(1, at).unsqueeze(-1)
         gist = sum(
-            divergence(_log_attention(heads, GIST_LAYER, h, at), weights) for h in GIST_HEADS
+            divergence(log_attention(heads, GIST_LAYER, h, at), weights) for h in GIST_HEADS
         )
 
         asks = b["named"] - 1  # the places from which quote marks are predicted
         real = b["wanted"].sum(-1) > 0
         weights = closing.unsqueeze(1) * real.unsqueeze(-1).float()
         topic = sum(
-            divergence(_log_attention(heads, TOPIC_LAYER, h, asks), weights) for h in TOPIC_HEADS
+            divergence(log_attention(heads, TOPIC_LAYER, h, asks), weights) for h in TOPIC_HEADS
         )
         earlier = torch.zeros(b["tokens"].shape, device=place.device)
         earlier = earlier.scatter(1, b["named"], 1.0) * (place >= b["n_prompt"].unsqueeze(-1))
         earlier = earlier.unsqueeze(1) * (place <= asks.unsqueeze(-1)) * real.unsqueeze(-1)
-        said = divergence(_log_attention(heads, GIST_LAYER, SAID_HEAD, asks), earlier)
+        said = divergence(log_attention(heads, TOPIC_LAYER, SAID_HEAD, asks), earlier)
         wanted = torch.zeros((*asks.shape, len(place)), device=place.device)
         closing = b["closing"].unsqueeze(1).expand_as(b["wanted"])
         wanted = wanted.scatter_add(2, closing, b["wanted"])
-        each = [_log_attention(heads, CHOICE_LAYER, h, asks) for h in CHOICE_HEADS]
+        each = [log_attention(heads, CHOICE_LAYER, h, asks) for h in CHOICE_HEADS]
         choice = divergence(torch.stack(each).logsumexp(0) - math.log(len(each)), wanted)
         copied = _places(b["copied_from"] >= 0, 4 * SAMPLED_PLACES)
         sources = b["copied_from"].gather(1, copied)
         asks = (copied - 1).clamp(min=0)
-        copy = sum(_at_one(_log_attention(heads, COPY_LAYER, h, asks), sources) for h in COPY_HEADS)
-        return torch.stack((mark, gist / 2, topic / 2, said, choice, copy / 2))
+        copy = sum(_at_one(log_attention(heads, COPY_LAYER, h, asks), sources) for h in COPY_HEADS)
+        return torch.stack((mark, gist, topic, said, choice, copy / len(COPY_HEADS)))

@@ -1,17 +1,17 @@
-"""Seeds: what the network starts as. Training is free to change all of it.
+"""The draft: what the network starts as. Most of it rests while the remainder learns.
 
 A network of this size that starts from chance learns to copy late and to choose later
 (arXiv:2209.11895 for copying). This one starts as a rough draft of what it should become:
 
 - tokens start as the codes that compare sentences (codes.py); the numbered marks as codes such
   that the code of the mark before is a rotation of it;
-- layer 0 brings to each token the three tokens before it, and the number of its sentence;
-- layer 1 gathers at the mark behind a sentence the codes of its tokens, and elsewhere the
-  numbers that the answer named;
-- layer 2 gathers those of all sentences, and looks for the token that comes after the same
-  tokens in the same sentence, to copy it;
-- layer 3 looks for the mark whose sentence is most like all sentences together, leaves out
-  what was named, and writes the code of that sentence's number, which the output reads.
+- layer 0 brings to each token those before it (two alone, about nine together), and the number of
+  its sentence;
+- layer 1 gathers at the mark behind a sentence the codes of its tokens, and looks for the token
+  that comes after the same tokens in the same sentence, to copy it;
+- layer 2 gathers the codes of all sentences, which numbers there are, and which the answer named;
+- layer 3 looks for the mark whose sentence is most like all sentences together, and writes the code of
+  that sentence's number, which the output reads; it also counts what is written.
 """
 
 import math
@@ -29,16 +29,41 @@ FAST, SLOW = 4, 7  # rotary pairs below and from which on positions turn much, o
 
 # Places in the residual stream that the draft uses.
 CONST, MARK, QUOTE, PLAIN, RARE, SINK, QUOTED, MARKED = range(8)
-COMMON = 255  # how common a token is
-OWN, OF_SENTENCE = slice(8, 32), slice(32, 56)  # codes: of a mark, and of the mark above a token
-CODE, STORE = slice(56, 168), slice(168, 255)  # what a token says; the tokens before it
-OWN_SHARE = 0.4  # of each token alone, beside its code
-AFTER = 3.4  # how much more strongly layer 4 takes the topic away than layer 2 brought it
+FILLER, COMMON = 254, 255  # nothing; how common a token is
+OWN, OF_SENTENCE = slice(8, 52), slice(52, 76)  # codes: of a mark, and of the mark above a token
+NAME, CODE = slice(76, 108), slice(108, 156)  # which token it is, and what it says
+STORE = slice(156, 252)  # the names of the tokens before; then what is to be copied
+N_NUMBER, N_SHORT = OWN.stop - OWN.start, OF_SENTENCE.stop - OF_SENTENCE.start
+N_NAME, N_CODE_DIMS = NAME.stop - NAME.start, CODE.stop - CODE.start
+N_SAID, N_STORE = CODE.stop - NAME.start, STORE.stop - STORE.start
+
+# By which the code of a number turns to the next one's; found by search: the codes of two numbers have a
+# cosine between -0.2 and 0.2.
+TURNS = (
+    0.174, 0.334, 0.381, 0.607, 0.733, 1.03, 1.079, 1.134, 1.24, 1.437, 1.543,
+    1.667, 1.71, 1.906, 2.034, 2.266, 2.357, 2.426, 2.533, 2.599, 2.665, 2.71,
+)  # fmt: skip
+
+# Strengths, found by trial with diagnose.py. Tokens:
+OWN_SHARE = 0.1  # of each token alone, in its code
+MARK_LEVEL = 100.0  # of the last mark above all that is no mark (layer 0)
+STORED, WIDE_STORED = 0.03, 0.09  # names of the tokens before: kept weak, copies lie in the same places
+WIDE, WIDE_STRENGTH, WIDE_BACK = torch.arange(2, 5), 2.6, 5  # pairs, strength, distance of the wide look back
+# Copying (layer 1):
+STRENGTH = (2.2, 2.2, 1.6)  # of the two tokens before, and of the wide look
+NUMBER_STRENGTH, MARK_SHARE = 1.6, 3.2
+SHORT_GAIN = 2.1  # the code of a number in OF_SENTENCE, as a multiple of the one in OWN
+STORE_GAIN = 0.08 / STORED
+SINK_LEVEL, LINE_SINK, NOT_ANSWER = 3.0, 2.2, 4.0  # for what matches nothing; after a line break; never itself
+COPIED = 0.4
+# Choosing (layers 1 to 3):
+GIST, TOPIC, LIKENESS, CHOSEN = 5.0, 1.0, 0.4, 8.0
+SAID, PRESENT = 1.75, 2.0  # against numbers that were named, for those that there are
+CLOSING, CLOSING_LAST = 6.0, 18.0  # against whatever is no mark behind a sentence
 PLAIN_SHARE = 1.43  # PLAIN as a multiple of CONST at sentence marks
-N_NUMBER = OWN.stop - OWN.start
-N_CODE_DIMS = CODE.stop - CODE.start
-N_TOPIC_DIMS = 84  # of the code, in STORE
-N_SEEN = (STORE.stop - STORE.start) // BACK
+STOPPED = 4.5  # for sentences that end with a stop
+# The output:
+READ, READ_NUMBER = 10.0, 2.5
 
 
 def _directions(n: int, width: int, generator: torch.Generator) -> Tensor:
@@ -46,9 +71,9 @@ def _directions(n: int, width: int, generator: torch.Generator) -> Tensor:
     return torch.linalg.qr(torch.randn(width, n, generator=generator)).Q.T
 
 
-def mark_codes(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def mark_codes() -> tuple[Tensor, Tensor]:
     """Codes [N_MARKS, N_NUMBER], and the matrix that makes of each the code of the mark before."""
-    turns = torch.rand(N_NUMBER // 2, generator=generator) * 3 + 0.06
+    turns = torch.tensor(TURNS)
     angles = torch.outer(torch.arange(N_MARKS).float(), turns)
     codes = torch.cat((angles.cos(), angles.sin()), dim=1)
     before = torch.zeros(N_NUMBER, N_NUMBER)
@@ -59,6 +84,11 @@ def mark_codes(generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return codes, before
 
 
+def _units(n: int, width: int, generator: torch.Generator) -> Tensor:
+    """[n, width], each of length one."""
+    return torch.nn.functional.normalize(torch.randn(n, width, generator=generator), dim=1)
+
+
 @dataclass(frozen=True)
 class Marks:
     """Ids of tokens."""
@@ -66,6 +96,10 @@ class Marks:
     first_mark: int
     first_quote: int
     turn_start: int
+    line_end: int
+    words: int  # as in "about 60 words"
+    zero: int
+    stops: tuple[int, ...]  # tokens that end a sentence; headings end otherwise
 
 
 class _Draft:
@@ -77,7 +111,8 @@ class _Draft:
         self.turns = shape.rope_base ** -(torch.arange(self.half).float() / self.half)
         pairs = torch.arange(SLOW, self.half)
         self.slow = torch.cat((pairs, pairs + self.half))  # of a head, what positions leave alone
-        self.codes, self.before = mark_codes(generator)
+        self.codes, self.before = mark_codes()
+        self.short = (N_NUMBER / N_SHORT) ** 0.5 * _directions(N_SHORT, N_NUMBER, generator)
 
     def head(self, layer: int, head: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Views of one head's rows of Q, K, V and columns of the output, all zero."""
@@ -89,48 +124,54 @@ class _Draft:
 
     def embeddings(self, marks: Marks, codes: Tensor, log_weights: Tensor, common: Tensor) -> None:
         weight = self.model.embed.weight
-        weight[:, : STORE.start] = 0
-        weight[:, STORE] *= 0.5
+        weight[:] = 0
+        weight[:, NAME] = _units(len(weight), N_NAME, self.generator)
         weight[:, CODE] = codes
         weight[:, CONST] = 0.4
         weight[:, COMMON] = 0.1 * (common - common.mean())
         weight[:, RARE] = 0.1 * log_weights.clamp(min=-5)
         for first in (marks.first_mark, marks.first_quote):
             rows = weight[first : first + N_MARKS]
-            rows[:, CODE.start : COMMON] = 0
+            rows[:, NAME.start : STORE.start] = 0
             rows[:, RARE] = -0.5
             rows[:, MARK] = 0.8
-            rows[:, OWN] = 0.3 * self.codes
+            rows[:, OWN] = (12 / N_NUMBER) ** 0.5 * 0.42 * self.codes
         weight[marks.first_mark : marks.first_mark + N_MARKS, PLAIN] = 0.8
-        weight[marks.first_mark, [PLAIN, STORE.start]] = torch.tensor([0.0, 0.8])  # closes nothing
+        weight[marks.first_mark, [PLAIN, FILLER]] = torch.tensor([0.0, 0.8])  # closes nothing
         weight[marks.first_quote : marks.first_quote + N_MARKS, QUOTE] = 0.8
-        weight[marks.turn_start, CODE] = 0
+        weight[marks.turn_start, NAME.start : STORE.start] = 0
         weight[marks.turn_start, SINK] = 0.8
         # Positions are asked for by CONST alone: after the norm it has to be the same for all.
         rest = weight[:, CONST + 1 :]
         rest *= 1.15 / rest.norm(dim=1, keepdim=True)
-        self.written = _directions(N_TOPIC_DIMS, N_CODE_DIMS, self.generator)
+        self.line = weight[marks.line_end, NAME] / weight[marks.line_end, NAME].norm()
+        self.written = _directions(N_SAID, N_STORE, self.generator).T
         output = self.model.output.weight
-        output[:] = weight
-        output[:, STORE.start : STORE.start + N_TOPIC_DIMS] = 2 * weight[:, CODE] @ self.written.T
+        output[:] = 0
+        output[:, COMMON] = weight[:, COMMON]
+        output[:, STORE] = READ * weight[:, NAME.start : CODE.stop] @ self.written.T
+        output[:, OWN] = READ_NUMBER * weight[:, OWN]
+        output[marks.first_mark : marks.first_mark + N_MARKS] = 0  # never in an answer
 
     def neighbours(self) -> None:
         """Layer 0, heads 0 to 2."""
-        self.seen = torch.zeros(N_SEEN, 256)
-        columns = [*range(OWN.start, OWN.stop), *range(CODE.start, CODE.stop)]
-        self.seen[:, columns] = _directions(N_SEEN, len(columns), self.generator)
-        self.seen[:, OWN] *= 1.6
-        self.stores = torch.zeros(BACK, N_SEEN, 256)
+        self.seen = torch.zeros(N_NAME, 256)
+        self.seen[:, NAME] = torch.eye(N_NAME)
+        self.seen[:, OWN] = MARK_SHARE * _directions(N_NAME, N_NUMBER, self.generator)
+        self.stores = torch.zeros(BACK, N_NAME, 256)
         fast = torch.arange(FAST)
         for head in range(BACK):
             q, k, v, out = self.head(0, head)
-            back, at = head + 1, STORE.start + head * N_SEEN
-            self.stores[head, :, at : at + N_SEEN] = torch.eye(N_SEEN)
-            k[fast, CONST] = 2.6
-            q[fast, CONST] = 2.6 * torch.cos(back * self.turns[fast])
-            q[fast + self.half, CONST] = -2.6 * torch.sin(back * self.turns[fast])
-            v[:N_SEEN] = self.seen
-            out[:, :N_SEEN] += 0.12 * self.stores[head].T
+            back, at = head + 1, STORE.start + head * N_NAME
+            self.stores[head, :, at : at + N_NAME] = torch.eye(N_NAME)
+            pairs, strength = (fast, 2.6) if back < BACK else (WIDE, WIDE_STRENGTH)
+            back = back if back < BACK else WIDE_BACK
+            k[pairs, CONST] = strength
+            q[pairs, CONST] = strength * torch.cos(back * self.turns[pairs])
+            q[pairs + self.half, CONST] = -strength * torch.sin(back * self.turns[pairs])
+            v[:N_NAME] = self.seen
+            stored = STORED if head + 1 < BACK else WIDE_STORED
+            out[:, :N_NAME] += stored * self.stores[head].T
 
     def sentence_numbers(self) -> None:
         """Layer 0, head 3: looks at the last mark, and hands on its code and kind."""
@@ -139,93 +180,120 @@ class _Draft:
         unit = 8 / (4.5 * 7.5)
         still = torch.arange(self.half - 6, self.half)
         k[still, MARK] = 1
-        q[still, CONST] = 30 / 6 * unit
-        for pair, weight in ((4, 8.0), (5, 20.0), (6, 20.0)):  # falls with the distance
+        q[still, CONST] = MARK_LEVEL / 6 * unit
+        for pair, weight in ((4, 0.27 * MARK_LEVEL), (5, 0.66 * MARK_LEVEL), (6, 0.66 * MARK_LEVEL)):  # falls with the distance
             k[pair, MARK] = 1
             q[pair + self.half, CONST] = weight * unit
-        v[:N_NUMBER, OWN] = torch.eye(N_NUMBER)
-        v[N_NUMBER, MARK] = v[N_NUMBER + 1, QUOTE] = 1
-        out[OF_SENTENCE, :N_NUMBER] += 0.16 * torch.eye(N_NUMBER)
-        out[MARKED, N_NUMBER] += 0.06
-        out[QUOTED, N_NUMBER + 1] += 0.06
+        v[:N_SHORT, OWN] = self.short
+        v[N_SHORT, MARK] = v[N_SHORT + 1, QUOTE] = 1
+        out[OF_SENTENCE, :N_SHORT] += 0.16 * torch.eye(N_SHORT)
+        out[MARKED, N_SHORT] += 0.06
+        out[QUOTED, N_SHORT + 1] += 0.06
 
     def gathering(self) -> None:
-        """Layer 1, heads 0 to 2: a sentence's codes; what was named. The turn's start is for
-        those who look for nothing."""
-        numbers, rare, kind, sink, level = self.slow[:N_NUMBER], *self.slow[N_NUMBER : N_NUMBER + 4]
-        for head in range(2):
-            q, k, v, out = self.head(1, head)
-            q[numbers, OWN] = 2.0 * self.before
-            k[numbers, OF_SENTENCE] = 1.0 * torch.eye(N_NUMBER)
-            q[level, CONST], k[level, CONST] = 3.8, -3.8  # about nothing where numbers agree
-            k[level, SINK] = 1.5
-            q[rare, CONST] = k[rare, RARE] = 2.0
-            q[kind, CONST] = 2.0
-            k[kind, MARKED], k[kind, QUOTED] = 1.2, -2.4
-            q[sink, CONST], q[sink, MARK], q[sink, QUOTE], k[sink, SINK] = 1.2, -1.2, 6.0, 1.2
-            n = N_CODE_DIMS // 2
-            at = slice(CODE.start + head * n, CODE.start + head * n + n)
-            v[:n, at] = torch.eye(n)
-            out[at, :n] += 2.0 * torch.eye(n)
-        q, k, v, out = self.head(1, 2)
-        q[rare, CONST], q[rare, QUOTE] = 2.5, -2.5  # a quote mark itself looks for nothing
-        k[rare, QUOTE], k[rare, SINK] = 3.5, 1.0
-        v[:N_NUMBER, OWN] = torch.eye(N_NUMBER)
-        out[OWN, :N_NUMBER] -= 0.12 * torch.eye(N_NUMBER)
+        """Layer 1, head 0: a sentence's codes. The turn's start is for those who look for nothing."""
+        numbers, rare, kind, sink, level = self.slow[:N_SHORT], *self.slow[N_SHORT : N_SHORT + 4]
+        q, k, v, out = self.head(1, 0)
+        q[numbers, OWN] = 2.0 * self.short @ self.before
+        k[numbers, OF_SENTENCE] = torch.eye(N_SHORT)
+        q[level, CONST], k[level, CONST] = 3.8, -3.8  # about nothing where numbers agree
+        k[level, SINK] = 1.5
+        q[rare, CONST] = k[rare, RARE] = 2.0
+        q[kind, CONST] = 2.0
+        k[kind, MARKED], k[kind, QUOTED] = 1.2, -2.4
+        q[sink, CONST], q[sink, MARK], q[sink, QUOTE], k[sink, SINK] = 1.2, -1.2, 6.0, 1.2
+        v[:N_CODE_DIMS, CODE] = torch.eye(N_CODE_DIMS)
+        out[CODE, :N_CODE_DIMS] += GIST * torch.eye(N_CODE_DIMS)
 
-    def topic(self, layer: int, first: int, gain: float) -> None:
-        """Two heads: from CODE to STORE, where the tokens before are not needed any more. A later
-        layer takes it away again, lest it speak for the words of the topic."""
+    def said(self) -> None:
+        """Layer 2, head 1: which numbers the answer named."""
+        q, k, v, out = self.head(2, 1)
+        rare = self.slow[0]
+        q[rare, CONST], q[rare, QUOTE] = 2.5, -2.5  # a quote mark itself looks for nothing
+        k[rare, QUOTE], k[rare, SINK] = 12.0, 1.0
+        v[:N_NUMBER, OWN] = torch.eye(N_NUMBER)
+        out[OWN, :N_NUMBER] -= SAID * torch.eye(N_NUMBER)
+
+    def present(self) -> None:
+        """Layer 2, head 2: which numbers there are."""
+        q, k, v, out = self.head(2, 2)
         kind, sink = self.slow[:2]
-        for head in range(2):
-            q, k, v, out = self.head(layer, first + head)
-            q[kind, CONST] = 2.5 if layer == 2 else 15.0  # where the stream is wider
-            # Nothing for sentence marks, whatever the length of their stream; less for others.
-            k[kind, PLAIN], k[kind, CONST] = 2.5, -2.5 * PLAIN_SHARE
-            q[sink, PLAIN] = k[sink, SINK] = 3.0  # sentence marks keep what they have
-            kept = torch.arange(head, N_TOPIC_DIMS, 2)
-            rows = torch.arange(len(kept))
-            v[rows, CODE.start + kept] = 1
-            out[STORE.start + kept, rows] = gain
+        q[kind, CONST] = CLOSING
+        k[kind, PLAIN], k[kind, CONST] = CLOSING, -CLOSING * PLAIN_SHARE
+        q[sink, PLAIN] = k[sink, SINK] = 8.0
+        v[:N_NUMBER, OWN] = self.before
+        out[OWN, :N_NUMBER] += PRESENT * torch.eye(N_NUMBER)
+
+    def topic(self) -> None:
+        """Layer 2, head 0: what sentences say together."""
+        kind, sink = self.slow[:2]
+        q, k, v, out = self.head(2, 0)
+        q[kind, CONST] = CLOSING
+        # Nothing for sentence marks, whatever the length of their stream; less for others.
+        k[kind, PLAIN], k[kind, CONST] = CLOSING, -CLOSING * PLAIN_SHARE
+        q[sink, PLAIN] = k[sink, SINK] = 8.0  # sentence marks keep what they have
+        v[:N_CODE_DIMS, CODE] = torch.eye(N_CODE_DIMS)
+        out[CODE, :N_CODE_DIMS] = TOPIC * torch.eye(N_CODE_DIMS)
 
     def copying(self) -> None:
-        """Layer 2, heads 2 and 3."""
-        asked = (self.seen, *self.stores[:-1])  # the token here, and those one and two places back
-        strength = (2.2, 1.8, 1.3)
+        """Layer 1, heads 1 to 3."""
+        asked = (self.seen, self.stores[0], self.stores[2])  # the token here, and those one and two places back
         n, kind = len(self.slow) - 1, self.slow[-1]
         where = self.slow[:-1]
-        for head in range(2, 4):
-            q, k, v, out = self.head(2, head)
-            for one, at_key, at_query in zip(strength, self.stores, asked, strict=True):
-                mix = one * torch.randn(n, N_SEEN, generator=self.generator) / n**0.5
-                k[where] += mix @ at_key
-                q[where] += mix @ at_query
-            mix = 1.2 * torch.randn(n, N_NUMBER, generator=self.generator) / n**0.5
+        for head in range(1, 4):
+            q, k, v, out = self.head(1, head)
+            for one, at_key, at_query in zip(STRENGTH, self.stores, asked, strict=True):
+                mix = one * _directions(N_NAME, n, self.generator).T
+                k[where] += STORE_GAIN * mix @ at_key
+                q[where] += (1 if at_query is self.seen else STORE_GAIN) * mix @ at_query
+            mix = NUMBER_STRENGTH * _directions(N_SHORT, n, self.generator).T
             k[where, OF_SENTENCE] += mix
+            # The mark behind a sentence counts as its last token.
+            k[where, OWN] += mix @ (self.short @ self.before - self.short) * SHORT_GAIN
             q[where, OF_SENTENCE] += mix
-            # Never a mark, and nothing where nothing matches well.
-            q[kind, CONST], k[kind, SINK], k[kind, MARK] = 2.0, 2.0, -4.0
-            rows = torch.arange(head - 2, len(self.written), 2)
-            v[: len(rows), CODE] = self.written[rows]
-            out[STORE.start + rows, torch.arange(len(rows))] += 0.4
+            # Nothing where nothing matches well; marks keep what they have. The mark behind a sentence
+            # matches at its end, and has nothing to bring.
+            q[kind, CONST], k[kind, SINK], k[kind, QUOTED] = 3.0, SINK_LEVEL, -NOT_ANSWER
+            q[kind, PLAIN] = 6.0
+            q[kind] += LINE_SINK * STORE_GAIN * self.line @ self.stores[0]  # a line's first token
+            rows = torch.arange(head - 1, N_STORE, 3)
+            v[: len(rows), NAME.start : CODE.stop] = self.written[rows]
+            out[STORE.start + rows, torch.arange(len(rows))] += COPIED
 
-    def choosing(self, likeness: float) -> None:
-        """Layer 3, all heads: a quarter of the code each, and some directions of the numbers."""
-        n = N_TOPIC_DIMS // 4
-        m = N_NUMBER
-        for head in range(4):
+    def choosing(self, marks: Marks, common: Tensor) -> None:
+        """Layer 3, head 0: the mark whose sentence says most of what all say."""
+        q, k, v, out = self.head(3, 0)
+        n, kind = N_CODE_DIMS, self.slow[-1]
+        q[self.slow[:n], CODE] = k[self.slow[:n], CODE] = LIKENESS * torch.eye(n)
+        q[kind, CONST] = CLOSING_LAST
+        k[kind, PLAIN], k[kind, CONST] = CLOSING_LAST, -CLOSING_LAST * PLAIN_SHARE
+        names = self.model.embed.weight[:, NAME]
+        is_stop = torch.zeros(len(names))
+        is_stop[list(marks.stops)] = 1
+        weights = (common.exp() + 1).sqrt() * (1 + 30 * is_stop)
+        stop = torch.linalg.lstsq(names * weights[:, None], (is_stop * weights)[:, None]).solution[:, 0]
+        q[self.slow[n], CONST] = 2.0
+        k[self.slow[n]] = STOPPED * stop @ self.stores[0]
+        v[:N_NUMBER, OWN] = self.before
+        out[OWN, :N_NUMBER] += CHOSEN * torch.eye(N_NUMBER)
+
+    def counting(self, marks: Marks) -> None:
+        """Layer 3, heads 1 and 3: how much is written; head 2: how much was asked for."""
+        for head, level, place in ((1, 1.8, FILLER), (3, 2.05, RARE)):
             q, k, v, out = self.head(3, head)
-            kept = torch.arange(head, N_TOPIC_DIMS, 4)
-            q[self.slow[:n], STORE.start + kept] = likeness
-            k[self.slow[:n], CODE.start + kept] = likeness
-            q[self.slow[n : n + m], OWN] = 1.5 * torch.eye(m)
-            k[self.slow[n : n + m], OWN] = 1.5 * self.before
             kind = self.slow[-1]
-            q[kind, CONST] = 6.0
-            k[kind, PLAIN], k[kind, CONST] = 6.0, -6.0 * PLAIN_SHARE
-            v[:N_NUMBER, OWN] = self.before
-            out[OWN, :N_NUMBER] += 1.6 * torch.eye(N_NUMBER)
-
+            q[kind, CONST] = 2.0
+            k[kind, QUOTED], k[kind, SINK] = 8.0, level
+            v[0, QUOTED] = 1.0
+            out[place, 0] = 1.0
+        q, k, v, out = self.head(3, 2)
+        kind, names = self.slow[-1], self.model.embed.weight[:, NAME]
+        q[kind, CONST] = 2.0
+        k[kind, NAME] = 4 * names[marks.words] / names[marks.words].norm()
+        k[kind] += 10 * self.stores[0].T @ (names[marks.zero] / names[marks.zero].norm())
+        v[:N_NAME], v[N_NAME : 2 * N_NAME] = self.stores[1], self.stores[2]
+        out[NAME, :N_NAME] = torch.eye(N_NAME)
+        out[CODE.start : CODE.start + N_NAME, N_NAME : 2 * N_NAME] = torch.eye(N_NAME)
 
     def guessing(self) -> None:
         """Layer 4, head 0: common tokens are more likely."""
@@ -244,7 +312,6 @@ def seed_draft(
     log_weights: Tensor,
     common: Tensor,
     generator: torch.Generator,
-    likeness: float = 1.0,
 ) -> None:
     """codes: [n_vocab, at least N_CODE_DIMS], by which sentences are compared, and their weights;
     common: [n_vocab], logarithms of how often tokens come."""
@@ -260,17 +327,10 @@ def seed_draft(
     draft.neighbours()
     draft.sentence_numbers()
     draft.gathering()
-    draft.topic(2, 0, 1.6)
-    draft.topic(4, 1, -1.6 * AFTER)
+    draft.topic()
+    draft.said()
+    draft.present()
     draft.copying()
-    draft.choosing(likeness)
+    draft.choosing(marks, common)
+    draft.counting(marks)
     draft.guessing()
-
-
-@torch.no_grad()
-def seed_spaces(model: Llama, pairs: list[tuple[int, int]], generator: torch.Generator) -> None:
-    """Lets a word with a space before it start near the same word without one."""
-    weight = model.embed.weight
-    for bare, spaced in pairs:
-        own = 0.05 * torch.randn(weight.shape[1], generator=generator)
-        weight[spaced] = 0.8 * weight[bare] + own
