@@ -282,7 +282,7 @@ static bool put_role(struct export *e, const struct piece *p)
         if (!tensor_need(e->file, &e->facts, p->role, p->layer, i, &v, e->err) ||
             !(p->n_dims == 1 ? put_vector(e, p, &v) : put_view(e, p, &v)))
             return false;
-        model_file_forget(e->file, v.tensor);
+        tensor_view_forget(e->file, &v);
     }
     return true;
 }

@@ -41,7 +41,7 @@ static bool advance(struct loader *l, uint64_t bytes)
 static bool not_finite(struct loader *l, const struct tensor_view *v)
 {
     return error_set(l->err, ERR_NUMERIC, "%s: tensor '%s' holds NaN or infinity",
-                     model_file_path(l->file), v->tensor->name);
+                     model_file_path(l->file), tensor_view_name(v));
 }
 
 // Hands the rows to the backend; copy is where they stand if they had to be read (kept by the
@@ -59,11 +59,11 @@ static struct weight *pack(struct loader *l, const struct tensor_view *v, enum w
         .use = use, .dtype = v->dtype, .rows = v->rows, .cols = v->cols, .data = data};
     struct weight *w = b->ops->weight_new(b, &s, l->err);
     if (!w) {
-        error_wrap(l->err, "tensor '%s'", v->tensor->name);
+        error_wrap(l->err, "tensor '%s'", tensor_view_name(v));
         return NULL;
     }
     l->m->weight_bytes += b->ops->weight_bytes(w);
-    model_file_forget(l->file, v->tensor);
+    tensor_view_forget(l->file, v);
     return w;
 }
 
@@ -74,7 +74,7 @@ static void *read_rows(struct loader *l, const struct tensor_view *v)
         tensor_view_read(v, 0, v->rows, rows);
     else
         error_set(l->err, ERR_MEMORY, "tensor '%s': no memory for %" PRIu64 " bytes",
-                  v->tensor->name, tensor_view_bytes(v));
+                  tensor_view_name(v), tensor_view_bytes(v));
     return rows;
 }
 
