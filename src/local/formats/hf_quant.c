@@ -210,7 +210,8 @@ static bool take_groups(struct quant_open *o, const char *ending, int at)
                       w->n_groups, w->cols, o->q->group);
 }
 
-// The group of each column: checked, and left out if it says nothing.
+// The group of each column: checked, and left out if it says nothing. compressed-tensors writes -1
+// where no order was chosen.
 static bool take_order(struct quant_open *o, const char *ending)
 {
     struct quant_weight *w = o->w;
@@ -221,12 +222,14 @@ static bool take_order(struct quant_open *o, const char *ending)
     if (!quant_check_raw(o, ending, t, RAW_I32, w->cols, 0))
         return false;
     for (int64_t c = 0; c < w->cols; c++) {
-        uint32_t g = quant_word(t, c);
-        if (g >= (uint64_t)w->n_groups)
+        int32_t g = (int32_t)quant_word(t, c);
+        if (g == -1 && w->layout == QUANT_ROWS)
+            return true;
+        if (g < 0 || g >= w->n_groups)
             return quant_fail(o, ending,
-                              "puts column %" PRId64 " into group %" PRId32 " of %" PRId64, c,
-                              (int32_t)g, w->n_groups);
-        in_turn &= g == (uint64_t)(c / w->group);
+                              "puts column %" PRId64 " into group %" PRId32 " of %" PRId64, c, g,
+                              w->n_groups);
+        in_turn &= g == c / w->group;
     }
     w->order = in_turn ? NULL : t;
     return true;

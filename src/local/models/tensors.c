@@ -397,6 +397,20 @@ bool tensor_find(const struct model_file *file, const struct model_facts *f, enu
     return check_shape(file, f, true, &all, err);
 }
 
+// Codes of a weight that the config does not speak of; *codes is their tensor's name.
+static bool is_packed_unsaid(const struct model_file *file, const char *name, const char **codes)
+{
+    for (int method = HF_QUANT_BITSANDBYTES; method <= HF_QUANT_COMPRESSED; method++) {
+        struct hf_quant q = {.method = (enum hf_quant_method)method};
+        const struct raw_tensor *t = hf_quant_find(file, &q, name);
+        if (t) {
+            *codes = t->name;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool tensor_need(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
                  int layer, int expert, struct tensor_view *view, struct error *err)
 {
@@ -405,7 +419,7 @@ bool tensor_need(const struct model_file *file, const struct model_facts *f, enu
         return false;
     if (found)
         return true;
-    char name[200];
+    char name[200], codes[220];
     bool gguf = model_file_gguf(file) != NULL;
     const char *pattern = gguf ? table[role].gguf : hf_pattern(f, role);
     for (size_t i = 0; pattern && i < (gguf ? 1 : N_PREFIXES); i++) {
@@ -415,7 +429,15 @@ bool tensor_need(const struct model_file *file, const struct model_facts *f, enu
         if (why)
             return error_set(err, ERR_UNSUPPORTED, "%s: tensor '%s' has %s", model_file_path(file),
                              name, why);
+        if (is_packed_unsaid(file, name, &why))
+            return error_set(err, ERR_FORMAT,
+                             "%s: tensor '%s' is missing; there is '%s', but config.json has no "
+                             "quantization_config that tells how to read it",
+                             model_file_path(file), name, why);
     }
     expand(pattern ? pattern : "?", layer, expert, name, sizeof name);
-    return error_set(err, ERR_FORMAT, "%s: tensor '%s' is missing", model_file_path(file), name);
+    hf_quant_codes_name(&f->quant, name, codes, sizeof codes);
+    bool packed = strcmp(name, codes) != 0;
+    return error_set(err, ERR_FORMAT, "%s: tensor '%s' is missing%s%s%s", model_file_path(file),
+                     name, packed ? ", and so is '" : "", packed ? codes : "", packed ? "'" : "");
 }

@@ -3,7 +3,8 @@
 //
 // What is read must be the same bits: first what the file means in single precision, then what is
 // kept of it in memory. Logits are those of a forward pass in double precision within what the
-// type kept in memory costs, and those of the same folder written plain, bit for bit.
+// type kept in memory costs, and those of the same folder written plain, bit for bit: always when
+// both are loaded as F32, F16 or Q8_0, and where 16 bits are kept also as they are.
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
@@ -18,6 +19,8 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "local/formats/model_file.h"
+#include "local/models/convert.h"
+#include "local/models/export.h"
 #include "local/models/facts.h"
 #include "local/models/model.h"
 #include "local/models/tensors.h"
@@ -142,7 +145,8 @@ static void weights_are_what_the_formats_define(void **state)
 }
 
 // Logits [n tokens, n vocab] of the model at that path.
-static void logits_of(const char *path, const json_t *expected, float *out, int *n, int *width)
+static void logits_of(const char *path, const json_t *expected, const char *quantize, float *out,
+                      int *n, int *width)
 {
     struct error err = {0};
     struct forward f;
@@ -153,7 +157,9 @@ static void logits_of(const char *path, const json_t *expected, float *out, int 
     for (int i = 0; i < *n; i++)
         tokens[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
     struct model_file *file = model_file_open(path, MODEL_ALL, &err);
-    struct model_options o = {.max_rows = TOKENS_MAX, .max_wanted = TOKENS_MAX};
+    struct model_options o = {.max_rows = TOKENS_MAX, .max_wanted = TOKENS_MAX, .threads = 2};
+    if (!convert_mix(quantize, &o.mix, &err))
+        fail_msg("%s", err.text);
     struct model *m = file ? model_load(file, cpu, &o, &err) : NULL;
     if (!m)
         fail_msg("%s: %s", path, err.text);
@@ -202,7 +208,7 @@ static void check_logits(const char *name)
     float logits[TOKENS_MAX * VOCAB_MAX];
     int n, width;
     folder_open(&f, name);
-    logits_of(f.path, f.expected, logits, &n, &width);
+    logits_of(f.path, f.expected, NULL, logits, &n, &width);
     double e = error_of(f.expected, logits, n, width);
     print_message("%-20s kept as %-5s relative error %.1e\n", name, kept_as_of(&f), e);
     if (!(e < most_error(kept_as_of(&f))))
@@ -297,28 +303,71 @@ static void write_plain(const struct folder *f, const char *folder, bool as_kept
     buf_release(&all);
 }
 
+// Logits of the folder against those of the plain one, both loaded as `quantize` says.
+static void check_same(const struct folder *f, const char *name, bool as_kept, const char *quantize)
+{
+    float logits[TOKENS_MAX * VOCAB_MAX], plain[TOKENS_MAX * VOCAB_MAX];
+    int n, width;
+    char *folder = temp_folder();
+    write_plain(f, folder, as_kept);
+    logits_of(f->path, f->expected, quantize, logits, &n, &width);
+    logits_of(folder, f->expected, quantize, plain, &n, &width);
+    if (memcmp(logits, plain, (size_t)n * (size_t)width * sizeof *logits) != 0)
+        fail_msg("%s: other logits than the plain folder's", name);
+    temp_folder_remove(folder);
+}
+
 static void check_plain(const char *name)
 {
     struct folder f;
-    float logits[TOKENS_MAX * VOCAB_MAX], plain[TOKENS_MAX * VOCAB_MAX];
-    int n, width;
     folder_open(&f, name);
-    if (kept_as_of(&f)[0] != 'q') {
-        char *folder = temp_folder();
-        write_plain(&f, folder, true);
-        logits_of(f.path, f.expected, logits, &n, &width);
-        logits_of(folder, f.expected, plain, &n, &width);
-        if (memcmp(logits, plain, (size_t)n * (size_t)width * sizeof *logits) != 0)
-            fail_msg("%s: other logits than the plain folder", name);
-        temp_folder_remove(folder);
-    }
+    if (kept_as_of(&f)[0] != 'q')
+        check_same(&f, name, true, NULL);
+    check_same(&f, name, false, "f32");
+    check_same(&f, name, false, "f16");
+    if (strcmp(kept_as_of(&f), "q8_0") != 0)  // else nothing is rounded again
+        check_same(&f, name, false, "q8_0");
     folder_close(&f);
 }
 
-static void weights_kept_in_16_bits_answer_as_the_plain_folder_does(void **state)
+static void plain_folders_answer_the_same(void **state)
 {
     (void)state;
     (void)each_folder(check_plain);
+}
+
+// Written as a GGUF file, a weight that already has the type is not rounded again: the file
+// answers as the folder does when it is loaded so (but for the order of sums: heads are reordered).
+static void check_exported(const char *name)
+{
+    struct error err = {0};
+    struct folder f;
+    float logits[TOKENS_MAX * VOCAB_MAX], again[TOKENS_MAX * VOCAB_MAX];
+    char path[600];
+    int n, width;
+    folder_open(&f, name);
+    char *folder = temp_folder();
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_Q8_0, DTYPE_Q4_0};
+    for (int t = 0; t < 3; t++) {
+        struct export_options o = {.type = types[t], .name = "tiny"};
+        (void)snprintf(path, sizeof path, "%s/%s.gguf", folder, dtype_name(types[t]));
+        if (!model_export(f.file, path, &o, &err))
+            fail_msg("%s: %s", name, err.text);
+        logits_of(f.path, f.expected, dtype_name(types[t]), logits, &n, &width);
+        logits_of(path, f.expected, NULL, again, &n, &width);
+        for (int i = 0; i < n * width; i++)
+            if (!(fabsf(logits[i] - again[i]) < 1e-4f))
+                fail_msg("%s as %s: logit %d is %g in the file, %g loaded", name,
+                         dtype_name(types[t]), i, (double)again[i], (double)logits[i]);
+    }
+    temp_folder_remove(folder);
+    folder_close(&f);
+}
+
+static void files_written_from_them_answer_the_same(void **state)
+{
+    (void)state;
+    (void)each_folder(check_exported);
 }
 
 static int start(void **state)
@@ -341,7 +390,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_are_what_the_formats_define),
         cmocka_unit_test(logits_are_the_references),
-        cmocka_unit_test(weights_kept_in_16_bits_answer_as_the_plain_folder_does),
+        cmocka_unit_test(plain_folders_answer_the_same),
+        cmocka_unit_test(files_written_from_them_answer_the_same),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
