@@ -2,6 +2,7 @@
 """Tiny models as other libraries quantize them, and what their weights and logits are.
 
     make_quantized.py     writes tests/golden/data/quantized/CASE/{config.json,model.safetensors,expected.json}
+                          and what fuzz_model_config.c starts from, tests/fuzz/corpus/model_config/packed-CASE
 
 Codes, scales and zero points are random numbers, packed here as each format defines; the weights that they mean
 are computed from the numbers, not from the packed bytes. expected.json holds, for every packed weight, a hash of its
@@ -13,6 +14,7 @@ import pathlib
 
 import numpy as np
 
+CORPUS = pathlib.Path(__file__).resolve().parent.parent.parent / "tests/fuzz/corpus/model_config"
 OUT = pathlib.Path(__file__).resolve().parent.parent.parent / "tests/golden/data/quantized"
 EMBD, FF, HEADS, KV_HEADS, HEAD_DIM, VOCAB = 32, 64, 2, 1, 16, 48
 SHAPES = {
@@ -70,11 +72,33 @@ class F8:
         self.codes = codes.astype(np.uint8)
 
 
+def kind_of(t):
+    """The array to write, and its type's name."""
+    if isinstance(t, Bf16):
+        return t.bits, "BF16"
+    return (t.codes, "F8_E4M3") if isinstance(t, F8) else (t, TYPES[str(t.dtype)])
+
+
+def write_corpus(path, config, tensors):
+    """Names, types and shapes; numbers are the fuzz target's own, but for the text of states."""
+    lines = [json.dumps(config), "%%"]
+    for name, t in tensors.items():
+        array, kind = kind_of(t)
+        if "quant_state" in name:
+            lines.append(f"{name}:{kind} ={array.tobytes().decode()}")
+        elif "g_idx" in name and "order" not in path.name:
+            continue  # the target's own has two groups
+        elif "weight_shape" in name and "zeros" not in path.name:
+            continue  # the target's own is wrong
+        elif array.ndim:
+            lines.append(f"{name}:{kind} {' '.join(map(str, array.shape))}")
+    path.write_text("\n".join(lines) + "\n")
+
+
 def write_safetensors(path, tensors):
     header, data = {}, b""
     for name, t in tensors.items():
-        array, kind = (t.bits, "BF16") if isinstance(t, Bf16) else (t.codes, "F8_E4M3") if isinstance(t, F8) else (
-            t, TYPES[str(t.dtype)])
+        array, kind = kind_of(t)
         raw = np.ascontiguousarray(array).tobytes()
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + len(raw)]}
         data += raw
@@ -370,6 +394,7 @@ def write_case(name, make, quantization):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     write_safetensors(folder / "model.safetensors", tensors)
+    write_corpus(CORPUS / f"packed-{name}", config, tensors)
     (folder / "expected.json").write_text(json.dumps(
         {"tokens": TOKENS, "weights": expected, "logits": [[round(float(v), 7) for v in row] for row in logits[-2:]]},
         indent=1) + "\n")

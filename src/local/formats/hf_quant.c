@@ -347,12 +347,17 @@ static bool open_llm_int8(struct quant_open *o)
            quant_need_floats(o, ".SCB", w->rows, &w->scales);
 }
 
+static bool is_packed(const struct quant_open *o)
+{
+    return strcmp(o->w->codes->name + strlen(o->base), ".weight_packed") == 0;
+}
+
 static bool open_by_method(struct quant_open *o)
 {
     switch (o->q->method) {
     case HF_QUANT_GPTQ: return open_gptq(o);
     case HF_QUANT_AWQ: return open_awq(o);
-    case HF_QUANT_COMPRESSED: return o->w->codes->type == RAW_I8 ? open_int8(o) : open_rows(o);
+    case HF_QUANT_COMPRESSED: return is_packed(o) ? open_rows(o) : open_int8(o);
     case HF_QUANT_BITSANDBYTES:
         return o->w->codes->type == RAW_I8 ? open_llm_int8(o) : quant_open_table(o);
     case HF_QUANT_NONE:

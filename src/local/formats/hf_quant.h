@@ -42,6 +42,7 @@ struct hf_quant {
 };
 // False with err naming the member that is wrong or not supported.
 bool hf_quant_read(const struct json_t *config, struct hf_quant *q, struct error *err);
+const char *hf_quant_name(enum hf_quant_method method);  // as configs spell it; NULL for none
 
 enum quant_layout {
     QUANT_TABLE,  // 4 bits that index a table, scales for runs of the flattened matrix

@@ -8,6 +8,14 @@
 #include "local/formats/hf_quant.h"
 #include "local/formats/shown.h"
 
+static const char *const names[] = {NULL,  "bitsandbytes",       "gptq",
+                                    "awq", "compressed-tensors", "fp8"};
+
+const char *hf_quant_name(enum hf_quant_method method)
+{
+    return names[method];
+}
+
 static const json_t *member(const json_t *object, const char *key)
 {
     const json_t *v = json_object_get(object, key);
@@ -185,17 +193,9 @@ bool hf_quant_read(const json_t *config, struct hf_quant *out, struct error *err
     if (!method)
         return error_set(err, ERR_FORMAT, "config.json: quantization_config: quant_method is %s",
                          member(q, "quant_method") ? "not a text" : "missing");
-    static const struct {
-        const char *name;
-        enum hf_quant_method method;
-    } methods[] = {{"bitsandbytes", HF_QUANT_BITSANDBYTES},
-                   {"gptq", HF_QUANT_GPTQ},
-                   {"awq", HF_QUANT_AWQ},
-                   {"compressed-tensors", HF_QUANT_COMPRESSED},
-                   {"fp8", HF_QUANT_FP8}};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (strcmp(methods[i].name, method) == 0)
-            out->method = methods[i].method;
+    for (int i = HF_QUANT_NONE + 1; i <= HF_QUANT_FP8; i++)
+        if (strcmp(names[i], method) == 0)
+            out->method = (enum hf_quant_method)i;
     switch (out->method) {
     case HF_QUANT_BITSANDBYTES: return read_bitsandbytes(q, err);
     case HF_QUANT_GPTQ: return read_gptq(q, out, err);
