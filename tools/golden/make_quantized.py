@@ -308,7 +308,7 @@ def bnb8():
 
 CASES = {
     "bnb-nf4": bnb4("nf4", "float16", 0),
-    "bnb-nf4-double": bnb4("nf4", "bfloat16", 16),
+    "bnb-nf4-double": bnb4("nf4", "bfloat16", 256),
     "bnb-fp4-double": bnb4("fp4", "float32", 5, block=128),
     "bnb-int8": bnb8(),
     "gptq-4": gptq(4, 32),
