@@ -53,6 +53,14 @@ for t in q8_0 q4_0 f16; do
   hearth run $model "The quick" --raw --temperature 0 -n 16 --quantize $t
   claim "run --quantize $t says what the file says" eval '[ "$status" -eq 0 ] && cmp -s "$tmp/out" "$tmp/file.txt"'
 done
+# Memory: what the type takes and one tensor's work, never all of the file. 205 MB as F16, 58 as Q4_0.
+peak() { python3 -c 'import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(9 ** 9 if r else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)' "$HEARTH_BIN" "$@" 2>"$tmp/err"; }
+if tests/e2e/big_gguf.py "$tmp/small.gguf" small 2>"$tmp/err"; then
+  as_is=$(peak run "$tmp/small.gguf" abc --raw -n 1 --ctx 64); rounded=$(peak run "$tmp/small.gguf" abc --raw -n 1 --ctx 64 --quantize q4_0)
+  claim "rounded while it loads, a model never takes what it took before ($rounded MB, not $as_is)" test $((rounded + 80)) -lt "$as_is"
+  rm -f "$tmp/small.gguf"
+else skip "memory of a model of 205 MB (no room for it here)"; fi
 hearth bench $model -p 8 -n 2 --batch 1 -r 1 --json --quantize q4_0; claim "bench takes --quantize" test "$status" -eq 0
 hearth summarize $text -m $model --quantize q8_0 -q; claim "summarize takes --quantize" eval '[ "$status" -le 1 ] && [ -s "$tmp/out" ]'
 echo "hello" >"$tmp/in"; hearth_in "$tmp/in" chat $model -n 4 --quantize q8_0; claim "chat takes --quantize" test "$status" -eq 0
