@@ -3,8 +3,8 @@
 //
 // Codes of 4 bits around the middle are Q4_0's and codes of 8 bits Q8_0's, with the same scale:
 // nothing is lost if the scale is a half. Other zero points of 4 bits become Q4_1's minimum,
-// -scale * zero, rounded to a half: by at most 2^-11 of it, no more than the weight itself would
-// lose as a half. Everything else (columns out of order, groups that cut a block, scales too small
+// -scale * zero, rounded to a half: by at most 2^-12 of it, which is about what the weights
+// themselves would lose as halves (docs/engine.md has both numbers). Everything else (columns out of order, groups that cut a block, scales too small
 // or too large for a half, 8 bits with zero points) is kept in 16 bits.
 #include <assert.h>
 #include <math.h>
