@@ -60,7 +60,16 @@ def case_values(name):
     rng.normal(0, 0.5, (ours.VOCAB, ours.EMBD))
     for _ in range(3):
         rng.uniform(0.7, 1.3, ours.EMBD)
-    return {part: make(rng, shape, 1.8 / shape[1] ** 0.5)[1] for part, shape in ours.SHAPES.items()}
+    shapes = {whole: (sum(ours.SHAPES[p][0] for p in parts), ours.SHAPES[parts[0]][1])
+              for whole, parts in ours.matrices(name).items()}
+    return {part: make(rng, shape, 1.8 / shape[1] ** 0.5)[1] for part, shape in shapes.items()}
+
+
+def parts_of(values, name):
+    """The weights under the names that Llama has."""
+    for whole, parts in ours.matrices(name).items():
+        ends = np.cumsum([ours.SHAPES[p][0] for p in parts])[:-1]
+        yield from zip(parts, np.split(values[whole], ends))
 
 
 def compare(folder):
@@ -69,15 +78,16 @@ def compare(folder):
     t = load_file(folder / "model.safetensors")
     values, differ, total, worst = case_values(folder.name), 0, 0, 0.0
     state = {k: v.float() for k, v in t.items() if "layernorm" in k or "embed" in k or k == "model.norm.weight"}
-    for part, value in values.items():
+    for part, value in parts_of(values, folder.name):
         assert ours.fnv(value) == expected["weights"][part]["f32"], (folder.name, part)
+        state[f"model.layers.0.{part}.weight"] = torch.from_numpy(value)
+    for part, value in values.items():
         w = library_weight(t, f"model.layers.0.{part}", config)
         if w is not None:
             mine = torch.from_numpy(value).to(w.dtype)
             differ += (mine != w).sum().item()
             worst = max(worst, ((mine.float() - w.float()).abs().max() / mine.float().abs().max()).item())
             total += w.numel()
-        state[f"model.layers.0.{part}.weight"] = torch.from_numpy(value)
     config.pop("quantization_config")
     model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in config.items() if k != "torch_dtype"})).float().eval()
     missing = model.load_state_dict(state, strict=False)

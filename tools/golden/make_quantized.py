@@ -26,6 +26,9 @@ SHAPES = {
     "mlp.up_proj": (FF, EMBD),
     "mlp.down_proj": (EMBD, FF),
 }
+# Phi 3 has these in one: rows one after another.
+FUSED = {"self_attn.qkv_proj": ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+         "mlp.gate_up_proj": ["mlp.gate_proj", "mlp.up_proj"]}
 TOKENS = [1, 40, 7, 7, 23, 0, 31, 12, 47, 5]
 f32 = np.float32
 
@@ -320,7 +323,9 @@ CASES = {
     "gptq-8": gptq(8, 32),
     "gptq-8-zeros": gptq(8, 32, zeros=(1, 256)),
     "awq": awq(32),
+    "awq-fused": awq(32),
     "ct-int4": ct_packed(4, 32),
+    "bnb-nf4-fused": bnb4("nf4", "float16", 0),
     "ct-int4-zeros": ct_packed(4, 32, zeros=(0, 16)),
     "ct-int4-order": ct_packed(4, 8, order=True),
     "ct-int8-packed": ct_packed(8, -1),
@@ -368,6 +373,13 @@ def forward(embd, norms, weights):
     return norm(x, norms["norm"]) @ embd.T
 
 
+def matrices(name):
+    """The matrices of a layer, and the parts of each."""
+    fused = FUSED if "fused" in name else {}
+    whole_of = {p: whole for whole, parts in fused.items() for p in parts}
+    return {whole_of.get(p, p): fused.get(whole_of.get(p), [p]) for p in SHAPES}
+
+
 def write_case(name, make, quantization):
     rng = np.random.default_rng([ord(c) for c in name])
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCAB, "hidden_size": EMBD,
@@ -375,6 +387,8 @@ def write_case(name, make, quantization):
               "num_key_value_heads": KV_HEADS, "max_position_embeddings": 128, "rms_norm_eps": 1e-5,
               "hidden_act": "silu", "tie_word_embeddings": True, "bos_token_id": 1, "eos_token_id": 2,
               "torch_dtype": "float16", "quantization_config": quantization}
+    if "fused" in name:
+        config |= {"architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "pad_token_id": 0}
     embd = rng.normal(0, 0.5, (VOCAB, EMBD)).astype(np.float16)
     norms = {n: rng.uniform(0.7, 1.3, EMBD).astype(np.float16)
              for n in ("input_layernorm", "post_attention_layernorm", "norm")}
@@ -382,13 +396,16 @@ def write_case(name, make, quantization):
     for n in ("input_layernorm", "post_attention_layernorm"):
         tensors[f"model.layers.0.{n}.weight"] = norms[n]
     values, expected = {}, {}
-    for part, shape in SHAPES.items():
+    for whole, parts in matrices(name).items():
+        rows = [SHAPES[p][0] for p in parts]
+        shape = (sum(rows), SHAPES[parts[0]][1])
         packed, value, kept_as, kept = make(rng, shape, 1.8 / shape[1] ** 0.5)
         assert value.dtype == f32 and kept.dtype == f32 and np.isfinite(kept).all()
-        tensors |= {f"model.layers.0.{part}.{ending}": t for ending, t in packed.items()}
-        values[part] = value
-        expected[part] = {"f32": fnv(value), "first": [float(v) for v in value[0, :4]], "kept_as": kept_as,
-                          "kept": fnv(kept)}
+        tensors |= {f"model.layers.0.{whole}.{ending}": t for ending, t in packed.items()}
+        ends = np.cumsum(rows)[:-1]
+        for part, v, k in zip(parts, np.split(value, ends), np.split(kept, ends)):
+            values[part] = v
+            expected[part] = {"f32": fnv(v), "first": [float(x) for x in v[0, :4]], "kept_as": kept_as, "kept": fnv(k)}
     logits = forward(embd.astype(float), {n: v.astype(float) for n, v in norms.items()}, values)
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)

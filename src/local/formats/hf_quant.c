@@ -156,8 +156,10 @@ bool quant_need_floats(const struct quant_open *o, const char *ending, int64_t n
 static bool take_bits(struct quant_open *o, const char *ending, int packed, int64_t n)
 {
     const struct raw_tensor *t = o->w->codes;
-    if (t->type != RAW_I32 || t->n_dims != 2)
-        return quant_check_raw(o, ending, t, RAW_I32, 1, 1);
+    if (!quant_check_raw(o, ending, t, RAW_I32, 0, 0))
+        return false;
+    if (t->n_dims != 2)
+        return quant_fail(o, ending, "has %d dimensions, expected 2", t->n_dims);
     o->w->bits = o->q->bits;
     for (int bits = 4; !o->w->bits && bits <= 8; bits += 4)
         if (t->shape[packed] == (n * bits + 31) / 32)

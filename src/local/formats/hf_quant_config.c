@@ -81,12 +81,24 @@ static bool read_bitsandbytes(const json_t *q, struct error *err)
            one_of(q, "bnb_4bit_quant_storage", storages, err);
 }
 
+// What turns the weights or their inputs beside rounding them, such as rotations.
+static bool turns_nothing(const json_t *q, const char *key, struct error *err)
+{
+    const json_t *v = member(q, key);
+    if (!v || json_is_false(v) || (json_is_object(v) && json_object_size(v) == 0))
+        return true;
+    const char *text = json_string_value(v);
+    return unsupported(err, key, text ? text : "not empty");
+}
+
 static bool read_gptq(const json_t *q, struct hf_quant *out, struct error *err)
 {
-    static const char *const formats[] = {"gptq", "gptq_v2", NULL};
+    static const char *const formats[] = {"gptq", "gptq_v2", NULL}, *const words[] = {"int32",
+                                                                                      NULL};
     const char *key = member(q, "checkpoint_format") ? "checkpoint_format" : "format";
     const char *format = json_get_text(q, key);
-    if (!one_of(q, key, formats, err) || !read_bits(q, "bits", &out->bits, err) ||
+    if (!one_of(q, key, formats, err) || !one_of(q, "pack_dtype", words, err) ||
+        !turns_nothing(q, "rotation", err) || !read_bits(q, "bits", &out->bits, err) ||
         !read_group(q, &out->group, err))
         return false;
     out->zeros_less_one = !format || strcasecmp(format, "gptq_v2") != 0;
@@ -152,7 +164,8 @@ static bool read_compressed(const json_t *q, struct hf_quant *out, struct error 
     json_t *group;
     bool first = true;
     if (!one_of(q, "format", formats, err) ||
-        !one_of(member(q, "sparsity_config"), "format", sparsity, err))
+        !one_of(member(q, "sparsity_config"), "format", sparsity, err) ||
+        !turns_nothing(q, "transform_config", err))
         return false;
     if (groups && !json_is_object(groups))
         return error_set(err, ERR_FORMAT,

@@ -4,8 +4,9 @@
 // Codes of 4 bits around the middle are Q4_0's and codes of 8 bits Q8_0's, with the same scale:
 // nothing is lost if the scale is a half. Other zero points of 4 bits become Q4_1's minimum,
 // -scale * zero, rounded to a half: by at most 2^-12 of it, which is about what the weights
-// themselves would lose as halves (docs/engine.md has both numbers). Everything else (columns out of order, groups that cut a block, scales too small
-// or too large for a half, 8 bits with zero points) is kept in 16 bits.
+// themselves would lose as halves (docs/engine.md has both numbers). Everything else (columns out
+// of order, groups that cut a block, scales too small or too large for a half, 8 bits with zero
+// points) is kept in 16 bits.
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -28,6 +29,11 @@ static float scale_at(const struct quant_weight *w, int64_t row, int64_t g)
     float f;
     dtype_to_f32(s->dtype, (const char *)s->data + i * dtype_info(s->dtype)->block_bytes, &f, 1);
     return f;
+}
+
+static int signed_at(const struct raw_tensor *t, int64_t i)
+{
+    return (((const uint8_t *)t->data)[i] ^ 0x80) - 0x80;
 }
 
 // Which four bits of a word hold column j of eight, as AWQ's kernels unpack them.
@@ -62,10 +68,10 @@ static int zero_at(const struct quant_weight *w, int64_t row, int64_t g)
         return (int)(word >> (4 * awq_place[row % 8])) & 15;
     case QUANT_ROWS:
         if (z->type == RAW_I8)
-            return ((const int8_t *)z->data)[row * w->n_groups + g] + middle(w);
+            return signed_at(z, row * w->n_groups + g) + middle(w);
         word = quant_word(z, row / in_word * w->n_groups + g);
         return (int)(word >> (w->bits * place)) & mask;
-    case QUANT_INT8: return ((const int8_t *)z->data)[z->bytes == 1 ? 0 : row * w->n_groups + g];
+    case QUANT_INT8: return signed_at(z, z->bytes == 1 ? 0 : row * w->n_groups + g);
     case QUANT_TABLE: break;
     }
     assert(false);
@@ -95,7 +101,7 @@ static void read_codes(const struct quant_weight *w, int64_t row, int16_t *out)
         return;
     case QUANT_INT8:
         for (int64_t c = 0; c < w->cols; c++)
-            out[c] = ((const int8_t *)w->codes->data)[row * w->cols + c];
+            out[c] = (int16_t)signed_at(w->codes, row * w->cols + c);
         return;
     case QUANT_TABLE: break;
     }
