@@ -46,6 +46,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .ctx = s->ctx,
                               .isa = s->isa,
                               .kv_type = s->kv,
+                              .quantize = s->quantize,
                               .progress = show_loading,
                               .progress_self = st};
     *st = (struct stack){0};

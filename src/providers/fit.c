@@ -221,7 +221,10 @@ bool fit_check(const struct model_file *file, const struct fit_wish *wish,
     struct model_facts *f = memory_array(struct model_facts, 1);
     struct footprint *p = memory_array(struct footprint, 1);
     bool ok = true;
-    if (facts_read(file, f, &ignored) && footprint_of_file(file, f, p, &ignored)) {
+    bool known = facts_read(file, f, &ignored) && footprint_of_file(file, f, p, &ignored);
+    if (known) {
+        if (wish->mix)
+            footprint_of_mix(f, wish->mix, p);
         fit_place(f, p, wish, m, &o);
         ok = told(&o, wish, m, err);
     }

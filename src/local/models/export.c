@@ -242,23 +242,32 @@ static int64_t source_row(const struct piece *p, int64_t r)
     return d ? r / d * d + r % 2 * (d / 2) + r % d / 2 : r;
 }
 
+// A packed weight that already is of the type: nothing is rounded again.
+static bool put_kept(struct export *e, const struct piece *p, const struct tensor_view *v)
+{
+    uint64_t row_bytes = bytes_of(v->dtype, v->cols);
+    char *row = memory_new(1, row_bytes);
+    bool ok = true;
+    for (int64_t i = 0; ok && i < v->rows; i++) {
+        tensor_view_read(v, source_row(p, i), 1, row);
+        ok = put(e, p, row, row_bytes);
+    }
+    free(row);
+    return ok;
+}
+
 static bool put_view(struct export *e, const struct piece *p, const struct tensor_view *v)
 {
     int64_t chunk = CHUNK_BYTES / 4 / v->cols;
     chunk = chunk < 1 ? 1 : chunk;
-    uint64_t row_bytes = bytes_of(v->dtype, v->cols);
-    char *raw = memory_new(1, row_bytes);
     float *numbers = memory_new((size_t)chunk * (size_t)v->cols, sizeof *numbers);
     bool ok = true;
     for (int64_t from = 0; ok && from < v->rows; from += chunk) {
         int64_t n = v->rows - from < chunk ? v->rows - from : chunk;
-        for (int64_t i = 0; i < n; i++) {
-            tensor_view_read(v, source_row(p, from + i), 1, raw);
-            dtype_to_f32(v->dtype, raw, numbers + i * v->cols, (size_t)v->cols);
-        }
+        for (int64_t i = 0; i < n; i++)
+            tensor_view_numbers(v, source_row(p, from + i), 1, numbers + i * v->cols);
         ok = put_floats(e, p, numbers, n, v->cols);
     }
-    free(raw);
     free(numbers);
     return ok;
 }
@@ -280,9 +289,11 @@ static bool put_role(struct export *e, const struct piece *p)
     struct tensor_view v;
     for (int i = 0; i < (p->n_experts ? p->n_experts : 1); i++) {
         if (!tensor_need(e->file, &e->facts, p->role, p->layer, i, &v, e->err) ||
-            !(p->n_dims == 1 ? put_vector(e, p, &v) : put_view(e, p, &v)))
+            !(p->n_dims == 1                     ? put_vector(e, p, &v)
+              : !v.tensor && v.dtype == p->dtype ? put_kept(e, p, &v)
+                                                 : put_view(e, p, &v)))
             return false;
-        model_file_forget(e->file, v.tensor);
+        tensor_view_forget(e->file, &v);
     }
     return true;
 }

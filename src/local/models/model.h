@@ -10,6 +10,7 @@
 #include "local/backend/backend.h"
 
 struct error;
+struct mix;  // quantize/mix.h
 struct model;
 struct model_facts;  // models/facts.h
 struct model_file;
@@ -19,6 +20,10 @@ struct model_options {
     int max_rows;    // rows of the largest batch (scratch is sized once); 0: 512
     int max_wanted;  // rows of which logits or hidden states are wanted; 0: 64
     int max_seqs;    // 0: 64
+    int threads;     // that convert weights while loading; 0: the cores this process may use
+    // Weights are rounded while they are read, as `hearth quantize` would (convert.h); NULL: they
+    // stay as they are.
+    const struct mix *mix;
     // Called between layers while loading, done of total bytes; false cancels (ERR_CANCELLED).
     bool (*progress)(void *self, uint64_t done, uint64_t total);
     void *progress_self;
