@@ -29,6 +29,11 @@ static const struct option option_rows[] = {
     {"ctx", 0, "N", "tokens of context per sequence (default: the model's own)", FIELD(ctx),
      .min = 16, .max = 1 << 24},
     {"isa", 0, "NAME", "force an instruction set: scalar, avx2 or avx512_vnni", FIELD(isa)},
+    {"speculate", 0, "WHEN",
+     "guess tokens ahead, which changes the speed and never the text: auto (where it pays), off, "
+     "or "
+     "how many at a time",
+     FIELD(speculate)},
     {"kv", 0, "TYPE", "type of keys and values in memory: f32 or f16", FIELD(kv)},
     {"max-tokens", 'n', "N", "at most so many new tokens (default 256)", FIELD(max_new), .min = 0,
      .max = 1 << 24},

@@ -89,6 +89,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .n_stops = req->sampling.n_stops,
         .n_top = req->sampling.n_logprobs,
         .skip_special = true,
+        .speculate = m->speculate,
         .flow = {.share_salt = flow->share_salt,
                  .id = flow->id,
                  .weight = flow->weight,

@@ -32,6 +32,7 @@ struct local_model {  // immutable once open
     atomic_flag default_told;        // that there is no template was said in the log
     struct engine *engine;
     struct sampling sampling;  // the model's own defaults
+    int speculate;             // of its requests
 };
 
 // Opens path, which is found again as `real`. NULL with err, which names the model.

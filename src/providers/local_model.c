@@ -120,6 +120,7 @@ struct local_model *local_model_open(const char *path, const char *real,
     struct local_model *m = memory_array(struct local_model, 1);
     (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
+    m->speculate = o->speculate;
     m->file = model_file_open(path, MODEL_ALL, err);
     if (m->file && check_memory(m, o, err) &&
         (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&

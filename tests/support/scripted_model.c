@@ -155,6 +155,7 @@ void scripted_model_init(struct engine_model *m, const struct scripted_options *
         .ctx = o->ctx,
         .max_rows = o->max_rows,
         .max_seqs = o->max_seqs,
+        .max_wanted = o->max_seqs + 40,
         .n_groups = 1,
         .window = {o->window},
         .n_pages = {o->n_pages},

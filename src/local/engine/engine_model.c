@@ -108,10 +108,9 @@ static bool depends_on_length(const struct model_facts *f)
 static bool choose_limits(const struct model *model, const struct engine_options *o,
                           struct engine_model *m, struct error *err)
 {
-    int max_wanted;
-    model_limits(model, &m->max_rows, &max_wanted, &m->max_seqs);
-    if (max_wanted < m->max_seqs)
-        m->max_seqs = max_wanted;
+    model_limits(model, &m->max_rows, &m->max_wanted, &m->max_seqs);
+    if (m->max_wanted < m->max_seqs)
+        m->max_seqs = m->max_wanted;
     if (o->max_rows < 0 || o->max_seqs < 0 || o->ctx < 0)
         return error_set(err, ERR_USAGE, "rows, sequences and context cannot be negative");
     if (o->max_rows && o->max_rows < m->max_rows)

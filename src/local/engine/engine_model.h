@@ -29,6 +29,7 @@ struct engine_model {
     void *self;  // owned by the engine once it has started
     int n_vocab, ctx;
     int max_rows, max_seqs;
+    int max_wanted;  // rows of a step with logits; at least max_seqs
     int n_groups, window[BATCH_GROUPS_MAX], n_pages[BATCH_GROUPS_MAX];
     bool no_prefix_cache;
 };
