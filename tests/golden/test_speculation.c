@@ -3,8 +3,9 @@
 // Random models and the shipped one answer hundreds of random requests (greedy and sampled, with
 // penalties, biases, stops, ends, several choices), one at a time and without guesses; then with
 // guesses of all lengths and of the engine's own choosing, together, with prefixes shared, in small
-// steps, with too few pages. Tokens, the bits of logprobs, texts and reasons must be equal, and the
-// guesses must have been right and wrong often enough to mean something.
+// steps, with too few pages; and the same with another model to draft, or the model itself. Tokens,
+// the bits of logprobs, texts and reasons must be equal, and the guesses must have been right and
+// wrong often enough to mean something.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -37,7 +38,8 @@ struct said {
 struct subject {
     const char *name;
     const struct model_file *file;
-    struct tokenizer *tokenizer;  // NULL: no texts
+    const struct model_file *draft;  // NULL: none
+    struct tokenizer *tokenizer;     // NULL: no texts
     int n_requests;
 };
 
@@ -153,6 +155,16 @@ static uint64_t pages_bytes(const struct model *m, int n_pages)
     return bytes;
 }
 
+static struct model *load(const struct model_file *file, struct backend *cpu, const struct way *w)
+{
+    struct error err;
+    struct model_options mo = {.ctx = CTX, .max_rows = w->max_rows, .max_seqs = w->max_seqs};
+    struct model *m = model_load(file, cpu, &mo, &err);
+    if (!m)
+        fail_msg("%s", err.text);
+    return m;
+}
+
 static void ask_all(struct engine *e, const struct subject *s, const struct way *w, int n_vocab,
                     struct said *said)
 {
@@ -170,14 +182,15 @@ static struct engine_stats serve(const struct subject *s, const struct way *w, s
 {
     struct error err;
     struct backend *cpu = backend_cpu_new(&(struct cpu_options){.threads = w->threads}, &err);
-    struct model_options mo = {.ctx = CTX, .max_rows = w->max_rows, .max_seqs = w->max_seqs};
-    struct model *m = model_load(s->file, cpu, &mo, &err);
-    if (!m)
-        fail_msg("%s", err.text);
-    struct engine_options o = {.ctx = CTX,
-                               .kv_dtype = DTYPE_COUNT,
-                               .no_prefix_cache = w->no_prefix_cache,
-                               .kv_bytes = pages_bytes(m, w->n_pages)};
+    struct model *m = load(s->file, cpu, w);
+    struct model *draft = s->draft ? load(s->draft, cpu, w) : NULL;
+    struct engine_options o = {
+        .ctx = CTX,
+        .kv_dtype = DTYPE_COUNT,
+        .no_prefix_cache = w->no_prefix_cache,
+        .draft = draft,
+        .kv_bytes = pages_bytes(m, w->n_pages) + (draft ? pages_bytes(draft, w->n_pages) : 0),
+    };
     struct engine *e = engine_new(m, s->tokenizer, &o, &err);
     if (!e)
         fail_msg("%s", err.text);
@@ -186,6 +199,7 @@ static struct engine_stats serve(const struct subject *s, const struct way *w, s
     engine_stats(e, &stats);
     assert_int_equal(stats.pages_free, stats.pages_total);  // whatever was guessed is given back
     engine_free(e);
+    model_free(draft);
     model_free(m);
     backend_free(cpu);
     return stats;
@@ -221,19 +235,43 @@ static void check_subject(const struct subject *s)
     }
 }
 
+struct tiny {
+    char *folder;
+    struct model_file *file;
+};
+
+static struct tiny open_tiny(const char *name)
+{
+    struct tiny t = {.folder = temp_folder()};
+    json_t *golden = tiny_golden(name);
+    struct error err;
+    tiny_model_write(golden, t.folder, &(struct tiny_options){0});
+    t.file = model_file_open(t.folder, MODEL_ALL, &err);
+    if (!t.file)
+        fail_msg("%s", err.text);
+    json_decref(golden);
+    return t;
+}
+
+static void close_tiny(struct tiny *t)
+{
+    model_file_close(t->file);
+    temp_folder_remove(t->folder);
+}
+
 static void check(const char *name)
 {
-    char *folder = temp_folder();
-    json_t *golden = tiny_golden(name);
-    tiny_model_write(golden, folder, &(struct tiny_options){0});
-    struct error err;
-    struct model_file *file = model_file_open(folder, MODEL_ALL, &err);
-    if (!file)
-        fail_msg("%s", err.text);
-    check_subject(&(struct subject){name, file, NULL, REQUESTS_MAX});
-    model_file_close(file);
-    json_decref(golden);
-    temp_folder_remove(folder);
+    struct tiny t = open_tiny(name);
+    check_subject(&(struct subject){name, t.file, NULL, NULL, REQUESTS_MAX});
+    close_tiny(&t);
+}
+
+static void check_with_draft(const char *name, const char *draft)
+{
+    struct tiny t = open_tiny(name), d = open_tiny(draft);
+    check_subject(&(struct subject){name, t.file, d.file, NULL, 60});
+    close_tiny(&d);
+    close_tiny(&t);
 }
 
 static void attention_over_everything(void **state)
@@ -269,9 +307,56 @@ static void a_trained_model_with_texts_and_stops(void **state)
     struct tokenizer *t = file ? tokenizer_open(file, &err) : NULL;
     if (!t)
         fail_msg("%s", err.text);
-    check_subject(&(struct subject){"hearth-small", file, t, 60});
+    check_subject(&(struct subject){"hearth-small", file, NULL, t, 60});
     tokenizer_close(t);
     model_file_close(file);
+}
+
+// With windows and without, other lengths of context, other numbers of tokens.
+static void another_model_drafts(void **state)
+{
+    (void)state;
+    check_with_draft("gemma2", "gemma3-linear");
+    check_with_draft("phi3-longrope", "llama-dynamic");
+    check_with_draft("llama-grouped", "gpt2");
+    check_with_draft("qwen3", "llama-odd");
+}
+
+// It says what it would say itself: all guesses are right, drawn ones too.
+static void a_model_drafts_for_itself(void **state)
+{
+    (void)state;
+    struct tiny t = open_tiny("llama-grouped");
+    struct subject s = {"llama-grouped", t.file, t.file, NULL, 60};
+    check_subject(&s);
+    static struct said said[REQUESTS_MAX];
+    static const struct way alone = {"", 4, false, 1, 512, 4, 0, true};
+    struct engine_stats with = serve(&s, &alone, said);
+    s.draft = NULL;
+    struct engine_stats without = serve(&s, &alone, said);
+    print_message("%lld of %lld right, %lld steps; without %lld\n", (long long)with.accepted_tokens,
+                  (long long)with.drafted_tokens, (long long)with.steps, (long long)without.steps);
+    assert_true(with.accepted_tokens * 10 > with.drafted_tokens * 8);
+    assert_true(with.steps * 2 < without.steps);
+    close_tiny(&t);
+}
+
+static void a_model_with_windows_only_takes_no_draft(void **state)
+{
+    (void)state;
+    struct tiny t = open_tiny("mistral-window-page");
+    struct error err;
+    static const struct way w = {"", 0, false, 1, 64, 2, 0, true};
+    struct backend *cpu = backend_cpu_new(&(struct cpu_options){.threads = 1}, &err);
+    struct model *m = load(t.file, cpu, &w), *draft = load(t.file, cpu, &w);
+    struct engine_options o = {.kv_dtype = DTYPE_COUNT, .draft = draft};
+    assert_null(engine_new(m, NULL, &o, &err));
+    assert_int_equal(err.code, ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "window of 70 tokens"));
+    model_free(draft);
+    model_free(m);
+    backend_free(cpu);
+    close_tiny(&t);
 }
 
 int main(void)
@@ -281,6 +366,9 @@ int main(void)
         cmocka_unit_test(sliding_windows),
         cmocka_unit_test(rope_that_depends_on_the_length),
         cmocka_unit_test(experts),
+        cmocka_unit_test(another_model_drafts),
+        cmocka_unit_test(a_model_drafts_for_itself),
+        cmocka_unit_test(a_model_with_windows_only_takes_no_draft),
         cmocka_unit_test(a_trained_model_with_texts_and_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

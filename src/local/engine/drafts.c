@@ -1,5 +1,7 @@
 #include "local/engine/drafts.h"
 
+enum { LOOKUP_SURE = 6 };  // tokens that agreed
+
 static bool generates(const struct choice *c)
 {
     const struct sequence *seq = &c->seq;
@@ -36,24 +38,41 @@ static int up_to_the_end(const struct choice *c, int n)
     return n;
 }
 
-static void propose(struct speculation *s, struct choice *c, int most, bool may_spare)
+// How many tokens to guess where there is a guess of this kind.
+static int length(struct speculation *s, struct choice *c, enum guess_kind kind, int most,
+                  bool may_spare)
 {
-    struct sequence *seq = &c->seq;
-    int asked = c->job->speculate, room = seq->final_len - 1 - seq->n_tokens;
-    most = most < room ? most : room;
-    int agreed = lookup_find(&c->lookup, seq->tokens, seq->n_tokens), n = 0;
-    if (!agreed || most <= 0)
-        return;
-    c->guess_kind = guess_kind_of(agreed);
+    int asked = c->job->speculate;
     if (asked > 0)
-        n = asked < most ? asked : most;
-    else if (may_spare)
-        n = speculation_length(s, &c->pace, c->guess_kind, most);
-    lookup_guess(&c->lookup, seq->tokens, seq->n_tokens, n);
-    seq->n_draft = up_to_the_end(c, n);
+        return asked < most ? asked : most;
+    return may_spare ? speculation_length(s, &c->pace, kind, most) : 0;
 }
 
-void drafts_propose(struct speculation *s, struct job *jobs)
+static void propose(struct speculation *s, struct draft_model *d, struct choice *c, int most,
+                    bool may_spare)
+{
+    struct sequence *seq = &c->seq;
+    int room = seq->final_len - 1 - seq->n_tokens, n = 0;
+    most = most < room ? most : room;
+    if (most <= 0)
+        return;
+    // A draft model knows better than a few words that stood together before.
+    int agreed = lookup_find(&c->lookup, seq->tokens, seq->n_tokens);
+    if (agreed >= (d->batch && !c->draft_model_lost ? LOOKUP_SURE : LOOKUP_LEAST)) {
+        c->guess_kind = guess_kind_of(agreed);
+        n = length(s, c, c->guess_kind, most, may_spare);
+        lookup_guess(&c->lookup, seq->tokens, seq->n_tokens, n);
+        seq->n_draft = up_to_the_end(c, n);
+        return;
+    }
+    n = d->batch ? length(s, c, GUESS_MODEL, most, may_spare) : 0;
+    if (!n)
+        return;
+    c->guess_kind = GUESS_MODEL;
+    seq->n_draft = draft_model_reach(d, c, n);
+}
+
+void drafts_propose(struct speculation *s, struct draft_model *d, struct job *jobs)
 {
     int n_rows = rows_without(jobs);
     speculation_begin(s, n_rows);
@@ -64,10 +83,11 @@ void drafts_propose(struct speculation *s, struct job *jobs)
             c->seq.n_draft = 0;
             if (j->speculate == SPECULATE_OFF || !generates(c))
                 continue;
-            propose(s, c, spare < DRAFT_MOST ? spare : DRAFT_MOST, n_rows > 0);
+            propose(s, d, c, spare < DRAFT_MOST ? spare : DRAFT_MOST, n_rows > 0);
             spare -= c->seq.n_draft;
         }
     }
+    draft_model_read(d);
 }
 
 void drafts_learn(struct speculation *s, struct choice *c, int n_guessed, int n_right)

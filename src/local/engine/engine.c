@@ -31,6 +31,7 @@ struct engine {
     float *row;     // [n_vocab] for choices that share a row
     struct sampler_scratch *scratch;
     struct speculation speculation;
+    struct draft_model draft_model;
     int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows;
     int64_t drafted_tokens, accepted_tokens;
 };
@@ -240,9 +241,11 @@ static void note_starts(struct engine *e)
 
 static bool step(struct engine *e)
 {
-    drafts_propose(&e->speculation, e->jobs);
-    int n_rows = scheduler_step(e->scheduler, e->batch);
+    drafts_propose(&e->speculation, &e->draft_model, e->jobs);
+    int n_rows = scheduler_plan(e->scheduler);
     if (n_rows) {
+        draft_model_guess(&e->draft_model, &e->speculation);
+        scheduler_emit(e->scheduler, e->batch);
         note_starts(e);
         double start = clock_s();
         e->model.ops->forward(e->model.self, e->batch, e->logits);
@@ -293,6 +296,7 @@ static struct scheduler *new_scheduler(const struct engine_model *m)
 
 static void release(struct engine *e)
 {
+    draft_model_release(&e->draft_model);
     scheduler_free(e->scheduler);
     batch_free(e->batch);
     memory_big_free(e->logits,
@@ -322,6 +326,7 @@ struct engine *engine_start(const struct engine_model *m, struct error *err)
     e->row = memory_array(float, (size_t)m->n_vocab);
     e->scratch = sampler_scratch_new();
     e->scheduler = new_scheduler(m);
+    draft_model_init(&e->draft_model, &e->model, e->scheduler);
     e->batch = batch_new(m->max_rows, m->max_seqs, m->n_groups, e->scheduler->pages_max);
     publish_stats(e);
     int code = pthread_create(&e->thread, NULL, run_engine, e);

@@ -27,6 +27,9 @@ struct engine_options {
         kv_bytes;  // memory for pages; 0: what one sequence of ctx needs, or more if memory allows
     enum dtype kv_dtype;  // DTYPE_COUNT: the model's default
     bool no_prefix_cache;
+    // Guesses tokens for the model beside what the text itself suggests. It has the same tokens and
+    // backend, and is borrowed. NULL: none.
+    struct model *draft;
 };
 
 struct flow {             // opaque numbers from above: whose request this is

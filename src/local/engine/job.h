@@ -31,6 +31,7 @@ struct choice {
     struct lookup lookup;
     struct pace pace;
     enum guess_kind guess_kind;  // of the last guess
+    bool draft_model_lost;       // there is a token that the draft model does not have
 };
 
 struct job {

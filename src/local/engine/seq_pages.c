@@ -144,6 +144,11 @@ void seq_pages_truncate(struct scheduler *s, struct sequence *seq)
             page_pool_unref(&s->pool[g], table[i]);
             table[i] = -1;
         }
+        int kept = seq->n_computed % PAGE_TOKENS;  // of the last page, where it is partly filled
+        if (kept && n > seq->first_page[g]) {
+            int32_t *n_drafted = &s->pool[g].pages[table[n - 1]].n_drafted;
+            *n_drafted = *n_drafted < kept ? *n_drafted : kept;
+        }
     }
 }
 
@@ -185,6 +190,7 @@ bool seq_pages_share(struct scheduler *s, const struct sequence *from, struct se
         if (partial) {
             table[full] = take(s, g);
             copies[g] = (struct page_copy){old[full], table[full]};
+            s->pool[g].pages[table[full]].n_drafted = s->pool[g].pages[old[full]].n_drafted;
         }
     }
     to->n_computed = from->n_computed;

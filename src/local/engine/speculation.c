@@ -119,6 +119,15 @@ static void count(struct odds *o, int n_right, bool wrong, float fades)
     o->right = o->right * rest + (float)n_right;
 }
 
+void speculation_draft_cost(struct speculation *s, double seconds)
+{
+    double most = 2 * s->model_s;
+    if (s->model_s == 0)
+        s->model_s = seconds;
+    else
+        s->model_s += ((seconds < most ? seconds : most) - s->model_s) / 8;
+}
+
 void speculation_learn(struct speculation *s, struct pace *p, enum guess_kind kind, int n_guessed,
                        int n_right)
 {

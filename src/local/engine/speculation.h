@@ -41,6 +41,7 @@ double step_costs_of(const struct step_costs *c, double n_rows);  // 1 and upwar
 void speculation_begin(struct speculation *s, int n_rows);
 // How many tokens, at most `most`, to guess now for a sequence that has a guess of this kind.
 int speculation_length(struct speculation *s, struct pace *p, enum guess_kind kind, int most);
+void speculation_draft_cost(struct speculation *s, double seconds);  // of a guess of the model's
 // Of n_guessed tokens the first n_right were right.
 void speculation_learn(struct speculation *s, struct pace *p, enum guess_kind kind, int n_guessed,
                        int n_right);
