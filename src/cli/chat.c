@@ -259,7 +259,7 @@ const struct command command_chat = {
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
         "frequency-penalty logit-bias seed stop ctx system threads isa kv "
-        "speculate",
+        "speculate draft",
     .min_words = 0,
     .max_words = 1,
     .run = run,

@@ -34,6 +34,8 @@ static const struct option option_rows[] = {
      "or "
      "how many at a time",
      FIELD(speculate)},
+    {"draft", 0, "MODEL", "a smaller model with the same tokenizer that guesses tokens ahead",
+     FIELD(draft)},
     {"kv", 0, "TYPE", "type of keys and values in memory: f32 or f16", FIELD(kv)},
     {"max-tokens", 'n', "N", "at most so many new tokens (default 256)", FIELD(max_new), .min = 0,
      .max = 1 << 24},

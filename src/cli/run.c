@@ -150,7 +150,7 @@ const struct command command_run = {
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
         "frequency-penalty logit-bias seed stop ctx raw system json logprobs num-return-sequences "
-        "threads isa kv speculate",
+        "threads isa kv speculate draft",
     .min_words = 1,
     .max_words = 2,
     .run = run_command,

@@ -69,6 +69,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .ctx = s->ctx,
                               .isa = s->isa,
                               .kv_type = s->kv,
+                              .draft = s->draft,
                               .progress = show_loading,
                               .progress_self = st};
     *st = (struct stack){0};

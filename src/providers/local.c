@@ -10,7 +10,7 @@
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *isa, *kv_type;
+    char *isa, *kv_type, *draft;
     pthread_mutex_t lock;  // of the list; held while a model loads, so that it loads once
     struct local_model *models;
 };
@@ -132,6 +132,7 @@ static void free_local(struct provider *p)
     pthread_mutex_destroy(&l->lock);
     free(l->isa);
     free(l->kv_type);
+    free(l->draft);
     free(l);
 }
 
@@ -153,6 +154,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options = *o;
     l->options.isa = l->isa = memory_text(o->isa);
     l->options.kv_type = l->kv_type = memory_text(o->kv_type);
+    l->options.draft = l->draft = memory_text(o->draft);
     pthread_mutex_init(&l->lock, NULL);
     return &l->provider;
 }

@@ -110,6 +110,9 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     m->model = model_load(m->file, m->backend, &mo, err);
     if (!m->model)
         return false;
+    if (o->draft && !local_draft_open(m, o, err))
+        return false;
+    eo.draft = m->draft.model;
     m->engine = engine_new(m->model, m->tokenizer, &eo, err);
     return m->engine != NULL;
 }
@@ -142,6 +145,7 @@ void local_model_close(struct local_model *m)
         return;
     if (m->engine)
         engine_free(m->engine);
+    local_draft_close(&m->draft);
     if (m->model)
         model_free(m->model);
     backend_free(m->backend);

@@ -341,6 +341,80 @@ static void a_model_drafts_for_itself(void **state)
     close_tiny(&t);
 }
 
+// Random tokens, drawn with nothing that looks back, so that only the draft model guesses; common
+// beginnings and several choices.
+static struct engine_answer *submit_random(struct engine *e, int i, int n_vocab)
+{
+    int32_t prompt[PROMPT_MAX];
+    struct engine_request r = {.prompt = prompt, .n_top = N_TOP, .max_tokens = 60, .speculate = 7};
+    r.n_prompt = 3 + (size_t)(random_of(i, 30) % (PROMPT_MAX - 3));
+    for (size_t k = 0; k < r.n_prompt; k++) {
+        uint64_t text = k < r.n_prompt * 2 / 3 ? (uint64_t)(i % 3) : 100 + (uint64_t)i;
+        prompt[k] = (int32_t)(hash_mix(text * 1000 + k) % (uint64_t)n_vocab);
+    }
+    r.n_choices = 1 + i % CHOICES;
+    sampling_defaults(&r.sampling);
+    r.sampling.temperature = 1.5f;
+    r.sampling.top_p = 1;
+    r.sampling.seed = (uint64_t)i;
+    struct error err;
+    struct engine_answer *a = engine_submit(e, &r, &err);
+    if (!a)
+        fail_msg("%s", err.text);
+    return a;
+}
+
+// A page of which the draft model knows less than is said, or something else, shows: then it would
+// not think as the model does.
+static void what_a_draft_model_knows_of_pages_is_true(void **state)
+{
+    (void)state;
+    enum { N = 60 };
+    static const struct way ways[] = {
+        {"prefixes shared", 7, false, 1, 512, 16, 0, false},
+        {"together", 7, true, 1, 64, 12, 0, false},
+        {"few pages", 7, true, 2, 64, 8, 9, false},
+        {"no prefix cache", 7, true, 1, 64, 8, 0, true},
+    };
+    struct tiny t = open_tiny("llama-grouped");
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        struct error err;
+        struct backend *cpu = backend_cpu_new(&(struct cpu_options){.threads = 1}, &err);
+        struct model *m = load(t.file, cpu, &ways[w]), *draft = load(t.file, cpu, &ways[w]);
+        struct engine_options o = {.ctx = CTX,
+                                   .kv_dtype = DTYPE_COUNT,
+                                   .no_prefix_cache = ways[w].no_prefix_cache,
+                                   .draft = draft,
+                                   .kv_bytes = 2 * pages_bytes(m, ways[w].n_pages)};
+        struct engine *e = engine_new(m, NULL, &o, &err);
+        if (!e)
+            fail_msg("%s", err.text);
+        static struct said said;
+        struct engine_answer *answers[N];
+        for (int i = 0; i < N; i++) {
+            answers[i] = submit_random(e, i, model_n_vocab(m));
+            if (!ways[w].together)
+                listen(answers[i], &said);
+        }
+        for (int i = 0; ways[w].together && i < N; i++)
+            listen(answers[i], &said);
+        struct engine_stats stats;
+        engine_stats(e, &stats);
+        print_message("%s: %lld of %lld guesses right, %lld preemptions, %lld cached tokens\n",
+                      ways[w].name, (long long)stats.accepted_tokens,
+                      (long long)stats.drafted_tokens, (long long)stats.preemptions,
+                      (long long)stats.cached_tokens);
+        assert_true(stats.drafted_tokens > 1000);
+        assert_int_equal(stats.accepted_tokens, stats.drafted_tokens);
+        assert_true(!ways[w].n_pages || stats.preemptions > 0);
+        engine_free(e);
+        model_free(draft);
+        model_free(m);
+        backend_free(cpu);
+    }
+    close_tiny(&t);
+}
+
 static void a_model_with_windows_only_takes_no_draft(void **state)
 {
     (void)state;
@@ -368,6 +442,7 @@ int main(void)
         cmocka_unit_test(experts),
         cmocka_unit_test(another_model_drafts),
         cmocka_unit_test(a_model_drafts_for_itself),
+        cmocka_unit_test(what_a_draft_model_knows_of_pages_is_true),
         cmocka_unit_test(a_model_with_windows_only_takes_no_draft),
         cmocka_unit_test(a_trained_model_with_texts_and_stops),
     };

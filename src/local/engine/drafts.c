@@ -1,7 +1,5 @@
 #include "local/engine/drafts.h"
 
-enum { LOOKUP_SURE = 6 };  // tokens that agreed
-
 static bool generates(const struct choice *c)
 {
     const struct sequence *seq = &c->seq;
@@ -48,28 +46,48 @@ static int length(struct speculation *s, struct choice *c, enum guess_kind kind,
     return may_spare ? speculation_length(s, &c->pace, kind, most) : 0;
 }
 
+static bool propose_lookup(struct speculation *s, struct choice *c, enum guess_kind kind, int most,
+                           bool may_spare)
+{
+    struct sequence *seq = &c->seq;
+    int n = length(s, c, kind, most, may_spare);
+    if (!n)
+        return false;
+    c->guess_kind = kind;
+    lookup_guess(&c->lookup, seq->tokens, seq->n_tokens, n);
+    seq->n_draft = up_to_the_end(c, n);
+    return true;
+}
+
+static bool propose_model(struct speculation *s, struct draft_model *d, struct choice *c, int most,
+                          bool may_spare)
+{
+    int n = length(s, c, GUESS_MODEL, most, may_spare);
+    if (!n)
+        return false;
+    c->guess_kind = GUESS_MODEL;
+    c->seq.n_draft = draft_model_reach(d, c, n);
+    return true;
+}
+
 static void propose(struct speculation *s, struct draft_model *d, struct choice *c, int most,
                     bool may_spare)
 {
     struct sequence *seq = &c->seq;
-    int room = seq->final_len - 1 - seq->n_tokens, n = 0;
+    int room = seq->final_len - 1 - seq->n_tokens;
     most = most < room ? most : room;
     if (most <= 0)
         return;
-    // A draft model knows better than a few words that stood together before.
     int agreed = lookup_find(&c->lookup, seq->tokens, seq->n_tokens);
-    if (agreed >= (d->batch && !c->draft_model_lost ? LOOKUP_SURE : LOOKUP_LEAST)) {
-        c->guess_kind = guess_kind_of(agreed);
-        n = length(s, c, c->guess_kind, most, may_spare);
-        lookup_guess(&c->lookup, seq->tokens, seq->n_tokens, n);
-        seq->n_draft = up_to_the_end(c, n);
-        return;
-    }
-    n = d->batch ? length(s, c, GUESS_MODEL, most, may_spare) : 0;
-    if (!n)
-        return;
-    c->guess_kind = GUESS_MODEL;
-    seq->n_draft = draft_model_reach(d, c, n);
+    enum guess_kind kind = guess_kind_of(agreed);
+    bool model = d->batch && !c->draft_model_lost;
+    // What stood before costs nothing to guess, but a draft model may know better.
+    if (model && (!agreed || speculation_chance(s, &c->pace, GUESS_MODEL) >
+                                 speculation_chance(s, &c->pace, kind)))
+        if (propose_model(s, d, c, most, may_spare))
+            return;
+    if (agreed)
+        (void)propose_lookup(s, c, kind, most, may_spare);
 }
 
 void drafts_propose(struct speculation *s, struct draft_model *d, struct job *jobs)

@@ -77,7 +77,7 @@ void speculation_begin(struct speculation *s, int n_rows)
     s->rows = s->tokens = n_rows;
 }
 
-static float chance(const struct speculation *s, const struct pace *p, enum guess_kind kind)
+float speculation_chance(const struct speculation *s, const struct pace *p, enum guess_kind kind)
 {
     static const float at_first[GUESS_KINDS] = {0.4f, 0.5f, 0.6f, 0.7f, 0.8f, 0.9f, 0.7f};
     const struct odds *all = &s->odds[kind], *own = &p->odds[kind];
@@ -89,7 +89,8 @@ int speculation_length(struct speculation *s, struct pace *p, enum guess_kind ki
 {
     if (most <= 0)
         return 0;
-    double right = (double)chance(s, p, kind), each = kind == GUESS_MODEL ? s->model_s : 0;
+    double right = (double)speculation_chance(s, p, kind),
+           each = kind == GUESS_MODEL ? s->model_s : 0;
     double best_rate = WORTH_IT * s->tokens / step_costs_of(&s->costs, s->rows);
     double more = 0, best_more = 0, reached = 1;
     int best = 0;

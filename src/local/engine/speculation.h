@@ -37,6 +37,8 @@ struct pace {  // of a sequence
 void step_costs_add(struct step_costs *c, int n_rows, double seconds);
 double step_costs_of(const struct step_costs *c, double n_rows);  // 1 and upwards where unknown
 
+// The probability that a guess of this kind is right.
+float speculation_chance(const struct speculation *s, const struct pace *p, enum guess_kind kind);
 // A step begins that does so many rows without guesses, each for one token.
 void speculation_begin(struct speculation *s, int n_rows);
 // How many tokens, at most `most`, to guess now for a sequence that has a guess of this kind.
