@@ -41,6 +41,14 @@ claim "nor a sampled text" eval 'cmp -s "$tmp/drawn.off" "$tmp/drawn.auto" && cm
 cp "$tmp/guess.7" "$tmp/out"; claim "--json counts the guesses" eval 'py "o[\"speculation\"][\"drafted_tokens\"]>=o[\"speculation\"][\"accepted_tokens\"]>10"'
 cp "$tmp/guess.off" "$tmp/out"; claim "--speculate off guesses nothing" eval 'py "o[\"speculation\"][\"drafted_tokens\"]==0"'
 for when in 0 33 often; do hearth run $model "$ask" --speculate $when; claim "--speculate $when is wrong usage" eval '[ "$status" -eq 2 ] && has err speculate'; done
+"$HEARTH_BIN" quantize $model "$tmp/draft.gguf" --type q4_0 2>/dev/null
+hearth_in "$tmp/copied" run $model --temperature 0.9 --seed 3 --repetition-penalty 1.05 -n 60 --draft "$tmp/draft.gguf"; claim "a draft model changes no text" cmp -s "$tmp/out" "$tmp/drawn.off"
+hearth_in "$tmp/copied" run $model --temperature 0 -n 60 --draft "$tmp/draft.gguf" --speculate 3 --json
+claim "nor tokens, and most of its guesses are right" eval 'py "o[\"sequences\"]==json.load(open(\"$tmp/guess.off\"))[\"sequences\"] and o[\"speculation\"][\"accepted_tokens\"]*2>o[\"speculation\"][\"drafted_tokens\"]>10"'
+python3 -c "import sys; d=open(sys.argv[1],'rb').read(); w=b'<|im_start|>'; assert w in d; open(sys.argv[2],'wb').write(d.replace(w,b'<|im_stare|>',1))" $model "$tmp/other.gguf"
+hearth run $model "$ask" --draft "$tmp/other.gguf"
+claim "a draft model with another tokenizer is refused, and why" eval '[ "$status" -eq 2 ] && has err "same tokenizer" && has err other.gguf && [ ! -s "$tmp/out" ]'
+hearth run $model "$ask" --draft "$tmp/nowhere.gguf"; claim "one that is not there too" eval '[ "$status" -eq 1 ] && has err nowhere'
 for isa in scalar avx2 avx512_vnni; do
   hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
   if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi
