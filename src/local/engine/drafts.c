@@ -123,5 +123,5 @@ void drafts_measure(struct speculation *s, const struct scheduler *scheduler, in
     for (int i = 0; i < scheduler->n_runs; i++)
         n_logits += scheduler->runs[i].n_logits;
     if (n_logits == n_rows)
-        step_costs_add(&s->costs, n_rows, seconds);
+        speculation_measure(s, scheduler->n_runs, n_rows, seconds);
 }

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stddef.h>
 
-enum { WAIT_LEAST = 8, WAIT_MOST = 256, TRIAL = 2, BUCKETS = 12 };
+enum { WAIT_LEAST = 8, WAIT_MOST = 256, TRIAL = 2 };
+// What a step without guesses costs changes as texts grow: one in so many is without.
+enum { MEASURE_EACH = 100 };
 // A row more than was ever measured is taken to cost this much of a step, until it is measured.
 static const double UNKNOWN_ROW = 0.1;
 static const double WORTH_IT = 1.02;  // estimates are not that exact
@@ -23,7 +25,7 @@ enum guess_kind guess_kind_of(int n_agreed)
 static int bucket_of(int n_rows)
 {
     int b = 0;
-    while (b + 1 < BUCKETS && 1 << b < n_rows)
+    while (b + 1 < COST_BUCKETS && 1 << b < n_rows)
         b++;
     return b;
 }
@@ -47,7 +49,7 @@ void step_costs_add(struct step_costs *c, int n_rows, double seconds)
 double step_costs_of(const struct step_costs *c, double n_rows)
 {
     int below = -1, above = -1, next = -1;  // buckets; next: the one before `below`
-    for (int b = 0; b < BUCKETS; b++) {
+    for (int b = 0; b < COST_BUCKETS; b++) {
         if (c->bucket[b].rows == 0)
             continue;
         if (c->bucket[b].rows <= n_rows) {
@@ -72,9 +74,19 @@ double step_costs_of(const struct step_costs *c, double n_rows)
     return seconds + (slope > 0 ? slope : 0) * (n_rows - rows);
 }
 
-void speculation_begin(struct speculation *s, int n_rows)
+void speculation_measure(struct speculation *s, int n_seqs, int n_rows, double seconds)
 {
-    s->rows = s->tokens = n_rows;
+    int b = bucket_of(n_seqs);
+    step_costs_add(&s->costs[b], n_rows, seconds);
+    s->n_guessing[b] = n_rows > n_seqs ? s->n_guessing[b] + 1 : 0;
+}
+
+void speculation_begin(struct speculation *s, int n_seqs)
+{
+    int b = bucket_of(n_seqs);
+    s->rows = s->tokens = n_seqs;
+    s->n_seqs = n_seqs;
+    s->measuring = s->costs[b].bucket[b].rows == 0 || s->n_guessing[b] >= MEASURE_EACH;
 }
 
 float speculation_chance(const struct speculation *s, const struct pace *p, enum guess_kind kind)
@@ -87,17 +99,18 @@ float speculation_chance(const struct speculation *s, const struct pace *p, enum
 
 int speculation_length(struct speculation *s, struct pace *p, enum guess_kind kind, int most)
 {
-    if (most <= 0)
+    const struct step_costs *costs = &s->costs[bucket_of(s->n_seqs)];
+    if (most <= 0 || s->measuring)
         return 0;
     double right = (double)speculation_chance(s, p, kind),
            each = kind == GUESS_MODEL ? s->model_s : 0;
-    double best_rate = WORTH_IT * s->tokens / step_costs_of(&s->costs, s->rows);
+    double best_rate = WORTH_IT * s->tokens / step_costs_of(costs, s->rows);
     double more = 0, best_more = 0, reached = 1;
     int best = 0;
     for (int k = 1; k <= most; k++) {
         reached *= right;
         more += reached;
-        double rate = (s->tokens + more) / (step_costs_of(&s->costs, s->rows + k) + k * each);
+        double rate = (s->tokens + more) / (step_costs_of(costs, s->rows + k) + k * each);
         if (rate > best_rate) {
             best_rate = rate;
             best_more = more;

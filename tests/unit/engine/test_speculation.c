@@ -12,9 +12,9 @@
 // A machine whose steps cost `fixed` and `row` for each row, in seconds.
 static void know_costs(struct speculation *s, double fixed, double row)
 {
-    for (int n = 1; n <= 64; n *= 2)
+    for (int n = 64; n >= 1; n /= 2)
         for (int i = 0; i < 40; i++)
-            step_costs_add(&s->costs, n, fixed + row * n);
+            speculation_measure(s, 1, n, fixed + row * n);
 }
 
 // Rounds of one sequence whose guesses are right with probability p; returns tokens guessed a
@@ -30,6 +30,8 @@ static double guess_rounds(struct speculation *s, struct pace *p, enum guess_kin
             k++;
         speculation_learn(s, p, kind, n, k);
         guessed += n;
+        if (!n)  // as the engine does: the step without guesses is measured
+            speculation_measure(s, 1, 1, step_costs_of(&s->costs[0], 1));
     }
     return guessed / rounds;
 }
@@ -97,8 +99,9 @@ static void company_makes_guesses_shorter(void **state)
     (void)state;
     struct speculation s = {0};
     struct pace p[8] = {0};
-    for (int n = 1; n <= 64; n *= 2)
-        step_costs_add(&s.costs, n, n <= 8 ? 0.010 : 0.010 + 0.00125 * (n - 8));
+    for (int n = 64; n >= 1; n /= 2)
+        for (int n_seqs = 1; n_seqs <= 8 && n_seqs <= n; n_seqs *= 8)
+            speculation_measure(&s, n_seqs, n, n <= 8 ? 0.010 : 0.010 + 0.00125 * (n - 8));
     int alone, together = 0;
     speculation_begin(&s, 1);
     alone = speculation_length(&s, &p[0], guess_kind_of(10), DRAFT_MOST);
@@ -136,6 +139,26 @@ static void costs_are_lines_between_what_was_measured(void **state)
     assert_true(step_costs_of(&c, 5) < 3.5);
 }
 
+// Else nothing tells whether guesses pay.
+static void a_step_without_guesses_is_measured_first_and_now_and_then(void **state)
+{
+    (void)state;
+    struct speculation s = {0};
+    struct pace p = {0};
+    speculation_begin(&s, 1);
+    assert_int_equal(speculation_length(&s, &p, GUESS_LOOKUP, DRAFT_MOST), 0);
+    speculation_measure(&s, 1, 1, 0.001);
+    int without = 0;
+    for (int i = 0; i < 1000; i++) {
+        speculation_begin(&s, 1);
+        int n = speculation_length(&s, &p, GUESS_LOOKUP, 4);
+        speculation_learn(&s, &p, GUESS_LOOKUP, n, n);
+        speculation_measure(&s, 1, 1 + n, 0.001);
+        without += n == 0;
+    }
+    assert_in_range(without, 5, 20);
+}
+
 static void nothing_is_asked_for_beyond_the_bound(void **state)
 {
     (void)state;
@@ -160,6 +183,7 @@ int main(void)
         cmocka_unit_test(company_makes_guesses_shorter),
         cmocka_unit_test(a_draft_model_must_be_worth_its_own_time),
         cmocka_unit_test(costs_are_lines_between_what_was_measured),
+        cmocka_unit_test(a_step_without_guesses_is_measured_first_and_now_and_then),
         cmocka_unit_test(nothing_is_asked_for_beyond_the_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
