@@ -259,17 +259,17 @@ static void close_tiny(struct tiny *t)
     temp_folder_remove(t->folder);
 }
 
-static void check(const char *name)
+static void check(const char *name, int n_requests)
 {
     struct tiny t = open_tiny(name);
-    check_subject(&(struct subject){name, t.file, NULL, NULL, REQUESTS_MAX});
+    check_subject(&(struct subject){name, t.file, NULL, NULL, n_requests});
     close_tiny(&t);
 }
 
 static void check_with_draft(const char *name, const char *draft)
 {
     struct tiny t = open_tiny(name), d = open_tiny(draft);
-    check_subject(&(struct subject){name, t.file, d.file, NULL, 60});
+    check_subject(&(struct subject){name, t.file, d.file, NULL, 30});
     close_tiny(&d);
     close_tiny(&t);
 }
@@ -277,26 +277,26 @@ static void check_with_draft(const char *name, const char *draft)
 static void attention_over_everything(void **state)
 {
     (void)state;
-    check("llama-grouped");
+    check("llama-grouped", REQUESTS_MAX);
 }
 
 static void sliding_windows(void **state)
 {
     (void)state;
-    check("mistral-window-page");
-    check("gemma2");
+    check("mistral-window-page", 50);
+    check("gemma2", 50);
 }
 
 static void rope_that_depends_on_the_length(void **state)
 {
     (void)state;
-    check("phi3-longrope");
+    check("phi3-longrope", 50);
 }
 
 static void experts(void **state)
 {
     (void)state;
-    check("mixtral");
+    check("mixtral", 50);
 }
 
 static void a_trained_model_with_texts_and_stops(void **state)
@@ -327,7 +327,7 @@ static void a_model_drafts_for_itself(void **state)
 {
     (void)state;
     struct tiny t = open_tiny("llama-grouped");
-    struct subject s = {"llama-grouped", t.file, t.file, NULL, 60};
+    struct subject s = {"llama-grouped", t.file, t.file, NULL, 40};
     check_subject(&s);
     static struct said said[REQUESTS_MAX];
     static const struct way alone = {"", 4, false, 1, 512, 4, 0, true};

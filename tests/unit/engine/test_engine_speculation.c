@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "local/engine/engine.h"
 #include "../../support/scripted_model.h"
@@ -48,17 +49,24 @@ static void told_release(struct told *t)
         buf_release(&t->events[i]);
 }
 
-static struct engine *start(const int32_t *const *scripts, int n)
+static const struct scripted_options usual = {
+    .ctx = 640, .max_rows = 128, .max_seqs = 6, .n_pages = 60};
+
+static struct engine *start_with(const struct scripted_options *o, const int32_t *const *scripts,
+                                 int n)
 {
-    static const struct scripted_options o = {
-        .ctx = 640, .max_rows = 128, .max_seqs = 6, .n_pages = 60};
     struct engine_model m;
     struct error err;
-    scripted_model_init(&m, &o, scripts, n);
+    scripted_model_init(&m, o, scripts, n);
     struct engine *e = engine_start(&m, &err);
     if (!e)
         fail_msg("%s", err.text);
     return e;
+}
+
+static struct engine *start(const int32_t *const *scripts, int n)
+{
+    return start_with(&usual, scripts, n);
 }
 
 static struct engine_request request(const int32_t *prompt, size_t n_prompt)
@@ -199,6 +207,56 @@ static void guesses_do_not_outrun_a_slow_reader(void **state)
     free(script);
 }
 
+// Everything at once, so that pages are shared, copied, taken away and filled again while the draft
+// model knows more or less of them.
+static void a_draft_model_keeps_up_with_pages(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    struct scripted_options o = usual;
+    o.n_pages = 14;
+    static struct told want[N];
+    int64_t preemptions = 0;
+    for (int way = 0; way < 4; way++) {
+        o.draft_rows = way ? 6 + way * 30 : 0;
+        o.no_prefix_cache = way == 2;
+        struct engine *e = start_with(&o, NULL, 0);
+        struct engine_answer *answers[N];
+        for (int i = 0; i < N; i++) {
+            int32_t prompt[300];
+            for (int k = 0; k < 300; k++)
+                prompt[k] = (int32_t)(hash_mix((uint64_t)(k > 130 ? 1000 * i + k : i % 4)) & 255);
+            struct engine_request r = request(prompt, (size_t)(20 + i * 7));
+            r.max_tokens = 100 + i;
+            r.sampling.temperature = i % 3 ? 1 : 0;
+            r.sampling.seed = (uint64_t)i;
+            r.n_choices = i % 5 ? 1 : 3;
+            r.speculate = !way ? SPECULATE_OFF : way == 1 ? SPECULATE_AUTO : 1 + i % SPECULATE_MOST;
+            answers[i] = engine_submit(e, &r, NULL);
+        }
+        for (int i = 0; i < N; i++) {
+            struct told got = listen(answers[i], 0);
+            for (int k = 0; way && k < CHOICES; k++)
+                assert_string_equal(buf_text(&got.events[k]), buf_text(&want[i].events[k]));
+            if (way)
+                told_release(&got);
+            else
+                want[i] = got;
+        }
+        struct engine_stats stats;
+        engine_stats(e, &stats);
+        preemptions += way ? stats.preemptions : 0;
+        print_message("%lld of %lld guesses right, %lld preemptions, %lld cached tokens\n",
+                      (long long)stats.accepted_tokens, (long long)stats.drafted_tokens,
+                      (long long)stats.preemptions, (long long)stats.cached_tokens);
+        assert_true(way < 2 || stats.accepted_tokens > 500);
+        engine_free(e);
+    }
+    for (int i = 0; i < N; i++)
+        told_release(&want[i]);
+    assert_true(preemptions > 10);
+}
+
 static void what_is_asked_for_is_checked(void **state)
 {
     (void)state;
@@ -223,6 +281,7 @@ int main(void)
         cmocka_unit_test(the_bound_of_tokens_holds_among_guesses),
         cmocka_unit_test(drawn_texts_and_choices_are_the_same),
         cmocka_unit_test(guesses_do_not_outrun_a_slow_reader),
+        cmocka_unit_test(a_draft_model_keeps_up_with_pages),
         cmocka_unit_test(what_is_asked_for_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
