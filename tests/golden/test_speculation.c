@@ -214,7 +214,7 @@ static void check_subject(const struct subject *s)
         {"together, of all lengths", 99, true, 1, 512, 12, 0, true},
         {"prefixes shared, one at a time", 99, false, 1, 512, 16, 0, false},
         {"small steps", 5, true, 2, 13, 8, 0, false},
-        {"few pages", 99, true, 1, 64, 8, 6, false},
+        {"few pages", 99, true, 1, 64, 8, 5, false},
     };
     static struct said want[REQUESTS_MAX], got[REQUESTS_MAX];
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
@@ -269,7 +269,7 @@ static void check(const char *name, int n_requests)
 static void check_with_draft(const char *name, const char *draft)
 {
     struct tiny t = open_tiny(name), d = open_tiny(draft);
-    check_subject(&(struct subject){name, t.file, d.file, NULL, 30});
+    check_subject(&(struct subject){name, t.file, d.file, NULL, 45});
     close_tiny(&d);
     close_tiny(&t);
 }
