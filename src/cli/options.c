@@ -32,6 +32,13 @@ static const struct option option_rows[] = {
     {"quantize", 0, "TYPE",
      "round weights to TYPE while they load, as `hearth quantize` would: q8_0, q4_0 ...",
      FIELD(quantize)},
+    {"speculate", 0, "WHEN",
+     "guess tokens ahead, which changes the speed and never the text: auto (where it pays), off, "
+     "or "
+     "how many at a time",
+     FIELD(speculate)},
+    {"draft", 0, "MODEL", "a smaller model with the same tokenizer that guesses tokens ahead",
+     FIELD(draft)},
     {"kv", 0, "TYPE", "type of keys and values in memory: f32 or f16", FIELD(kv)},
     {"max-tokens", 'n', "N", "at most so many new tokens (default 256)", FIELD(max_new), .min = 0,
      .max = 1 << 24},

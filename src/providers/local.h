@@ -17,6 +17,8 @@ struct local_options {    // zeroed is the default
     int threads;          // 0: the cores this process may use
     int ctx;              // 0: the model's own, capped by memory
     int max_seqs;         // running at once; 0: the engine's default
+    int speculate;        // of every request: as in engine_request
+    const char *draft;    // model that guesses tokens ahead for all others; NULL: none
     const char *isa;      // NULL: the best this CPU has
     const char *kv_type;  // NULL: the model's default; "f32", "f16"
     // NULL: weights stay as the file has them; else they are rounded while they load ("q8_0").

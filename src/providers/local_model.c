@@ -112,6 +112,9 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     m->model = model_load(m->file, m->backend, &mo, err);
     if (!m->model)
         return false;
+    if (o->draft && !local_draft_open(m, o, err))
+        return false;
+    eo.draft = m->draft.model;
     m->engine = engine_new(m->model, m->tokenizer, &eo, err);
     return m->engine != NULL;
 }
@@ -122,6 +125,7 @@ struct local_model *local_model_open(const char *path, const char *real,
     struct local_model *m = memory_array(struct local_model, 1);
     (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
+    m->speculate = o->speculate;
     m->file = model_file_open(path, MODEL_ALL, err);
     if (m->file && check_memory(m, o, err) &&
         (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&
@@ -143,6 +147,7 @@ void local_model_close(struct local_model *m)
         return;
     if (m->engine)
         engine_free(m->engine);
+    local_draft_close(&m->draft);
     if (m->model)
         model_free(m->model);
     backend_free(m->backend);
