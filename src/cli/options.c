@@ -70,7 +70,7 @@ static const struct option option_rows[] = {
     {"no-generation-prompt", 0, NULL, "do not open the assistant's turn",
      FIELD(no_generation_prompt)},
     {"template", 0, "FILE", "use this chat template", FIELD(template_path)},
-    {"type", 0, "TYPE", "f32, f16, bf16, q8_0 or q4_0", FIELD(type)},
+    {"type", 0, "TYPE", "as GGUF files are named: q4_k_m, q6_k, q8_0, f16 ...", FIELD(type)},
     {"save-logits", 0, "FILE", "save the log probabilities, to compare with later",
      FIELD(save_logits)},
     {"against", 0, "FILE", "compare with saved log probabilities", FIELD(against)},

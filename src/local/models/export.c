@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
 #include "local/formats/model_file.h"
@@ -18,7 +19,7 @@
 #include "local/quantize/mix.h"
 #include "local/quantize/quantize.h"
 
-enum { CHUNK_BYTES = 4 << 20 };  // of floats in memory at once, or one row if that is longer
+enum { CHUNK_BYTES = 16 << 20 };  // of floats in memory at once, or one row if that is longer
 
 // One tensor of the file to be written.
 struct piece {
@@ -40,6 +41,7 @@ struct export
     const struct export_options *o;
     struct model_facts facts;
     struct gguf_writer *w;
+    struct thread_pool *pool;
     struct piece *pieces;
     size_t n_pieces, capacity;
     float factors[3][ROPE_FREQS_MAX];  // rope_freqs, short, long
@@ -50,13 +52,13 @@ struct export
 // What a tensor is stored as; see mix.h.
 static enum dtype stored_type(const struct export *e, const char *name, int n_dims, int64_t cols)
 {
-    const struct mix *mix = mix_find(dtype_name(e->o->type));
-    assert(mix);  // of every type that can be written
+    const struct mix *mix = e->o->mix;
     struct mix_tensor t = {.name = name,
                            .n_dims = n_dims,
                            .cols = cols,
                            .n_layers = e->facts.n_layers,
                            .n_experts = e->facts.n_experts,
+                           .heads_per_kv = e->facts.n_heads / e->facts.n_kv_heads,
                            .tied = e->facts.tied};
     enum dtype type = mix_dtype(mix, &t);
     if (type == DTYPE_F16 && mix->base != DTYPE_F16)
@@ -219,21 +221,6 @@ static uint64_t bytes_of(enum dtype dtype, int64_t n)
     return bytes;
 }
 
-static bool put_floats(struct export *e, const struct piece *p, const float *numbers, int64_t rows,
-                       int64_t cols)
-{
-    uint64_t row_bytes = bytes_of(p->dtype, cols);
-    char *out = memory_new((size_t)rows, row_bytes);
-    bool ok = true;
-    for (int64_t i = 0; ok && i < rows; i++)
-        ok = quantize_row(p->dtype, numbers + i * cols, out + row_bytes * (uint64_t)i, (size_t)cols,
-                          e->err) ||
-             error_wrap(e->err, "tensor '%s'", p->name);
-    ok = ok && put(e, p, out, row_bytes * (uint64_t)rows);
-    free(out);
-    return ok;
-}
-
 // Where row r of the new file stands in the folder: llama.cpp rotates neighbours (2i, 2i + 1),
 // folders halves (i, i + d/2).
 static int64_t source_row(const struct piece *p, int64_t r)
@@ -242,24 +229,78 @@ static int64_t source_row(const struct piece *p, int64_t r)
     return d ? r / d * d + r % 2 * (d / 2) + r % d / 2 : r;
 }
 
-static bool put_view(struct export *e, const struct piece *p, const struct tensor_view *v)
+// Rows [from, from + n) of a tensor, on their way from the file to the file.
+struct chunk {
+    const struct piece *p;
+    const struct tensor_view *v;  // NULL: `numbers` are given
+    int64_t from, n, cols;
+    int64_t rows_of_item;
+    uint64_t row_bytes;  // written
+    float *numbers;      // [n, cols]
+    char *raw;           // [threads, a row as it is read]
+    uint64_t raw_bytes;
+    char *out;             // [n, row_bytes]
+    struct error *errors;  // [threads]; the code is 0 where nothing went wrong
+};
+
+static void convert_rows(void *self, int item, int worker)
 {
-    int64_t chunk = CHUNK_BYTES / 4 / v->cols;
-    chunk = chunk < 1 ? 1 : chunk;
-    uint64_t row_bytes = bytes_of(v->dtype, v->cols);
-    char *raw = memory_new(1, row_bytes);
-    float *numbers = memory_new((size_t)chunk * (size_t)v->cols, sizeof *numbers);
-    bool ok = true;
-    for (int64_t from = 0; ok && from < v->rows; from += chunk) {
-        int64_t n = v->rows - from < chunk ? v->rows - from : chunk;
-        for (int64_t i = 0; i < n; i++) {
-            tensor_view_read(v, source_row(p, from + i), 1, raw);
-            dtype_to_f32(v->dtype, raw, numbers + i * v->cols, (size_t)v->cols);
+    struct chunk *c = self;
+    char *raw = c->raw + c->raw_bytes * (uint64_t)worker;
+    int64_t from = item * c->rows_of_item, to = from + c->rows_of_item;
+    for (int64_t i = from; i < to && i < c->n && !c->errors[worker].code; i++) {
+        float *row = c->numbers + i * c->cols;
+        if (c->v) {
+            tensor_view_read(c->v, source_row(c->p, c->from + i), 1, raw);
+            dtype_to_f32(c->v->dtype, raw, row, (size_t)c->cols);
         }
-        ok = put_floats(e, p, numbers, n, v->cols);
+        if (!quantize_row(c->p->dtype, row, NULL, c->out + c->row_bytes * (uint64_t)i,
+                          (size_t)c->cols, &c->errors[worker]))
+            error_wrap(&c->errors[worker], "tensor '%s': row %" PRId64, c->p->name, c->from + i);
     }
-    free(raw);
-    free(numbers);
+}
+
+static bool put_chunk(struct export *e, struct chunk *c)
+{
+    int n_threads = thread_pool_size(e->pool);
+    // Some thousand values make a worthwhile item; no more items than that, or a few a thread.
+    c->rows_of_item = 1 + 4096 / c->cols;
+    int64_t n_items = (c->n + c->rows_of_item - 1) / c->rows_of_item;
+    for (int i = 0; i < n_threads; i++)
+        c->errors[i] = (struct error){0};
+    thread_pool_run(e->pool, convert_rows, c, (int)n_items);
+    for (int i = 0; i < n_threads; i++)
+        if (c->errors[i].code) {
+            *e->err = c->errors[i];
+            return false;
+        }
+    return put(e, c->p, c->out, c->row_bytes * (uint64_t)c->n);
+}
+
+// A matrix of v, or the numbers as they are.
+static bool put_rows(struct export *e, const struct piece *p, const struct tensor_view *v,
+                     const float *numbers, int64_t rows, int64_t cols)
+{
+    int64_t most = CHUNK_BYTES / 4 / cols;
+    most = most < 1 ? 1 : most > rows ? rows : most;
+    size_t n_threads = (size_t)thread_pool_size(e->pool);
+    struct chunk c = {.p = p, .v = v, .cols = cols, .row_bytes = bytes_of(p->dtype, cols)};
+    c.raw_bytes = v ? bytes_of(v->dtype, cols) : 0;
+    c.raw = memory_new(n_threads, c.raw_bytes + 1);
+    c.numbers = memory_new((size_t)most * (size_t)cols, sizeof *c.numbers);
+    c.out = memory_new((size_t)most, c.row_bytes);
+    c.errors = memory_array(struct error, n_threads);
+    bool ok = true;
+    for (c.from = 0; ok && c.from < rows; c.from += most) {
+        c.n = rows - c.from < most ? rows - c.from : most;
+        if (numbers)
+            memcpy(c.numbers, numbers + c.from * cols, (size_t)(c.n * cols) * sizeof *numbers);
+        ok = put_chunk(e, &c);
+    }
+    free(c.raw);
+    free(c.numbers);
+    free(c.out);
+    free(c.errors);
     return ok;
 }
 
@@ -269,7 +310,7 @@ static bool put_vector(struct export *e, const struct piece *p, const struct ten
     tensor_view_floats(v, in);
     for (int64_t i = 0; i < v->cols; i++)
         out[i] = in[source_row(p, i)];
-    bool ok = put_floats(e, p, out, 1, v->cols);
+    bool ok = put_rows(e, p, NULL, out, 1, v->cols);
     free(in);
     free(out);
     return ok;
@@ -280,7 +321,7 @@ static bool put_role(struct export *e, const struct piece *p)
     struct tensor_view v;
     for (int i = 0; i < (p->n_experts ? p->n_experts : 1); i++) {
         if (!tensor_need(e->file, &e->facts, p->role, p->layer, i, &v, e->err) ||
-            !(p->n_dims == 1 ? put_vector(e, p, &v) : put_view(e, p, &v)))
+            !(p->n_dims == 1 ? put_vector(e, p, &v) : put_rows(e, p, &v, NULL, v.rows, v.cols)))
             return false;
         model_file_forget(e->file, v.tensor);
     }
@@ -302,7 +343,7 @@ static bool put_tensor(struct export *e, const struct piece *p)
                                 .cols = cols,
                                 .file_rows = rows + 1,  // no vector: rows are rows
                                 .dtype = t->dtype};
-        ok = put_view(e, p, &v);
+        ok = put_rows(e, p, &v, NULL, rows, cols);
     }
     model_file_forget(e->file, t);
     return ok;
@@ -336,7 +377,7 @@ static bool write_keys(struct export *e)
         if (e->o->tokenizer_keys && !e->o->tokenizer_keys(e->file, e->facts.n_vocab, e->w, e->err))
             return false;
     }
-    export_type_keys(e->w, e->o->type);
+    export_type_keys(e->w, e->o->mix);
     return true;
 }
 
@@ -357,7 +398,7 @@ static bool write_all(struct export *e, const char *path)
         return false;
     for (size_t i = 0; i < e->n_pieces; i++) {
         const struct piece *p = &e->pieces[i];
-        bool ok = p->numbers  ? put_floats(e, p, p->numbers, 1, p->shape[0])
+        bool ok = p->numbers  ? put_rows(e, p, NULL, p->numbers, 1, p->shape[0])
                   : p->tensor ? put_tensor(e, p)
                               : put_role(e, p);
         if (!ok)
@@ -369,19 +410,20 @@ static bool write_all(struct export *e, const char *path)
 bool model_export(const struct model_file *file, const char *path, const struct export_options *o,
                   struct error *err)
 {
-    if (!quantize_can(o->type))
-        return error_set(err, ERR_UNSUPPORTED, "writing %s is not supported", dtype_name(o->type));
+    assert(o->mix);
     if (model_file_is_at(file, path))
         return error_set(err, ERR_USAGE, "'%s' would be written over itself: name another file",
                          path);
     struct export *e = memory_array(struct export, 1);
     *e = (struct export){.file = file, .o = o, .err = err};
+    e->pool = thread_pool_new(o->threads > 0 ? o->threads : thread_pool_default_size(), NULL);
     bool ok = facts_read(file, &e->facts, err);
     if (ok) {
         e->w = gguf_writer_new();
         ok = write_all(e, path) || error_wrap(err, "%s", path);
         gguf_writer_free(e->w);
     }
+    thread_pool_free(e->pool);
     free(e->pieces);
     free(e);
     return ok;
