@@ -71,6 +71,7 @@ static const struct option option_rows[] = {
      FIELD(no_generation_prompt)},
     {"template", 0, "FILE", "use this chat template", FIELD(template_path)},
     {"type", 0, "TYPE", "as GGUF files are named: q4_k_m, q6_k, q8_0, f16 ...", FIELD(type)},
+    {"calibration", 0, "FILE", "a text that shows which weights matter", FIELD(calibration)},
     {"save-logits", 0, "FILE", "save the log probabilities, to compare with later",
      FIELD(save_logits)},
     {"against", 0, "FILE", "compare with saved log probabilities", FIELD(against)},

@@ -12,42 +12,13 @@
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
 #include "local/formats/model_file.h"
+#include "local/models/export_impl.h"
 #include "local/models/export_keys.h"
 #include "local/models/facts.h"
 #include "local/models/family.h"
 #include "local/models/tensors.h"
+#include "local/quantize/feedback.h"
 #include "local/quantize/mix.h"
-#include "local/quantize/quantize.h"
-
-enum { CHUNK_BYTES = 16 << 20 };  // of floats in memory at once, or one row if that is longer
-
-// One tensor of the file to be written.
-struct piece {
-    char name[80];
-    enum dtype dtype;
-    int n_dims;
-    int64_t shape[3];
-    // What it is made of: a vector of our own, a role of the facts, or a tensor as it is.
-    const float *numbers;
-    const struct model_tensor *tensor;
-    enum tensor_role role;
-    int layer, n_experts;  // n_experts: parts stacked in one tensor
-    int head_dim;          // rows of heads change from halves to pairs; 0: they stay
-};
-
-struct export
-{
-    const struct model_file *file;
-    const struct export_options *o;
-    struct model_facts facts;
-    struct gguf_writer *w;
-    struct thread_pool *pool;
-    struct piece *pieces;
-    size_t n_pieces, capacity;
-    float factors[3][ROPE_FREQS_MAX];  // rope_freqs, short, long
-    uint64_t done, total;
-    struct error *err;
-};
 
 // What a tensor is stored as; see mix.h.
 static enum dtype stored_type(const struct export *e, const char *name, int n_dims, int64_t cols)
@@ -204,113 +175,13 @@ static bool plan_gguf(struct export *e)
     return true;
 }
 
-static bool put(struct export *e, const struct piece *p, const void *bytes, uint64_t n)
-{
-    e->done += n;
-    if (!gguf_writer_data(e->w, bytes, n, e->err))
-        return error_wrap(e->err, "tensor '%s'", p->name);
-    if (!e->o->progress || e->o->progress(e->o->progress_self, e->done, e->total))
-        return true;
-    return error_set(e->err, ERR_CANCELLED, "writing was cancelled");
-}
-
-static uint64_t bytes_of(enum dtype dtype, int64_t n)
-{
-    uint64_t bytes = 0;
-    (void)dtype_bytes(dtype, (uint64_t)n, &bytes);
-    return bytes;
-}
-
-// Where row r of the new file stands in the folder: llama.cpp rotates neighbours (2i, 2i + 1),
-// folders halves (i, i + d/2).
-static int64_t source_row(const struct piece *p, int64_t r)
-{
-    int64_t d = p->head_dim;
-    return d ? r / d * d + r % 2 * (d / 2) + r % d / 2 : r;
-}
-
-// Rows [from, from + n) of a tensor, on their way from the file to the file.
-struct chunk {
-    const struct piece *p;
-    const struct tensor_view *v;  // NULL: `numbers` are given
-    int64_t from, n, cols;
-    int64_t rows_of_item;
-    uint64_t row_bytes;  // written
-    float *numbers;      // [n, cols]
-    char *raw;           // [threads, a row as it is read]
-    uint64_t raw_bytes;
-    char *out;             // [n, row_bytes]
-    struct error *errors;  // [threads]; the code is 0 where nothing went wrong
-};
-
-static void convert_rows(void *self, int item, int worker)
-{
-    struct chunk *c = self;
-    char *raw = c->raw + c->raw_bytes * (uint64_t)worker;
-    int64_t from = item * c->rows_of_item, to = from + c->rows_of_item;
-    for (int64_t i = from; i < to && i < c->n && !c->errors[worker].code; i++) {
-        float *row = c->numbers + i * c->cols;
-        if (c->v) {
-            tensor_view_read(c->v, source_row(c->p, c->from + i), 1, raw);
-            dtype_to_f32(c->v->dtype, raw, row, (size_t)c->cols);
-        }
-        if (!quantize_row(c->p->dtype, row, NULL, c->out + c->row_bytes * (uint64_t)i,
-                          (size_t)c->cols, &c->errors[worker]))
-            error_wrap(&c->errors[worker], "tensor '%s': row %" PRId64, c->p->name, c->from + i);
-    }
-}
-
-static bool put_chunk(struct export *e, struct chunk *c)
-{
-    int n_threads = thread_pool_size(e->pool);
-    // Some thousand values make a worthwhile item; no more items than that, or a few a thread.
-    c->rows_of_item = 1 + 4096 / c->cols;
-    int64_t n_items = (c->n + c->rows_of_item - 1) / c->rows_of_item;
-    for (int i = 0; i < n_threads; i++)
-        c->errors[i] = (struct error){0};
-    thread_pool_run(e->pool, convert_rows, c, (int)n_items);
-    for (int i = 0; i < n_threads; i++)
-        if (c->errors[i].code) {
-            *e->err = c->errors[i];
-            return false;
-        }
-    return put(e, c->p, c->out, c->row_bytes * (uint64_t)c->n);
-}
-
-// A matrix of v, or the numbers as they are.
-static bool put_rows(struct export *e, const struct piece *p, const struct tensor_view *v,
-                     const float *numbers, int64_t rows, int64_t cols)
-{
-    int64_t most = CHUNK_BYTES / 4 / cols;
-    most = most < 1 ? 1 : most > rows ? rows : most;
-    size_t n_threads = (size_t)thread_pool_size(e->pool);
-    struct chunk c = {.p = p, .v = v, .cols = cols, .row_bytes = bytes_of(p->dtype, cols)};
-    c.raw_bytes = v ? bytes_of(v->dtype, cols) : 0;
-    c.raw = memory_new(n_threads, c.raw_bytes + 1);
-    c.numbers = memory_new((size_t)most * (size_t)cols, sizeof *c.numbers);
-    c.out = memory_new((size_t)most, c.row_bytes);
-    c.errors = memory_array(struct error, n_threads);
-    bool ok = true;
-    for (c.from = 0; ok && c.from < rows; c.from += most) {
-        c.n = rows - c.from < most ? rows - c.from : most;
-        if (numbers)
-            memcpy(c.numbers, numbers + c.from * cols, (size_t)(c.n * cols) * sizeof *numbers);
-        ok = put_chunk(e, &c);
-    }
-    free(c.raw);
-    free(c.numbers);
-    free(c.out);
-    free(c.errors);
-    return ok;
-}
-
 static bool put_vector(struct export *e, const struct piece *p, const struct tensor_view *v)
 {
     float *in = memory_array(float, (size_t)v->cols), *out = memory_array(float, (size_t)v->cols);
     tensor_view_floats(v, in);
     for (int64_t i = 0; i < v->cols; i++)
-        out[i] = in[source_row(p, i)];
-    bool ok = put_rows(e, p, NULL, out, 1, v->cols);
+        out[i] = in[export_source_row(p, i)];
+    bool ok = export_rows(e, p, NULL, out, 1, v->cols);
     free(in);
     free(out);
     return ok;
@@ -321,7 +192,7 @@ static bool put_role(struct export *e, const struct piece *p)
     struct tensor_view v;
     for (int i = 0; i < (p->n_experts ? p->n_experts : 1); i++) {
         if (!tensor_need(e->file, &e->facts, p->role, p->layer, i, &v, e->err) ||
-            !(p->n_dims == 1 ? put_vector(e, p, &v) : put_rows(e, p, &v, NULL, v.rows, v.cols)))
+            !(p->n_dims == 1 ? put_vector(e, p, &v) : export_rows(e, p, &v, NULL, v.rows, v.cols)))
             return false;
         model_file_forget(e->file, v.tensor);
     }
@@ -336,14 +207,14 @@ static bool put_tensor(struct export *e, const struct piece *p)
         rows *= t->shape[i];
     bool ok;
     if (t->dtype == p->dtype) {
-        ok = put(e, p, t->data, t->bytes);
+        ok = export_put(e, p, t->data, t->bytes);
     } else {
         struct tensor_view v = {.tensor = t,
                                 .rows = rows,
                                 .cols = cols,
                                 .file_rows = rows + 1,  // no vector: rows are rows
                                 .dtype = t->dtype};
-        ok = put_rows(e, p, &v, NULL, rows, cols);
+        ok = export_rows(e, p, &v, NULL, rows, cols);
     }
     model_file_forget(e->file, t);
     return ok;
@@ -391,14 +262,14 @@ static bool write_all(struct export *e, const char *path)
         int64_t n = 1;
         for (int d = 0; d < p->n_dims; d++)
             n *= p->shape[d];
-        e->total += bytes_of(p->dtype, n);
+        e->total += export_bytes(p->dtype, n);
         gguf_write_tensor(e->w, p->name, p->dtype, p->n_dims, p->shape);
     }
     if (!gguf_writer_begin(e->w, path, e->err))
         return false;
     for (size_t i = 0; i < e->n_pieces; i++) {
         const struct piece *p = &e->pieces[i];
-        bool ok = p->numbers  ? put_rows(e, p, NULL, p->numbers, 1, p->shape[0])
+        bool ok = p->numbers  ? export_rows(e, p, NULL, p->numbers, 1, p->shape[0])
                   : p->tensor ? put_tensor(e, p)
                               : put_role(e, p);
         if (!ok)
@@ -423,6 +294,7 @@ bool model_export(const struct model_file *file, const char *path, const struct 
         ok = write_all(e, path) || error_wrap(err, "%s", path);
         gguf_writer_free(e->w);
     }
+    feedback_free(e->feedback);
     thread_pool_free(e->pool);
     free(e->pieces);
     free(e);

@@ -12,6 +12,7 @@
 
 struct error;
 struct gguf_writer;
+struct importance;
 struct mix;
 struct model_file;
 
@@ -22,6 +23,10 @@ struct export_options {
     // Writes the tokenizer.* keys of a folder with n_vocab tokens; NULL: the file gets none.
     bool (*tokenizer_keys)(const struct model_file *folder, int n_vocab, struct gguf_writer *w,
                            struct error *err);
+    // What is known of a tensor's inputs; NULL: nothing (as eval/calibrate.h's calibration_find).
+    bool (*importance)(void *self, const char *tensor, struct importance *out, bool *found,
+                       struct error *err);
+    void *importance_self;
     bool (*progress)(void *self, uint64_t done, uint64_t total);  // tensor bytes; false cancels
     void *progress_self;
 };

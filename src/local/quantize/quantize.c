@@ -68,7 +68,7 @@ bool quantize_can(enum dtype type)
 
 // Whether the format's scales hold the numbers: for blocks with searched scales, whatever a half
 // can hold.
-static bool check(enum dtype type, const float *in, size_t n, struct error *err)
+bool quantize_check(enum dtype type, const float *in, size_t n, struct error *err)
 {
     float below = methods[type].round ? methods[type].below : 65520.0f;
     for (size_t i = 0; i < n; i++) {
@@ -84,7 +84,7 @@ static bool check(enum dtype type, const float *in, size_t n, struct error *err)
 
 // Importance with a mean of one, and nowhere nothing: where no calibration text came by, a value
 // still counts for a little.
-static void weigh(const float *importance, size_t n, float *weights)
+void quantize_weights(const float *importance, size_t n, float *weights)
 {
     double sum = 0;
     for (size_t i = 0; importance && i < n; i++)
@@ -106,14 +106,14 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
     float weights[BLOCK_MAX];
     struct block b;
     assert(quantize_can(type) && n % len == 0);
-    if (!check(type, in, n, err))
+    if (!quantize_check(type, in, n, err))
         return false;
     for (size_t i = 0; i < n; i += len, to += bytes) {
         if (!f) {
             methods[type].round(in + i, to);
             continue;
         }
-        weigh(importance ? importance + i : NULL, len, weights);
+        quantize_weights(importance ? importance + i : NULL, len, weights);
         fit_block(f, in + i, weights, &b);
         f->pack(&b, to);
     }

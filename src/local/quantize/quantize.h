@@ -23,3 +23,8 @@ bool quantize_can(enum dtype type);
 // adds tensor and row.
 bool quantize_row(enum dtype type, const float *in, const float *importance, void *out, size_t n,
                   struct error *err);
+
+// For feedback.h, which rounds rows in its own order: quantize_row's check of its values, and the
+// weights of a block's values [n] from their importance.
+bool quantize_check(enum dtype type, const float *in, size_t n, struct error *err);
+void quantize_weights(const float *importance, size_t n, float *weights);
