@@ -39,6 +39,13 @@ iq4_xs 0.2 0.7
 q3_k_m 0.3 0.6
 q2_k 0.9 0.4
 TYPES
+cat docs/*.md >"$tmp/calibration"; hearth quantize $model "$tmp/c.gguf" --type q4_k_m --calibration "$tmp/calibration"; claim "quantize with calibration" test "$status" -eq 0
+hearth perplexity "$tmp/q4_k_m.gguf" $text --ctx 256 --json --against "$tmp/logits"; kl=$(python3 -c "import json; print(json.load(open('$tmp/out'))['kl_mean'])")
+hearth perplexity "$tmp/c.gguf" $text --ctx 256 --json --against "$tmp/logits"
+claim "calibration on another text brings the predictions nearer" py "o[\"kl_mean\"] < 0.7 * $kl"
+claim "at the same size" test "$(stat -c %s "$tmp/c.gguf")" -eq "$(stat -c %s "$tmp/q4_k_m.gguf")"
+echo "too short" >"$tmp/short"; hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/short"; claim "a short calibration text is told" eval '[ "$status" -eq 2 ] && has err "a window needs" && [ ! -e "$tmp/y.gguf" ]'
+hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/none"; claim "a missing one too" eval '[ "$status" -eq 1 ] && has err "$tmp/none"'
 hearth quantize $model "$tmp/one.gguf" --type q4_k_m --threads 1; claim "one thread writes the same file as two" cmp -s "$tmp/one.gguf" "$tmp/q4_k_m.gguf"
 hearth show "$tmp/q4_k_m.gguf"; claim "a mix has wider tensors among the narrow" eval 'has out "q4_k (" && has out "q6_k ("'
 hearth quantize $model "$tmp/x.gguf" --type q3_k_z; claim "an unknown type is told, with those that there are" eval '[ "$status" -eq 2 ] && has err q3_k_z && has err q4_k_m'

@@ -252,8 +252,9 @@ static size_t input_of(const struct calibration *c, const char *name)
         return c->n_seen;
     char *rest;
     long layer = strtol(name + 4, &rest, 10);
-    for (size_t i = 0; *rest == '.' && i < sizeof parts / sizeof *parts; i++)
-        if (strcmp(rest + 1, parts[i].part) == 0 && layer >= 0 && layer < f->n_layers)
+    bool is_layer = rest > name + 4 && *rest == '.' && layer >= 0 && layer < f->n_layers;
+    for (size_t i = 0; is_layer && i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(rest + 1, parts[i].part) == 0)
             return (size_t)layer * INPUTS_OF_LAYER + (size_t)parts[i].input;
     return c->n_seen;
 }
