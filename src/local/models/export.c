@@ -207,7 +207,7 @@ static bool put_tensor(struct export *e, const struct piece *p)
         rows *= t->shape[i];
     bool ok;
     if (t->dtype == p->dtype) {
-        ok = export_put(e, p, t->data, t->bytes);
+        ok = export_copy(e, p, t);
     } else {
         struct tensor_view v = {.tensor = t,
                                 .rows = rows,

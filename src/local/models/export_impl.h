@@ -44,8 +44,8 @@ struct export
 uint64_t export_bytes(enum dtype dtype, int64_t n);  // of n values
 // Where row r of the new file stands in the folder.
 int64_t export_source_row(const struct piece *p, int64_t r);
-// The next bytes of the tensor whose turn it is, as they are.
-bool export_put(struct export *e, const struct piece *p, const void *bytes, uint64_t n);
+// The tensor whose turn it is, as it is.
+bool export_copy(struct export *e, const struct piece *p, const struct model_tensor *t);
 // A matrix, or its part that one view shows: read, converted to floats and rounded to the piece's
 // format, some rows at a time on all threads. With v NULL the rows are given as `numbers`.
 bool export_rows(struct export *e, const struct piece *p, const struct tensor_view *v,

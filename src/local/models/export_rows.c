@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "local/formats/gguf_write.h"
+#include "local/formats/model_file.h"
 #include "local/models/export_impl.h"
 #include "local/quantize/feedback.h"
 #include "local/quantize/importance.h"
@@ -18,7 +19,7 @@ enum {
     FEEDBACK_ROWS = 8,       // rows that are rounded together, so that what they share is read once
 };
 
-bool export_put(struct export *e, const struct piece *p, const void *bytes, uint64_t n)
+static bool put_bytes(struct export *e, const struct piece *p, const void *bytes, uint64_t n)
 {
     e->done += n;
     if (!gguf_writer_data(e->w, bytes, n, e->err))
@@ -26,6 +27,17 @@ bool export_put(struct export *e, const struct piece *p, const void *bytes, uint
     if (!e->o->progress || e->o->progress(e->o->progress_self, e->done, e->total))
         return true;
     return error_set(e->err, ERR_CANCELLED, "writing was cancelled");
+}
+
+bool export_copy(struct export *e, const struct piece *p, const struct model_tensor *t)
+{
+    for (uint64_t done = 0, n; done < t->bytes; done += n) {
+        n = t->bytes - done < CHUNK_BYTES ? t->bytes - done : CHUNK_BYTES;
+        if (!put_bytes(e, p, (const char *)t->data + done, n))
+            return false;
+        model_file_forget(e->file, t);
+    }
+    return true;
 }
 
 uint64_t export_bytes(enum dtype dtype, int64_t n)
@@ -107,7 +119,7 @@ static bool put_chunk(struct export *e, struct chunk *c)
             *e->err = c->errors[i];
             return false;
         }
-    return export_put(e, c->p, c->out, c->row_bytes * (uint64_t)c->n);
+    return put_bytes(e, c->p, c->out, c->row_bytes * (uint64_t)c->n);
 }
 
 // What calibration knows of the piece's inputs.
@@ -143,6 +155,8 @@ static bool convert(struct export *e, struct chunk *c, const float *numbers, int
                    (size_t)(c->n * c->cols) * sizeof *numbers);
         if (!put_chunk(e, c))
             return false;
+        if (c->v)
+            model_file_forget(e->file, c->v->tensor);  // a tensor may be larger than the memory
     }
     return true;
 }
