@@ -46,7 +46,7 @@ static uint64_t tensor_bytes(const struct model_file *file)
 static void check_export(const struct model_file *folder, const char *path, const struct mix *mix)
 {
     struct error err = {0};
-    struct export_options o = {.mix = mix};
+    struct export_options o = {.mix = mix, .threads = 1};
     footprint_of_mix(&facts, mix, &foretold);
     if (!model_export(folder, path, &o, &err))
         fail_msg("%s", err.text);
