@@ -36,7 +36,7 @@ struct settings {
     bool dry_run, offline;
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
-    const char *template_path, *type, *save_logits, *against, *batch_sizes;
+    const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes;
     int prompt_tokens, repeats, depth;
     // pull
     const char *revision, *name;

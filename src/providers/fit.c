@@ -157,10 +157,9 @@ void fit_add(struct fit_answer *a, const char *quant, bool estimated, const stru
     fit_place(&a->facts, p, &a->wish, &a->machine, o);
 }
 
-// F32 is never worth its memory, BF16 takes that of F16.
 static bool is_alternative(const struct mix *mix, const char *own)
 {
-    return mix->base != DTYPE_F32 && mix->base != DTYPE_BF16 && strcmp(mix->name, own) != 0;
+    return mix->common && strcmp(mix->name, own) != 0;
 }
 
 void fit_add_mixes(struct fit_answer *a, const char *own)

@@ -46,6 +46,7 @@ enum dtype convert_type(const struct mix *mix, const struct model_facts *f, enum
                            .cols = v->cols,
                            .n_layers = f->n_layers,
                            .n_experts = f->n_experts,
+                           .heads_per_kv = f->n_heads / f->n_kv_heads,
                            .tied = f->tied};
     return mix_dtype(mix, &t);
 }
@@ -74,7 +75,7 @@ static void convert_some(void *self, int item, int worker)
             continue;
         }
         tensor_view_numbers(c->v, r, 1, numbers);
-        if (!quantize_row(c->type, numbers, out, (size_t)c->v->cols, err)) {
+        if (!quantize_row(c->type, numbers, NULL, out, (size_t)c->v->cols, err)) {
             c->failed_row[worker] = r;
             (void)error_wrap(err, "tensor '%s': row %" PRId64, tensor_view_name(c->v), r);
         }

@@ -68,10 +68,8 @@ static size_t logits_of(const json_t *golden, const char *path, const struct mix
 static void export_to(const char *from, const char *to, const char *type)
 {
     struct error err = {0};
-    enum dtype dtype;
-    assert_true(dtype_from_name(type, &dtype));
     struct model_file *file = model_file_open(from, MODEL_ALL, &err);
-    struct export_options o = {.type = dtype, .name = "tiny"};
+    struct export_options o = {.mix = mix_named(type), .name = "tiny"};
     if (!file || !model_export(file, to, &o, &err))
         fail_msg("%s", err.text);
     model_file_close(file);

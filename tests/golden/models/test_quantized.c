@@ -24,6 +24,7 @@
 #include "local/models/facts.h"
 #include "local/models/model.h"
 #include "local/models/tensors.h"
+#include "local/quantize/mix.h"
 
 #include "../../support/forward.h"
 #include "../../support/tiny_model.h"
@@ -347,18 +348,18 @@ static void check_exported(const char *name)
     int n, width;
     folder_open(&f, name);
     char *folder = temp_folder();
-    static const enum dtype types[] = {DTYPE_F32, DTYPE_Q8_0, DTYPE_Q4_0};
+    static const char *const types[] = {"f32", "q8_0", "q4_0"};
     for (int t = 0; t < 3; t++) {
-        struct export_options o = {.type = types[t], .name = "tiny"};
-        (void)snprintf(path, sizeof path, "%s/%s.gguf", folder, dtype_name(types[t]));
+        struct export_options o = {.mix = mix_find(types[t]), .threads = 1 + t, .name = "tiny"};
+        (void)snprintf(path, sizeof path, "%s/%s.gguf", folder, types[t]);
         if (!model_export(f.file, path, &o, &err))
             fail_msg("%s: %s", name, err.text);
-        logits_of(f.path, f.expected, dtype_name(types[t]), logits, &n, &width);
+        logits_of(f.path, f.expected, types[t], logits, &n, &width);
         logits_of(path, f.expected, NULL, again, &n, &width);
         for (int i = 0; i < n * width; i++)
             if (!(fabsf(logits[i] - again[i]) < 1e-4f))
-                fail_msg("%s as %s: logit %d is %g in the file, %g loaded", name,
-                         dtype_name(types[t]), i, (double)again[i], (double)logits[i]);
+                fail_msg("%s as %s: logit %d is %g in the file, %g loaded", name, types[t], i,
+                         (double)again[i], (double)logits[i]);
     }
     temp_folder_remove(folder);
     folder_close(&f);
