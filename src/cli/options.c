@@ -30,7 +30,7 @@ static const struct option option_rows[] = {
      .min = 16, .max = 1 << 24},
     {"isa", 0, "NAME", "force an instruction set: scalar, avx2 or avx512_vnni", FIELD(isa)},
     {"quantize", 0, "TYPE",
-     "round weights to TYPE while they load, as `hearth quantize` would: q8_0, q4_0 ...",
+     "round weights to TYPE while they load, as `hearth quantize` would: q4_k_m, q8_0 ...",
      FIELD(quantize)},
     {"speculate", 0, "WHEN",
      "guess tokens ahead, which changes the speed and never the text: auto (where it pays), off, "

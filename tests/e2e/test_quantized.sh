@@ -44,7 +44,7 @@ claim "an unknown library is told" eval '[ "$status" -eq 1 ] && has err "hqq"'
 
 # --quantize: as from a file that `hearth quantize` wrote.
 text=docs/examples/declaration-of-independence.txt
-for t in q8_0 q4_0 f16; do
+for t in q8_0 q4_0 f16 q4_k_m q3_k_m iq4_xs; do
   hearth quantize $model "$tmp/$t.gguf" --type $t
   hearth perplexity "$tmp/$t.gguf" $text --ctx 256 --json; mv "$tmp/out" "$tmp/file.json"
   hearth perplexity $model $text --ctx 256 --json --quantize $t
