@@ -69,9 +69,10 @@ enum chat_finish {
 struct chat_usage {
     int64_t prompt_tokens;  // cached ones included
     int64_t cached_tokens, completion_tokens;
-    double queued_s, prefill_s, decode_s;  // 0 where unknown
-    int64_t bytes_sent;                    // that left this machine
-    int64_t cost_picousd;                  // -1: unknown price
+    int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly; 0 where unknown
+    double queued_s, prefill_s, decode_s;     // 0 where unknown
+    int64_t bytes_sent;                       // that left this machine
+    int64_t cost_picousd;                     // -1: unknown price
 };
 
 struct chat_token {  // one token with its alternatives

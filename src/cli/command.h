@@ -21,7 +21,7 @@ struct settings {
     // where and how to compute
     struct text_list models;  // -m, may be repeated
     int threads, ctx;
-    const char *isa, *kv;
+    const char *isa, *kv, *quantize, *speculate, *draft;
     // generation; NAN and -1 mean: the model's own default
     float temperature, top_p, min_p, typical_p;
     float repetition_penalty, presence_penalty, frequency_penalty;
@@ -36,7 +36,7 @@ struct settings {
     bool dry_run, offline;
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
-    const char *template_path, *type, *save_logits, *against, *batch_sizes;
+    const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes;
     int prompt_tokens, repeats, depth;
     // pull
     const char *revision, *name;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "local/formats/model_file.h"
+#include "local/models/convert.h"
 #include "local/tokenizer/tokenizer.h"
 #include "providers/fit.h"
 #include "providers/model_ref.h"
@@ -20,14 +21,15 @@ bool loaded_init(struct loaded *l, const char *reference, const struct settings 
     struct cpu_options cpu = {.threads = s->threads, .isa = s->isa};
     *l = (struct loaded){0};
     progress_init(&l->progress, s->quiet);
+    o.threads = s->threads;
     o.progress = show_loading;
     o.progress_self = &l->progress;
-    if (!model_ref_path(reference, path, err))
+    if (!convert_mix(s->quantize, &o.mix, err) || !model_ref_path(reference, path, err))
         return false;
     if (!(l->file = model_file_open(path, MODEL_ALL, err)))
         return false;
     struct fit_machine machine;
-    struct fit_wish wish = {.ctx = o.ctx, .kv_type = DTYPE_COUNT};
+    struct fit_wish wish = {.ctx = o.ctx, .kv_type = DTYPE_COUNT, .mix = o.mix};
     fit_machine_read(&machine, false);
     if (!fit_check(l->file, &wish, &machine, err))
         return false;

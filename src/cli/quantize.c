@@ -1,13 +1,20 @@
 // quantize.c - `hearth quantize`: a model file or folder to a GGUF file of another type.
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/error.h"
+#include "base/mapping.h"
 #include "cli/commands.h"
+#include "cli/loaded.h"
 #include "cli/progress.h"
+#include "local/eval/calibrate.h"
 #include "local/formats/model_file.h"
 #include "local/models/export.h"
+#include "local/quantize/mix.h"
 #include "local/tokenizer/export_keys.h"
 #include "providers/model_ref.h"
+
+enum { TEXT_MAX_BYTES = 1 << 30, CALIBRATION_CTX = 512 };
 
 static bool show_progress(void *self, uint64_t done, uint64_t total)
 {
@@ -15,33 +22,77 @@ static bool show_progress(void *self, uint64_t done, uint64_t total)
     return !interrupted();
 }
 
-static bool read_type(const char *name, enum dtype *type, struct error *err)
+static bool read_type(const char *name, const struct mix **mix, struct error *err)
 {
+    char names[200] = "";
+    size_t len = 0;
+    if (name && (*mix = mix_find(name)))
+        return true;
+    const struct mix *m;
+    for (size_t i = 0; (m = mix_at(i)) && len < sizeof names; i++)
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%s", i ? " " : "", m->name);
     if (!name)
-        return error_set(err, ERR_USAGE, "--type is missing: f32, f16, bf16, q8_0 or q4_0");
-    if (!dtype_from_name(name, type))
-        return error_set(err, ERR_USAGE,
-                         "--type: '%s' is not a type (f32, f16, bf16, q8_0 or q4_0)", name);
-    return true;
+        return error_set(err, ERR_USAGE, "--type is missing: one of %s", names);
+    return error_set(err, ERR_USAGE, "--type: '%.20s' is none of %s", name, names);
+}
+
+static bool show_reading(void *self, size_t done, size_t total)
+{
+    progress_show(self, "calibrating", (double)done, (double)total, "windows");
+    return !interrupted();
+}
+
+// Without calibration the file is all that is needed; with it the model runs over the text.
+static bool open_source(struct loaded *l, const struct settings *s, struct error *err)
+{
+    char path[MODEL_REF_BYTES];
+    const char *reference = s->words_given.items[0];
+    struct model_options o = {
+        .ctx = CALIBRATION_CTX, .max_rows = CALIBRATION_CTX, .max_wanted = CALIBRATION_CTX};
+    if (s->calibration)
+        return loaded_init(l, reference, s, o, true, err);
+    progress_init(&l->progress, s->quiet);
+    return model_ref_path(reference, path, err) &&
+           (l->file = model_file_open(path, MODEL_ALL, err));
+}
+
+static bool calibrate(struct loaded *l, const struct settings *s,
+                      const struct calibration_options *o, struct calibration **out,
+                      struct error *err)
+{
+    struct buf text = {0};
+    bool ok = file_read(s->calibration, TEXT_MAX_BYTES, &text, err) &&
+              ((*out = calibration_new(l->model, l->tokenizer, buf_view(&text), o, err)) ||
+               error_wrap(err, "--calibration %s", s->calibration));
+    buf_release(&text);
+    return ok;
 }
 
 static int run(struct settings *s)
 {
     struct error err = {0};
-    struct progress progress;
-    struct model_file *file = NULL;
-    char path[MODEL_REF_BYTES];
+    struct loaded l = {0};
+    struct calibration *calibration = NULL;
     const char *to = s->words_given.items[1];
-    struct export_options o = {.tokenizer_keys = tokenizer_export_keys,
+    struct calibration_options c = {.ctx = CALIBRATION_CTX,
+                                    .threads = s->threads,
+                                    .progress = show_reading,
+                                    .progress_self = &l.progress};
+    struct export_options o = {.threads = s->threads,
+                               .tokenizer_keys = tokenizer_export_keys,
                                .progress = show_progress,
-                               .progress_self = &progress};
-    progress_init(&progress, s->quiet);
+                               .progress_self = &l.progress};
     interrupt_catch();
-    bool ok = read_type(s->type, &o.type, &err) &&
-              model_ref_path(s->words_given.items[0], path, &err) &&
-              (file = model_file_open(path, MODEL_ALL, &err)) && model_export(file, to, &o, &err);
-    progress_clear(&progress);
-    model_file_close(file);
+    bool ok = read_type(s->type, &o.mix, &err) && open_source(&l, s, &err) &&
+              (!s->calibration || calibrate(&l, s, &c, &calibration, &err));
+    if (calibration) {
+        o.importance = calibration_find;
+        o.importance_self = calibration;
+    }
+    ok = ok && model_export(l.file, to, &o, &err);
+    progress_clear(&l.progress);
+    calibration_free(calibration);
+    loaded_release(&l);
     if (!ok)
         return fail_error(&err);
     if (!s->quiet)
@@ -51,13 +102,20 @@ static int run(struct settings *s)
 
 const struct command command_quantize = {
     .name = "quantize",
-    .arguments = "IN OUT --type TYPE",
+    .arguments = "IN OUT --type TYPE [--calibration FILE]",
     .summary = "a model to a GGUF file of another type",
-    .description = "Reads a GGUF file or a Hugging Face folder and writes a GGUF file whose "
-                   "matrices are of TYPE: f32, "
-                   "f16, bf16, q8_0 or q4_0. Memory does not grow with the model. OUT appears "
-                   "whole or not at all.",
-    .options = "type",
+    .description = "Reads a GGUF file or a Hugging Face folder and writes a GGUF file of TYPE, "
+                   "named as GGUF files are: q2_k q3_k_s q3_k_m q3_k_l mxfp4 iq4_xs iq4_nl q4_0 "
+                   "q4_k_s q4_k_m q4_1 q5_0 q5_k_s q5_k_m q5_1 q6_k q8_0 f16 bf16 f32. Types are "
+                   "mixes: tensors that matter more get more bits, the same ones as in "
+                   "llama.cpp's files. q4_k_m is a good start. Take the model as it was trained "
+                   "(f32, bf16, f16) as IN: what an earlier quantization lost stays lost. With "
+                   "--calibration the model first reads the text in FILE (some hundred kilobytes "
+                   "of what it will be used for), and rounding minds what its matrices are "
+                   "multiplied with: files of the same size that predict more like the original; "
+                   "the model must fit into memory for that. Otherwise memory does not grow with "
+                   "the model. OUT appears whole or not at all.",
+    .options = "type calibration threads isa",
     .min_words = 2,
     .max_words = 2,
     .run = run,

@@ -1,4 +1,5 @@
 // run.c - `hearth run`: one prompt, one or several answers, as text or as one JSON value.
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -87,6 +88,10 @@ static int print_result(struct run *r)
         run_result_print_texts(&r->result);
     else
         (void)putchar('\n');
+    if (r->s->verbose)
+        (void)fprintf(stderr,
+                      "speculation: %" PRId64 " tokens guessed ahead, %" PRId64 " rightly\n",
+                      r->result.usage.drafted_tokens, r->result.usage.accepted_tokens);
     if (r->result.error.code == ERR_CANCELLED || interrupted())
         return fail_text(EXIT_INTERRUPTED, "interrupted");
     return r->result.error.code ? fail_error(&r->result.error) : EXIT_DONE;
@@ -146,12 +151,15 @@ const struct command command_run = {
                    "given, else temperature 0.8 "
                    "and top-p 0.95. With --json, token ids, finish reason, usage and timings are "
                    "printed as one value; "
-                   "`-n 0 --logprobs K` reports the K likeliest tokens after the prompt.",
+                   "`-n 0 --logprobs K` reports the K likeliest tokens after the prompt.\n\n"
+                   "Tokens are guessed ahead where it pays, from what stood before or by a "
+                   "smaller model with the same tokenizer (--draft), and verified: the answer is "
+                   "the same as without, bit for bit. --speculate N always guesses N tokens where "
+                   "there is anything to guess from; --verbose says how many were right.",
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
         "frequency-penalty logit-bias seed stop ctx raw system json logprobs num-return-sequences "
-        "threads "
-        "isa kv",
+        "threads isa kv quantize speculate draft",
     .min_words = 1,
     .max_words = 2,
     .run = run_command,

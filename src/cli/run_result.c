@@ -161,6 +161,14 @@ static json_t *timings_json(const struct run_result *r)
     return o;
 }
 
+static json_t *speculation_json(const struct chat_usage *u)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "drafted_tokens", json_integer(u->drafted_tokens));
+    json_object_set_new(o, "accepted_tokens", json_integer(u->accepted_tokens));
+    return o;
+}
+
 void run_result_print_json(const struct run_result *r, const char *model, bool with_logprobs)
 {
     json_t *o = json_object(), *prompt = json_array(), *sequences = json_array(),
@@ -188,6 +196,7 @@ void run_result_print_json(const struct run_result *r, const char *model, bool w
     }
     json_object_set_new(o, "usage", usage);
     json_object_set_new(o, "timings", timings_json(r));
+    json_object_set_new(o, "speculation", speculation_json(&r->usage));
     if (r->error.code)
         json_object_set_new(o, "error", json_string(r->error.text));
     struct buf out = {0};

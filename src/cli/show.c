@@ -1,15 +1,18 @@
 // show.c - `hearth show`: what a model file holds, without loading it.
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/stored.h"
 #include "local/formats/gguf.h"
 #include "local/formats/model_file.h"
 #include "local/models/facts.h"
+#include "local/models/footprint.h"
 #include "local/tokenizer/tokenizer.h"
 #include "providers/model_ref.h"
 
@@ -55,6 +58,23 @@ static void set_weights(json_t *o, const struct model_file *f)
     json_object_set_new(o, "tensor_types", types);
 }
 
+// Packed weights are no tensors of their own: what they amount to, and what they take in memory.
+static void set_packed(json_t *o, const struct model_file *f, const struct model_facts *facts)
+{
+    struct error err;
+    struct footprint *p = memory_array(struct footprint, 1);
+    json_object_set_new(o, "quantization", json_string(hf_quant_name(facts->quant.method)));
+    if (footprint_of_file(f, facts, p, &err)) {
+        json_object_set_new(o, "parameters", json_integer((json_int_t)p->parameters));
+        json_object_set_new(o, "weights_bytes", json_integer((json_int_t)p->bytes));
+        json_object_set_new(o, "bits_per_weight",
+                            json_real((double)p->bytes * 8 / (double)p->parameters));
+    } else if (!model_file_weights_error(f)) {
+        json_object_set_new(o, "weights_error", json_string(err.text));
+    }
+    free(p);
+}
+
 static void set_facts(json_t *o, const struct model_file *f)
 {
     static struct model_facts facts;  // large; one command, one thread
@@ -74,6 +94,8 @@ static void set_facts(json_t *o, const struct model_file *f)
     json_object_set_new(o, "experts", json_integer(facts.n_experts));
     json_object_set_new(o, "window", json_integer(facts.window));
     json_object_set_new(o, "context", json_integer(facts.ctx_train));
+    if (facts.quant.method != HF_QUANT_NONE)
+        set_packed(o, f, &facts);
 }
 
 static json_t *token_json(const struct tokenizer *t, int32_t id)
@@ -218,6 +240,7 @@ static void print_text_page(const json_t *o)
     print_text(o, "format", "format");
     print_text(o, "architecture", "architecture");
     print_text(o, "license", "license");
+    print_text(o, "quantization", "quantization");
     print_weights(o);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         print_number(o, rows[i][0], rows[i][1]);

@@ -1,11 +1,15 @@
 #include "cli/stack.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/system.h"
 #include "cli/command.h"
 #include "gateway/gateway.h"
+#include "local/engine/engine.h"
 #include "local/eval/probe.h"
 #include "providers/local.h"
 #include "providers/model_list.h"
@@ -40,15 +44,38 @@ static void tell_if_shipped(const struct settings *s, const char *model)
         (void)fprintf(stderr, "`hearth fit` lists better ones\n");
 }
 
+// off, auto, or so many tokens at a time.
+static bool read_speculate(const char *text, int *out, struct error *err)
+{
+    *out = SPECULATE_AUTO;
+    if (!text || strcmp(text, "auto") == 0)
+        return true;
+    *out = SPECULATE_OFF;
+    if (strcmp(text, "off") == 0)
+        return true;
+    char *end;
+    errno = 0;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end || errno || n < 1 || n > SPECULATE_MOST)
+        return error_set(err, ERR_USAGE, "--speculate: '%s' is not auto, off, or from 1 to %d",
+                         text, SPECULATE_MOST);
+    *out = (int)n;
+    return true;
+}
+
 bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err)
 {
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
                               .isa = s->isa,
                               .kv_type = s->kv,
+                              .quantize = s->quantize,
+                              .draft = s->draft,
                               .progress = show_loading,
                               .progress_self = st};
     *st = (struct stack){0};
+    if (!read_speculate(s->speculate, &o.speculate, err))
+        return false;
     progress_init(&st->progress, s->quiet);
     st->local = provider_local_new(&o, err);
     if (!st->local)

@@ -117,6 +117,8 @@ static json_t *summary_json(const struct job *j, const struct summary *r)
     }
     json_object_set_new(usage, "prompt_tokens", json_integer(r->prompt_tokens));
     json_object_set_new(usage, "completion_tokens", json_integer(r->completion_tokens));
+    json_object_set_new(usage, "drafted_tokens", json_integer(r->drafted_tokens));
+    json_object_set_new(usage, "accepted_tokens", json_integer(r->accepted_tokens));
     json_object_set_new(o, "summary", json_string(r->text));
     json_object_set_new(o, "model", json_string(r->model));
     json_object_set_new(o, "documents", documents);
@@ -165,6 +167,10 @@ static void print_account(const struct job *j, const struct summary *r)
                   r->model, r->coverage.used, r->coverage.parts, r->prompt_tokens,
                   r->completion_tokens, r->seconds, r->local ? "nothing but power" : "unknown",
                   r->bytes_sent);
+    if (j->s->verbose)
+        (void)fprintf(stderr,
+                      "speculation: %" PRId64 " tokens guessed ahead, %" PRId64 " rightly\n",
+                      r->drafted_tokens, r->accepted_tokens);
 }
 
 static int print(const struct job *j, const struct summary *r)
@@ -245,7 +251,8 @@ const struct command command_summarize = {
                    "left this machine go to "
                    "standard error, or all of it as one value with --json. --dry-run prints the "
                    "plan and calls nothing.",
-    .options = "model words style ask language json dry-run offline threads ctx isa kv",
+    .options = "model words style ask language json dry-run offline threads ctx isa kv quantize "
+               "speculate draft",
     .min_words = 1,
     .max_words = -1,
     .run = run,

@@ -157,10 +157,9 @@ void fit_add(struct fit_answer *a, const char *quant, bool estimated, const stru
     fit_place(&a->facts, p, &a->wish, &a->machine, o);
 }
 
-// F32 is never worth its memory, BF16 takes that of F16.
 static bool is_alternative(const struct mix *mix, const char *own)
 {
-    return mix->base != DTYPE_F32 && mix->base != DTYPE_BF16 && strcmp(mix->name, own) != 0;
+    return mix->common && strcmp(mix->name, own) != 0;
 }
 
 void fit_add_mixes(struct fit_answer *a, const char *own)
@@ -221,7 +220,10 @@ bool fit_check(const struct model_file *file, const struct fit_wish *wish,
     struct model_facts *f = memory_array(struct model_facts, 1);
     struct footprint *p = memory_array(struct footprint, 1);
     bool ok = true;
-    if (facts_read(file, f, &ignored) && footprint_of_file(file, f, p, &ignored)) {
+    bool known = facts_read(file, f, &ignored) && footprint_of_file(file, f, p, &ignored);
+    if (known) {
+        if (wish->mix)
+            footprint_of_mix(f, wish->mix, p);
         fit_place(f, p, wish, m, &o);
         ok = told(&o, wish, m, err);
     }

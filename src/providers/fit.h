@@ -14,6 +14,7 @@
 
 struct error;
 struct footprint;
+struct mix;
 struct model_file;
 
 struct fit_machine {
@@ -26,8 +27,9 @@ struct fit_machine {
 void fit_machine_read(struct fit_machine *m, bool measure);
 
 struct fit_wish {
-    int ctx;             // 0: the model's own, less where memory is short
-    enum dtype kv_type;  // DTYPE_COUNT: the model's default
+    int ctx;                // 0: the model's own, less where memory is short
+    enum dtype kv_type;     // DTYPE_COUNT: the model's default
+    const struct mix *mix;  // fit_check: what weights become while they load; NULL: they stay
 };
 struct fit_option {
     char quant[48];

@@ -10,7 +10,7 @@
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *isa, *kv_type;
+    char *isa, *kv_type, *quantize, *draft;
     pthread_mutex_t lock;  // of the list; held while a model loads, so that it loads once
     struct local_model *models;
 };
@@ -89,6 +89,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .n_stops = req->sampling.n_stops,
         .n_top = req->sampling.n_logprobs,
         .skip_special = true,
+        .speculate = m->speculate,
         .flow = {.share_salt = flow->share_salt,
                  .id = flow->id,
                  .weight = flow->weight,
@@ -131,6 +132,8 @@ static void free_local(struct provider *p)
     pthread_mutex_destroy(&l->lock);
     free(l->isa);
     free(l->kv_type);
+    free(l->quantize);
+    free(l->draft);
     free(l);
 }
 
@@ -152,6 +155,8 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options = *o;
     l->options.isa = l->isa = memory_text(o->isa);
     l->options.kv_type = l->kv_type = memory_text(o->kv_type);
+    l->options.quantize = l->quantize = memory_text(o->quantize);
+    l->options.draft = l->draft = memory_text(o->draft);
     pthread_mutex_init(&l->lock, NULL);
     return &l->provider;
 }

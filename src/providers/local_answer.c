@@ -91,6 +91,8 @@ static void push_end(struct answer *a, const struct engine_event *e)
         .usage = {.prompt_tokens = (int64_t)e->usage.prompt_tokens,
                   .cached_tokens = (int64_t)e->usage.cached_tokens,
                   .completion_tokens = (int64_t)e->usage.completion_tokens,
+                  .drafted_tokens = (int64_t)e->usage.drafted_tokens,
+                  .accepted_tokens = (int64_t)e->usage.accepted_tokens,
                   .queued_s = e->usage.queued_s,
                   .prefill_s = e->usage.prefill_s,
                   .decode_s = e->usage.decode_s},

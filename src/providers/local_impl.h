@@ -1,7 +1,8 @@
 // local_impl.h - what the files of the local provider share; nobody else includes it.
 //
-// local_model.c opens and closes a model with all that belongs to it, local_prompt.c makes tokens
-// and settings of a request, local_answer.c carries events, local.c is the provider.
+// local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
+// that guesses for it, local_prompt.c makes tokens and settings of a request, local_answer.c
+// carries events, local.c is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,6 +21,11 @@ struct model;
 struct model_file;
 struct template;
 
+struct local_draft {  // a model that guesses tokens ahead; zeroed: none
+    struct model_file *file;
+    struct model *model;
+};
+
 struct local_model {  // immutable once open
     struct local_model *next;
     char real[MODEL_REF_BYTES];  // the path without links: one model, however it is named
@@ -27,17 +33,24 @@ struct local_model {  // immutable once open
     struct model_file *file;
     struct backend *backend;
     struct model *model;
+    struct local_draft draft;
     struct tokenizer *tokenizer;
     struct template *chat_template;  // NULL: the plain default
     atomic_flag default_told;        // that there is no template was said in the log
     struct engine *engine;
     struct sampling sampling;  // the model's own defaults
+    int speculate;             // of its requests
 };
 
 // Opens path, which is found again as `real`. NULL with err, which names the model.
 struct local_model *local_model_open(const char *path, const char *real,
                                      const struct local_options *o, struct error *err);
 void local_model_close(struct local_model *m);
+
+// Loads the model that o->draft names to guess for m, on m's backend. False with err, which names
+// it: its tokens must be m's. What was opened is then still to be closed.
+bool local_draft_open(struct local_model *m, const struct local_options *o, struct error *err);
+void local_draft_close(struct local_draft *d);
 
 // Appends the prompt's ids: the template rendered over the messages, where text from messages
 // cannot become control tokens; or a raw text with the special tokens that the model wants; or ids.

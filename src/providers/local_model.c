@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "local/backend/backend.h"
 #include "local/formats/model_file.h"
+#include "local/models/convert.h"
 #include "local/models/model.h"
 #include "local/template/template.h"
 #include "providers/fit.h"
@@ -88,7 +89,7 @@ static bool check_memory(const struct local_model *m, const struct local_options
 {
     struct fit_machine machine;
     struct fit_wish wish = {.ctx = o->ctx};
-    if (!kv_dtype(o->kv_type, &wish.kv_type, err))
+    if (!kv_dtype(o->kv_type, &wish.kv_type, err) || !convert_mix(o->quantize, &wish.mix, err))
         return false;
     fit_machine_read(&machine, false);
     return fit_check(m->file, &wish, &machine, err);
@@ -99,10 +100,11 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     struct loading loading = {.o = o, .name = m->name};
     struct model_options mo = {.ctx = o->ctx,
                                .max_seqs = o->max_seqs,
+                               .threads = o->threads,
                                .progress = o->progress ? on_progress : NULL,
                                .progress_self = &loading};
     struct engine_options eo = {.ctx = o->ctx, .max_seqs = o->max_seqs};
-    if (!kv_dtype(o->kv_type, &eo.kv_dtype, err))
+    if (!kv_dtype(o->kv_type, &eo.kv_dtype, err) || !convert_mix(o->quantize, &mo.mix, err))
         return false;
     m->backend = backend_cpu_new(&(struct cpu_options){.threads = o->threads, .isa = o->isa}, err);
     if (!m->backend)
@@ -110,6 +112,9 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     m->model = model_load(m->file, m->backend, &mo, err);
     if (!m->model)
         return false;
+    if (o->draft && !local_draft_open(m, o, err))
+        return false;
+    eo.draft = m->draft.model;
     m->engine = engine_new(m->model, m->tokenizer, &eo, err);
     return m->engine != NULL;
 }
@@ -120,6 +125,7 @@ struct local_model *local_model_open(const char *path, const char *real,
     struct local_model *m = memory_array(struct local_model, 1);
     (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
+    m->speculate = o->speculate;
     m->file = model_file_open(path, MODEL_ALL, err);
     if (m->file && check_memory(m, o, err) &&
         (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&
@@ -141,6 +147,7 @@ void local_model_close(struct local_model *m)
         return;
     if (m->engine)
         engine_free(m->engine);
+    local_draft_close(&m->draft);
     if (m->model)
         model_free(m->model);
     backend_free(m->backend);

@@ -260,6 +260,8 @@ static void count_usage(struct caller *c, const struct slot *s)
 {
     c->prompt_tokens += s->usage.prompt_tokens;
     c->completion_tokens += s->usage.completion_tokens;
+    c->drafted_tokens += s->usage.drafted_tokens;
+    c->accepted_tokens += s->usage.accepted_tokens;
     c->bytes_sent += s->usage.bytes_sent;
     if (s->usage.cost_picousd < 0 || c->cost_picousd < 0)
         c->cost_picousd = -1;

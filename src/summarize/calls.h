@@ -25,6 +25,7 @@ struct caller {
     const char *what;
     int64_t frame_tokens;  // of a message without text: count_frame()
     int64_t prompt_tokens, completion_tokens, bytes_sent, cost_picousd;  // of all attempts
+    int64_t drafted_tokens, accepted_tokens;
 };
 
 struct call {

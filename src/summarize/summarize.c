@@ -359,6 +359,8 @@ static void report(struct job *j, struct owned_summary *o)
         s->documents[i].tokens = p->document_tokens[i];
     s->prompt_tokens = j->caller.prompt_tokens;
     s->completion_tokens = j->caller.completion_tokens;
+    s->drafted_tokens = j->caller.drafted_tokens;
+    s->accepted_tokens = j->caller.accepted_tokens;
     s->bytes_sent = j->caller.bytes_sent;
     s->cost_picousd = j->caller.cost_picousd;
 }

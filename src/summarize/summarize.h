@@ -59,7 +59,8 @@ struct summary {
     struct summary_sentence *sentences;
     size_t n_sentences;
     int64_t prompt_tokens, completion_tokens, bytes_sent;
-    int64_t cost_picousd;  // -1: unknown
+    int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly
+    int64_t cost_picousd;                     // -1: unknown
     bool local;
     double seconds;
 };

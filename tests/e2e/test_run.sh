@@ -31,6 +31,24 @@ claim "logprobs name the chosen token first when greedy" eval 'py "all(t[\"id\"]
 top=$(python3 -c "import json; print(json.load(open('$tmp/out'))['sequences'][0]['tokens'][0])")
 hearth run $model "$ask" --raw --temperature 0 -n 1 --logit-bias "$top=-100" --json
 claim "a logit bias forbids a token" eval 'py "o[\"sequences\"][0][\"tokens\"][0]!=$top"'
+head -c 2500 docs/examples/declaration-of-independence.txt >"$tmp/copied"
+for when in off auto 7; do
+  hearth_in "$tmp/copied" run $model --temperature 0 -n 60 --speculate $when --json; cp "$tmp/out" "$tmp/guess.$when"
+  hearth_in "$tmp/copied" run $model --temperature 0.9 --seed 3 --repetition-penalty 1.05 -n 60 --speculate $when; cp "$tmp/out" "$tmp/drawn.$when"
+done
+claim "guessing ahead changes no token" eval 'python3 -c "import json; a,b,c=(json.load(open(\"$tmp/guess.\"+w))[\"sequences\"] for w in (\"off\",\"auto\",\"7\")); assert a==b==c"'
+claim "nor a sampled text" eval 'cmp -s "$tmp/drawn.off" "$tmp/drawn.auto" && cmp -s "$tmp/drawn.off" "$tmp/drawn.7"'
+cp "$tmp/guess.7" "$tmp/out"; claim "--json counts the guesses" eval 'py "o[\"speculation\"][\"drafted_tokens\"]>=o[\"speculation\"][\"accepted_tokens\"]>10"'
+cp "$tmp/guess.off" "$tmp/out"; claim "--speculate off guesses nothing" eval 'py "o[\"speculation\"][\"drafted_tokens\"]==0"'
+for when in 0 33 often; do hearth run $model "$ask" --speculate $when; claim "--speculate $when is wrong usage" eval '[ "$status" -eq 2 ] && has err speculate'; done
+"$HEARTH_BIN" quantize $model "$tmp/draft.gguf" --type q4_0 2>/dev/null
+hearth_in "$tmp/copied" run $model --temperature 0.9 --seed 3 --repetition-penalty 1.05 -n 60 --draft "$tmp/draft.gguf"; claim "a draft model changes no text" cmp -s "$tmp/out" "$tmp/drawn.off"
+hearth_in "$tmp/copied" run $model --temperature 0 -n 60 --draft "$tmp/draft.gguf" --speculate 3 --json
+claim "nor tokens, and most of its guesses are right" eval 'py "o[\"sequences\"]==json.load(open(\"$tmp/guess.off\"))[\"sequences\"] and o[\"speculation\"][\"accepted_tokens\"]*2>o[\"speculation\"][\"drafted_tokens\"]>10"'
+python3 -c "import sys; d=open(sys.argv[1],'rb').read(); w=b'<|im_start|>'; assert w in d; open(sys.argv[2],'wb').write(d.replace(w,b'<|im_stare|>',1))" $model "$tmp/other.gguf"
+hearth run $model "$ask" --draft "$tmp/other.gguf"
+claim "a draft model with another tokenizer is refused, and why" eval '[ "$status" -eq 2 ] && has err "same tokenizer" && has err other.gguf && [ ! -s "$tmp/out" ]'
+hearth run $model "$ask" --draft "$tmp/nowhere.gguf"; claim "one that is not there too" eval '[ "$status" -eq 1 ] && has err nowhere'
 for isa in scalar avx2 avx512_vnni; do
   hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
   if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi

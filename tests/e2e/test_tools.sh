@@ -22,12 +22,33 @@ hearth show $model --json; claim "show --json" eval 'is_json && py "o[\"architec
 text=docs/examples/declaration-of-independence.txt
 hearth perplexity $model $text --ctx 256 --json --save-logits "$tmp/logits"
 claim "perplexity is a number above one" eval '[ "$status" -eq 0 ] && py "o[\"perplexity\"]>1 and o[\"tokens\"]>200"'
-for t in f32 f16 bf16 q8_0 q4_0; do
-  hearth quantize $model "$tmp/$t.gguf" --type $t; claim "quantize to $t" test "$status" -eq 0
+while read -r t kl same; do
+  hearth quantize $model "$tmp/$t.gguf" --type $t --threads 2; claim "quantize to $t" test "$status" -eq 0
   hearth perplexity "$tmp/$t.gguf" $text --ctx 256 --json --against "$tmp/logits"
-  claim "$t predicts as the original does" eval '[ "$status" -eq 0 ] && py "o[\"kl_mean\"] < (0.2 if \"$t\"==\"q4_0\" else 0.01) and o[\"same_top\"] > (0.6 if \"$t\"==\"q4_0\" else 0.95)"'
-done
-hearth quantize $model "$tmp/x.gguf" --type q3_k_m; claim "a type that cannot be written is told" test "$status" -ne 0
+  claim "$t predicts as the original does" eval '[ "$status" -eq 0 ] && py "o[\"kl_mean\"] < $kl and o[\"same_top\"] > $same"'
+done <<'TYPES'
+f32 0.01 0.95
+f16 0.01 0.95
+bf16 0.01 0.95
+q8_0 0.01 0.95
+q6_k 0.02 0.9
+Q5_K_M 0.05 0.85
+q4_k_m 0.15 0.7
+q4_0 0.2 0.6
+iq4_xs 0.2 0.7
+q3_k_m 0.3 0.6
+q2_k 0.9 0.4
+TYPES
+cat docs/*.md >"$tmp/calibration"; hearth quantize $model "$tmp/c.gguf" --type q4_k_m --calibration "$tmp/calibration"; claim "quantize with calibration" test "$status" -eq 0
+hearth perplexity "$tmp/q4_k_m.gguf" $text --ctx 256 --json --against "$tmp/logits"; kl=$(python3 -c "import json; print(json.load(open('$tmp/out'))['kl_mean'])")
+hearth perplexity "$tmp/c.gguf" $text --ctx 256 --json --against "$tmp/logits"
+claim "calibration on another text brings the predictions nearer" py "o[\"kl_mean\"] < 0.7 * $kl"
+claim "at the same size" test "$(stat -c %s "$tmp/c.gguf")" -eq "$(stat -c %s "$tmp/q4_k_m.gguf")"
+echo "too short" >"$tmp/short"; hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/short"; claim "a short calibration text is told" eval '[ "$status" -eq 2 ] && has err "a window needs" && [ ! -e "$tmp/y.gguf" ]'
+hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/none"; claim "a missing one too" eval '[ "$status" -eq 1 ] && has err "$tmp/none"'
+hearth quantize $model "$tmp/one.gguf" --type q4_k_m --threads 1; claim "one thread writes the same file as two" cmp -s "$tmp/one.gguf" "$tmp/q4_k_m.gguf"
+hearth show "$tmp/q4_k_m.gguf"; claim "a mix has wider tensors among the narrow" eval 'has out "q4_k (" && has out "q6_k ("'
+hearth quantize $model "$tmp/x.gguf" --type q3_k_z; claim "an unknown type is told, with those that there are" eval '[ "$status" -eq 2 ] && has err q3_k_z && has err q4_k_m'
 claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
 cp "$tmp/q8_0.gguf" "$tmp/mine.gguf"; ln -s mine.gguf "$tmp/link.gguf"; hearth quantize "$tmp/mine.gguf" "$tmp/link.gguf" --type f16
 claim "a model is not written over itself, by whatever name" eval '[ "$status" -eq 2 ] && has err "over itself" && cmp -s "$tmp/mine.gguf" "$tmp/q8_0.gguf"'

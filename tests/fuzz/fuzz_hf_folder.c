@@ -30,8 +30,14 @@ static void read_all(const struct model_file *m)
     read_text(model_file_chat_template(m, "tool_use"));
     if (model_file_member(m, "../config.json", path, sizeof path))
         abort();
-    if (model_file_unreadable(m, "ids"))
-        sum += 1;
+    const struct raw_tensor *raw = model_file_raw(m, "ids");
+    if (raw && (!model_file_unreadable(m, "ids") || raw->bytes == 0))
+        abort();
+    if (raw) {
+        sum += ((const unsigned char *)raw->data)[0];
+        sum += ((const unsigned char *)raw->data)[raw->bytes - 1];
+        model_file_forget_raw(m, raw);
+    }
     for (size_t i = 0; i < model_file_n_tensors(m); i++) {
         const struct model_tensor *t = model_file_tensor(m, i);
         if (model_file_find(m, t->name) != t || t->bytes == 0)

@@ -1,8 +1,10 @@
 // fuzz_model_config.c - a lying config, or lying GGUF keys, against the tensors that are there.
 //
 // The input is a GGUF file, or a config.json, a line "%%", and lines "name dim dim ...": those
-// tensors (f32, at most 2^14 numbers in all) make the folder's model.safetensors. What loads also
-// computes one step. Nothing may crash, hang or take memory beyond what the tensors justify.
+// tensors (64 KiB in all) make the folder's model.safetensors. They are of F32, or as the name says
+// ("name:I32 dim dim"); "name:U8 =text" holds that text. So packed weights can be written, too.
+// What loads also computes one step, once as it is and once rounded while it loads. Nothing may
+// crash, hang or take memory beyond what the tensors justify.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +15,12 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "local/formats/model_file.h"
+#include "local/models/convert.h"
 #include "local/models/model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { NUMBERS_MAX = 1 << 14, TENSORS_MAX = 200 };
+enum { BYTES_MAX = 1 << 16, TENSORS_MAX = 200 };
 
 static struct backend *cpu;
 static char folder[512], config_path[600], weights_path[600], gguf_path[600];
@@ -45,51 +48,103 @@ static void start(void)
         abort();
 }
 
-static void write_file(const char *path, const void *bytes, size_t len)
+static void write_file(const char *path, const void *content, size_t len)
 {
     FILE *f = fopen(path, "wb");
-    if (!f || fwrite(bytes, 1, len, f) != len || fclose(f) != 0)
+    if (!f || fwrite(content, 1, len, f) != len || fclose(f) != 0)
         abort();
 }
 
-// One line of the list into the header; gives how many numbers it has, 0 if it is no tensor.
-static size_t add_tensor(struct buf *header, const char *line, size_t len, size_t at)
+// Where the tensors' bytes are put.
+static unsigned char bytes[BYTES_MAX];
+
+static size_t size_of(const char *type)
 {
-    char name[200];
-    size_t n = 0, total = 1;
-    while (n < len && line[n] != ' ')
-        n++;
-    if (n == 0 || n >= sizeof name || n == len)
+    static const struct {
+        const char *type;
+        size_t bytes;
+    } sizes[] = {{"F32", 4},  {"I32", 4},     {"I64", 8}, {"F16", 2},
+                 {"BF16", 2}, {"F8_E4M3", 1}, {"U8", 1},  {"I8", 1}};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (strcmp(sizes[i].type, type) == 0)
+            return sizes[i].bytes;
+    return 0;
+}
+
+// Small numbers for floats, all kinds of codes for integers, groups 0 and 1 for orders of columns.
+static void fill(unsigned char *to, const char *name, const char *type, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float f = (float)(i % 17) * 0.05f - 0.4f;
+        uint16_t half = type[0] == 'B' ? f32_to_bf16(f) : f32_to_f16(f);
+        uint32_t word = strstr(name, "g_idx") ? i % 2 : (uint32_t)i * 2654435761u;
+        if (strcmp(type, "F32") == 0)
+            memcpy(to + 4 * i, &f, 4);
+        else if (size_of(type) == 2)
+            memcpy(to + 2 * i, &half, 2);
+        else if (strcmp(type, "I32") == 0)
+            memcpy(to + 4 * i, &word, 4);
+        else if (strcmp(type, "I64") == 0)
+            memcpy(to + 8 * i, (uint64_t[]){i}, 8);
+        else
+            to[i] = (unsigned char)(word >> 24 & (type[0] == 'F' ? 0x3F : 0xFF));
+    }
+}
+
+// "name" or "name:TYPE", of a line; false if it is neither.
+static int split_name(const char *line, size_t len, char *name, char *type)
+{
+    const char *colon = memchr(line, ':', len);
+    size_t n = colon ? (size_t)(colon - line) : len, t = colon ? len - n - 1 : 0;
+    if (n == 0 || n >= 200 || t >= 12 || (colon && t == 0))
         return 0;
     memcpy(name, line, n);
     name[n] = 0;
+    (void)snprintf(type, 12, "%.*s", colon ? (int)t : 3, colon ? colon + 1 : "F32");
+    return size_of(type) > 0;
+}
+
+// One line of the list into the header; gives how many bytes it takes, 0 if it is no tensor.
+static size_t add_tensor(struct buf *header, const char *line, size_t len, size_t at)
+{
+    char name[200], type[12];
+    size_t n = 0, total = 1;
+    while (n < len && line[n] != ' ')
+        n++;
+    if (n == len || !split_name(line, n, name, type))
+        return 0;
     struct buf shape = {0};
-    while (n < len && total <= NUMBERS_MAX) {
+    bool text = n + 1 < len && line[n + 1] == '=';
+    if (text)
+        buf_printf(&shape, "%zu", total = len - n - 2);
+    while (!text && n < len && total <= BYTES_MAX) {
         size_t dim = 0;
-        for (n++; n < len && line[n] >= '0' && line[n] <= '9' && dim <= NUMBERS_MAX; n++)
+        for (n++; n < len && line[n] >= '0' && line[n] <= '9' && dim <= BYTES_MAX; n++)
             dim = dim * 10 + (size_t)(line[n] - '0');
         buf_printf(&shape, "%s%zu", shape.len ? "," : "", dim);
         total *= dim;
         if (n < len && line[n] != ' ')
             break;
     }
-    if (total > 0 && total + at <= NUMBERS_MAX)
-        buf_printf(header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
-                   header->len ? "," : "{", name, buf_text(&shape), at * 4, (at + total) * 4);
-    else
-        total = 0;
+    size_t size = total <= BYTES_MAX ? total * size_of(type) : 0;
+    if (size > 0 && size + at <= BYTES_MAX) {
+        buf_printf(header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+                   header->len ? "," : "{", name, type, buf_text(&shape), at, at + size);
+        fill(bytes + at, name, type, total);
+        if (text && size == total)
+            memcpy(bytes + at, line + n + 2, total);
+    } else {
+        size = 0;
+    }
     buf_release(&shape);
-    return total;
+    return size;
 }
 
 static void write_weights(const char *list, size_t len)
 {
-    static float numbers[NUMBERS_MAX];
     struct buf header = {0}, file = {0};
     size_t at = 0;
     int n = 0;
-    for (size_t i = 0; i < NUMBERS_MAX; i++)
-        numbers[i] = (float)(i % 17) * 0.05f - 0.4f;
     for (const char *p = list, *end = list + len; p < end && n < TENSORS_MAX; n++) {
         const char *eol = memchr(p, '\n', (size_t)(end - p));
         size_t line = (size_t)((eol ? eol : end) - p);
@@ -100,7 +155,7 @@ static void write_weights(const char *list, size_t len)
     uint64_t header_len = header.len;
     buf_add(&file, &header_len, sizeof header_len);
     buf_slice(&file, buf_view(&header));
-    buf_add(&file, numbers, at * 4);
+    buf_add(&file, bytes, at);
     write_file(weights_path, file.ptr, file.len);
     buf_release(&header);
     buf_release(&file);
@@ -149,11 +204,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         write_weights(mark ? mark + 4 : "", mark ? size - (size_t)(mark + 4 - text) : 0);
     }
     struct model_file *file = model_file_open(path, MODEL_ALL, &err);
-    struct model_options o = {.max_rows = 2, .max_wanted = 2, .max_seqs = 1, .ctx = 64};
-    struct model *m = file ? model_load(file, cpu, &o, &err) : NULL;
-    if (m)
-        step(m);
-    model_free(m);
+    struct model_options o = {
+        .max_rows = 2, .max_wanted = 2, .max_seqs = 1, .ctx = 64, .threads = 1};
+    for (int rounded = 0; file && rounded < 2; rounded++) {
+        if (!convert_mix(rounded ? "q8_0" : NULL, &o.mix, &err))
+            abort();
+        struct model *m = model_load(file, cpu, &o, &err);
+        if (m)
+            step(m);
+        model_free(m);
+    }
     model_file_close(file);
     return 0;
 }

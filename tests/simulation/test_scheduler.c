@@ -4,7 +4,8 @@
 // Instead of keys and values the pages hold, for each position, a hash of all tokens up to there.
 // A row may be computed only if every position that its window sees holds the hash of its own
 // sequence's tokens: a page shared wrongly, given away too early, not copied or not refilled shows
-// at once. Everything is seeded, so a failure repeats.
+// at once. Guessed tokens are right or wrong by chance; what was guessed wrongly may leave no page
+// and no position behind. Everything is seeded, so a failure repeats.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct simulation {
     struct request requests[REQUESTS_MAX];
     uint64_t random, n_ids;
     int64_t step, finished, cancelled, forks, refused_forks, cached, sequences, longest_wait;
+    int64_t guessed, accepted;
 };
 
 static uint64_t next_random(struct simulation *m)
@@ -135,7 +137,7 @@ static void fork_choices(struct simulation *m, struct request *from)
                 memcpy(m->kv[g] + copies[g].to * PAGE_TOKENS,
                        m->kv[g] + copies[g].from * PAGE_TOKENS, PAGE_TOKENS * sizeof **m->kv);
         set_token(r, r->seq.n_tokens, (int32_t)(hash_mix(r->id) & 63));
-        scheduler_append(&r->seq, r->tokens[r->seq.n_tokens]);
+        assert_false(scheduler_append(m->s, &r->seq, r->tokens[r->seq.n_tokens]));
         if (r->seq.n_tokens == r->seq.final_len)
             finish(m, r);
     }
@@ -149,7 +151,10 @@ static void check_pages(const struct simulation *m)
     memset(holders, 0, sizeof holders);
     for (int slot = 0; slot < s->o.max_seqs; slot++) {
         const struct sequence *seq = s->slots[slot];
-        for (int g = 0; g < s->o.n_groups; g++)
+        for (int g = 0; g < s->o.n_groups; g++) {
+            if (seq)  // nothing is left of what was guessed
+                assert_int_equal(seq->n_pages[g],
+                                 (seq->n_computed + PAGE_TOKENS - 1) / PAGE_TOKENS);
             for (int i = 0; i < s->pages_max; i++) {
                 int32_t page = scheduler_table(s, g, slot)[i];
                 bool held = seq && i >= seq->first_page[g] && i < seq->n_pages[g];
@@ -160,6 +165,7 @@ static void check_pages(const struct simulation *m)
                 if (s->pool[g].pages[page].refs > 1)
                     assert_true((i + 1) * PAGE_TOKENS <= seq->n_computed);
             }
+        }
     }
     for (int g = 0; g < s->o.n_groups; g++) {
         const struct page_pool *p = &s->pool[g];
@@ -187,21 +193,24 @@ static void check_pages(const struct simulation *m)
 static void compute(struct simulation *m)
 {
     const struct batch *b = m->batch;
-    int row = 0;
+    int row = 0, n_wanted = 0;
     assert_true(b->n_rows <= m->o.max_rows && b->n_seqs <= m->o.max_seqs);
     assert_int_equal(b->n_seqs, m->s->n_runs);
     for (int i = 0; i < b->n_seqs; i++) {
         const struct scheduler_row_run *run = &m->s->runs[i];
         const struct request *r = run->seq->owner;
         assert_false(r->seq.paused);
+        assert_true(run->n_logits == 0 || run->n_logits == 1 + r->seq.n_draft);
+        n_wanted += run->n_logits;
         for (int k = 0; k < run->n_rows; k++, row++) {
             int pos = batch_pos(b)[row];
             assert_int_equal(batch_seq(b)[row], i);
             assert_int_equal(pos, r->seq.n_computed + k);
             assert_int_equal(batch_token(b)[row], r->tokens[pos]);
-            bool last = pos + 1 == r->seq.n_tokens;
-            assert_int_equal(batch_want(b)[row], last ? WANT_LOGITS : WANT_NOTHING);
-            assert_int_equal(run->wants_logits && k + 1 == run->n_rows, last);
+            bool wanted = pos + 1 >= r->seq.n_tokens;
+            assert_true(pos < r->seq.n_tokens + r->seq.n_draft);
+            assert_int_equal(batch_want(b)[row], wanted ? WANT_LOGITS : WANT_NOTHING);
+            assert_int_equal(run->n_logits >= run->n_rows - k, wanted);
             for (int g = 0; g < m->o.n_groups; g++) {
                 const int32_t *pages = batch_pages(b, g, i);
                 int32_t page = pages[pos / PAGE_TOKENS];
@@ -220,6 +229,48 @@ static void compute(struct simulation *m)
         }
     }
     assert_int_equal(row, b->n_rows);
+    assert_true(n_wanted <= m->o.max_wanted);
+}
+
+static int32_t true_token(const struct request *r, int at)
+{
+    return (int32_t)(hash_mix(r->history[at]) & 63);
+}
+
+// Guesses of random lengths, each token right or wrong by chance.
+static void guess(struct simulation *m)
+{
+    for (struct request *r = m->requests; r < m->requests + REQUESTS_MAX; r++) {
+        if (!r->used || r->to_fork)
+            continue;
+        int room = r->seq.final_len - 1 - r->seq.n_tokens, n = below(m, 3) ? below(m, 24) : 0;
+        r->seq.n_draft = n < room ? n : room;
+        for (int i = 0; i < r->seq.n_draft; i++) {
+            int at = r->seq.n_tokens + i;
+            set_token(r, at, below(m, 8) ? true_token(r, at) : below(m, 64));
+        }
+    }
+}
+
+// One token for each row of logits, as long as they were guessed rightly.
+static void say(struct simulation *m, struct request *r, int n_logits)
+{
+    m->guessed += n_logits - 1;
+    for (int i = 0; i < n_logits; i++) {
+        int at = r->seq.n_tokens;
+        assert_int_equal(r->seq.n_computed, at);
+        int32_t token = true_token(r, at);
+        bool right = i + 1 < n_logits && r->tokens[at] == token;
+        assert_int_equal(scheduler_append(m->s, &r->seq, token), right);
+        set_token(r, at, token);
+        m->accepted += right;
+        if (r->seq.n_tokens == r->seq.final_len || (token == 5 && below(m, 4) == 0)) {
+            finish(m, r);
+            return;
+        }
+        if (!right)
+            return;
+    }
 }
 
 static void settle(struct simulation *m)
@@ -230,16 +281,11 @@ static void settle(struct simulation *m)
     scheduler_settle(m->s);
     for (int i = 0; i < n; i++) {
         struct request *r = runs[i].seq->owner;
-        if (!runs[i].wants_logits)
+        if (!runs[i].n_logits)
             continue;
-        assert_int_equal(r->seq.n_computed, r->seq.n_tokens);
         if (r->to_fork)
             fork_choices(m, r);
-        int at = r->seq.n_tokens;
-        set_token(r, at, (int32_t)(hash_mix(r->history[at]) & 63));
-        scheduler_append(&r->seq, r->tokens[at]);
-        if (r->seq.n_tokens == r->seq.final_len || (r->tokens[at] == 5 && below(m, 4) == 0))
-            finish(m, r);
+        say(m, r, runs[i].n_logits);
     }
 }
 
@@ -267,6 +313,7 @@ static int count_used(const struct simulation *m)
 static void one_step(struct simulation *m, bool check)
 {
     m->step++;
+    guess(m);
     int n = scheduler_step(m->s, m->batch);
     if (!n) {  // only if nobody could have run
         for (int i = 0; i < REQUESTS_MAX; i++)
@@ -303,10 +350,11 @@ static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t s
     assert_int_equal(m->s->n_running + m->s->n_waiting, 0);
     assert_true(m->longest_wait < STALLED);
     print_message("%lld steps: %lld finished, %lld preemptions, %lld cached tokens, %lld forks "
-                  "(%lld refused), longest %lld steps\n",
+                  "(%lld refused), %lld of %lld guesses right, longest %lld steps\n",
                   (long long)m->step, (long long)m->finished, (long long)m->s->n_preemptions,
                   (long long)m->cached, (long long)m->forks, (long long)m->refused_forks,
-                  (long long)m->longest_wait);
+                  (long long)m->accepted, (long long)m->guessed, (long long)m->longest_wait);
+    assert_true(m->accepted > 0 && m->accepted < m->guessed);
     if (!o->no_prefix_cache)
         assert_true(m->cached > 0);
     assert_true(m->forks > 0);
@@ -320,16 +368,24 @@ static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t s
 static void enough_pages(void **state)
 {
     (void)state;
-    struct scheduler_options o = {
-        .n_groups = 1, .n_pages = {200}, .max_rows = 96, .max_seqs = 12, .ctx = CTX};
+    struct scheduler_options o = {.n_groups = 1,
+                                  .n_pages = {200},
+                                  .max_rows = 96,
+                                  .max_seqs = 12,
+                                  .max_wanted = 12 + 20,
+                                  .ctx = CTX};
     simulate(&o, 1, 60000, 20);
 }
 
 static void too_few_pages(void **state)
 {
     (void)state;
-    struct scheduler_options o = {
-        .n_groups = 1, .n_pages = {14}, .max_rows = 64, .max_seqs = 16, .ctx = CTX};
+    struct scheduler_options o = {.n_groups = 1,
+                                  .n_pages = {14},
+                                  .max_rows = 64,
+                                  .max_seqs = 16,
+                                  .max_wanted = 16 + 20,
+                                  .ctx = CTX};
     simulate(&o, 2, 80000, 10);
 }
 
@@ -341,6 +397,7 @@ static void full_attention_beside_a_sliding_window(void **state)
                                   .n_pages = {30, 17},
                                   .max_rows = 80,
                                   .max_seqs = 10,
+                                  .max_wanted = 10 + 20,
                                   .ctx = CTX};
     simulate(&o, 3, 80000, 10);
 }
@@ -348,8 +405,13 @@ static void full_attention_beside_a_sliding_window(void **state)
 static void nothing_but_a_sliding_window(void **state)
 {
     (void)state;
-    struct scheduler_options o = {
-        .n_groups = 1, .window = {64}, .n_pages = {9}, .max_rows = 33, .max_seqs = 7, .ctx = CTX};
+    struct scheduler_options o = {.n_groups = 1,
+                                  .window = {64},
+                                  .n_pages = {9},
+                                  .max_rows = 33,
+                                  .max_seqs = 7,
+                                  .max_wanted = 7 + 20,
+                                  .ctx = CTX};
     simulate(&o, 4, 60000, 6);
 }
 
@@ -360,6 +422,7 @@ static void without_a_prefix_cache(void **state)
                                   .n_pages = {20},
                                   .max_rows = 64,
                                   .max_seqs = 64,
+                                  .max_wanted = 64 + 20,
                                   .ctx = CTX,
                                   .no_prefix_cache = true};
     simulate(&o, 5, 40000, 8);
@@ -370,8 +433,12 @@ static void rows_of_prompts_follow_the_weights(void **state)
 {
     (void)state;
     enum { N = 8, ROWS = 128 };
-    struct scheduler_options o = {
-        .n_groups = 1, .n_pages = {100}, .max_rows = ROWS, .max_seqs = N, .ctx = CTX};
+    struct scheduler_options o = {.n_groups = 1,
+                                  .n_pages = {100},
+                                  .max_rows = ROWS,
+                                  .max_seqs = N,
+                                  .max_wanted = N + 20,
+                                  .ctx = CTX};
     struct scheduler *s = scheduler_new(&o);
     struct batch *b = batch_new(ROWS, N, 1, s->pages_max);
     static int32_t tokens[N][CTX];
@@ -404,8 +471,12 @@ static void rows_of_prompts_follow_the_weights(void **state)
 static void rows_of_priority_come_first(void **state)
 {
     (void)state;
-    struct scheduler_options o = {
-        .n_groups = 1, .n_pages = {40}, .max_rows = 64, .max_seqs = 4, .ctx = CTX};
+    struct scheduler_options o = {.n_groups = 1,
+                                  .n_pages = {40},
+                                  .max_rows = 64,
+                                  .max_seqs = 4,
+                                  .max_wanted = 4 + 20,
+                                  .ctx = CTX};
     struct scheduler *s = scheduler_new(&o);
     struct batch *b = batch_new(64, 4, 1, s->pages_max);
     static int32_t tokens[2][CTX];

@@ -10,7 +10,8 @@
 #include "base/memory.h"
 
 struct scripted {
-    int32_t *pages;  // [n_pages][PAGE_TOKENS] tokens
+    int32_t *pages;        // [n_pages][PAGE_TOKENS] tokens
+    int32_t *draft_pages;  // NULL: no draft model
     const int32_t *const *scripts;
     int n_scripts;
     bool by_length;
@@ -71,12 +72,53 @@ static void forward(void *self, const struct batch *b, float *logits)
         }
 }
 
+static void store(const struct batch *b, int32_t *pages)
+{
+    for (int r = 0; r < b->n_rows; r++) {
+        int pos = batch_pos(b)[r];
+        int32_t page = batch_pages(b, 0, batch_seq(b)[r])[pos / PAGE_TOKENS];
+        assert(page >= 0);
+        pages[page * PAGE_TOKENS + pos % PAGE_TOKENS] = batch_token(b)[r];
+    }
+}
+
+// Whatever lies further back than guesses reach, the model has computed from the text itself.
+static void check_draft_pages(const struct scripted *m, const struct batch *b, int row)
+{
+    enum { GUESSES = 40 };
+    const int32_t *table = batch_pages(b, 0, batch_seq(b)[row]);
+    for (int p = 0; p < batch_pos(b)[row] - GUESSES; p++) {
+        int at = table[p / PAGE_TOKENS] * PAGE_TOKENS + p % PAGE_TOKENS;
+        assert(table[p / PAGE_TOKENS] >= 0 && m->draft_pages[at] == m->pages[at]);
+    }
+}
+
+static void draft_forward(void *self, const struct batch *b, float *logits)
+{
+    struct scripted *m = self;
+    struct scripted draft = *m;
+    draft.pages = m->draft_pages;
+    store(b, m->draft_pages);
+    for (int r = 0; r < b->n_rows; r++) {
+        check_draft_pages(m, b, r);
+        if (batch_want(b)[r] != WANT_LOGITS)
+            continue;
+        row_logits(&draft, b, r, logits);
+        if (hash_mix((uint64_t)batch_pos(b)[r]) % 3 == 0)
+            logits_of(m, 1, logits);
+        logits += SCRIPTED_VOCAB;
+    }
+}
+
 static void copy_page(void *self, int group, int from, int to)
 {
     struct scripted *m = self;
     assert(group == 0);
     memcpy(m->pages + to * PAGE_TOKENS, m->pages + from * PAGE_TOKENS,
            PAGE_TOKENS * sizeof *m->pages);
+    if (m->draft_pages)
+        memcpy(m->draft_pages + to * PAGE_TOKENS, m->draft_pages + from * PAGE_TOKENS,
+               PAGE_TOKENS * sizeof *m->pages);
 }
 
 static uint64_t length_class(void *self, int final_len)
@@ -116,11 +158,13 @@ static void free_model(void *self)
 {
     struct scripted *m = self;
     free(m->pages);
+    free(m->draft_pages);
     free(m);
 }
 
 static const struct engine_model_ops ops = {
     .forward = forward,
+    .draft_forward = draft_forward,
     .copy_page = copy_page,
     .text_begin = text_begin,
     .text_push = text_push,
@@ -143,6 +187,8 @@ void scripted_model_init(struct engine_model *m, const struct scripted_options *
     struct scripted *self = memory_new(1, sizeof *self);
     *self = (struct scripted){
         .pages = memory_array(int32_t, (size_t)o->n_pages * PAGE_TOKENS),
+        .draft_pages =
+            o->draft_rows ? memory_array(int32_t, (size_t)o->n_pages * PAGE_TOKENS) : NULL,
         .scripts = scripts,
         .n_scripts = n,
         .by_length = o->by_length,
@@ -155,9 +201,16 @@ void scripted_model_init(struct engine_model *m, const struct scripted_options *
         .ctx = o->ctx,
         .max_rows = o->max_rows,
         .max_seqs = o->max_seqs,
+        .max_wanted = o->max_seqs + 40,
         .n_groups = 1,
         .window = {o->window},
         .n_pages = {o->n_pages},
         .no_prefix_cache = o->no_prefix_cache,
     };
+    if (!o->draft_rows)
+        return;
+    m->draft.n_vocab = SCRIPTED_VOCAB;
+    m->draft.ctx = o->ctx;
+    m->draft.n_groups = 1;
+    m->draft.max_rows = o->draft_rows;
 }

@@ -17,6 +17,9 @@ struct scripted_options {
     int ctx, max_rows, max_seqs, n_pages;
     int window;  // 0: none
     bool no_prefix_cache;
+    // A draft model of so many rows a batch beside it (0: none). It says the same two times of
+    // three. Where what it finds in pages is not what the model has there, the program ends.
+    int draft_rows;
     bool by_length;  // equal tokens of different final lengths give different logits
 };
 // Sets up m; m->self lives until the engine frees it. scripts [n]: tokens, ended by -1.

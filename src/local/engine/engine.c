@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "local/engine/answer.h"
+#include "local/engine/drafts.h"
 #include "local/engine/job.h"
 
 enum { JOBS_MAX = 4096 };  // waiting and running; beyond, submitting is refused
@@ -26,10 +27,13 @@ struct engine {
     struct job *jobs;
     struct scheduler *scheduler;
     struct batch *batch;
-    float *logits;  // [max_seqs, n_vocab]
+    float *logits;  // [max_wanted, n_vocab]
     float *row;     // [n_vocab] for choices that share a row
     struct sampler_scratch *scratch;
+    struct speculation speculation;
+    struct draft_model draft_model;
     int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows;
+    int64_t drafted_tokens, accepted_tokens;
 };
 
 void engine_wake(struct engine *e)
@@ -52,6 +56,8 @@ static void publish_stats(struct engine *e)
         .cached_tokens = e->cached_tokens,
         .completion_tokens = e->completion_tokens,
         .preemptions = s->n_preemptions,
+        .drafted_tokens = e->drafted_tokens,
+        .accepted_tokens = e->accepted_tokens,
         .running = s->n_running,
         .waiting = s->n_waiting,
     };
@@ -104,7 +110,8 @@ static void cancel_job(struct engine *e, struct job *j)
     end_job(e, j);
 }
 
-// The most events that a step may push for the job, and what cancelling it then pushes.
+// The most events that a step without guesses may push for the job, and what cancelling it then
+// pushes.
 static size_t room_wanted(const struct job *j)
 {
     return 2 * (size_t)j->n_unfinished + 3;
@@ -119,7 +126,9 @@ static void look_at_answers(struct engine *e)
             cancel_job(e, j);
             continue;
         }
-        bool paused = answer_room(j->answer, room_wanted(j)) < room_wanted(j);
+        size_t wanted = room_wanted(j), room = answer_room(j->answer, wanted);
+        bool paused = room < wanted;
+        j->spare_room = paused ? 0 : (int)(room - wanted);
         for (int i = 0; i < j->n_choices; i++)
             if (j->choices[i].begun && !j->choices[i].finished)
                 scheduler_pause(e->scheduler, &j->choices[i].seq, paused);
@@ -146,11 +155,29 @@ static bool take_submitted(struct engine *e, bool idle)
 
 // A step
 
-static void advance(struct engine *e, struct choice *c, float *logits)
+// The choice's next token. True if it was guessed, so that the next logits are its own too.
+static bool advance(struct engine *e, struct choice *c, float *logits)
 {
-    if (!choice_advance(c, logits, &e->model))
-        scheduler_remove(e->scheduler, &c->seq);
+    int32_t token;
+    bool goes_on = choice_advance(c, logits, &e->model, &token);
     e->completion_tokens += c->job->max_tokens > 0;
+    if (goes_on)
+        return scheduler_append(e->scheduler, &c->seq, token);
+    scheduler_remove(e->scheduler, &c->seq);
+    return false;
+}
+
+// Tokens for all logits of a run, as far as they were guessed rightly.
+static void advance_all(struct engine *e, struct choice *c, int n_logits, float *logits)
+{
+    int n_right = 0;
+    while (advance(e, c, logits)) {
+        logits += e->model.n_vocab;
+        n_right++;
+    }
+    e->drafted_tokens += n_logits - 1;
+    e->accepted_tokens += n_right;
+    drafts_learn(&e->speculation, c, n_logits - 1, n_right);
 }
 
 // The prompt is computed: the other choices go on from it.
@@ -171,7 +198,7 @@ static void fork_choices(struct engine *e, struct job *j, const float *logits)
             if (copies[g].from >= 0)
                 e->model.ops->copy_page(e->model.self, g, copies[g].from, copies[g].to);
         memcpy(e->row, logits, (size_t)e->model.n_vocab * sizeof *e->row);
-        advance(e, c, e->row);
+        (void)advance(e, c, e->row);
     }
 }
 
@@ -188,7 +215,7 @@ static void settle_run(struct engine *e, const struct scheduler_row_run *run, fl
 {
     struct choice *c = run->seq->owner;
     struct job *j = c->job;
-    if (!run->wants_logits) {
+    if (!run->n_logits) {
         if (!j->forked)
             show_prefill(j, run->seq);
         return;
@@ -197,7 +224,7 @@ static void settle_run(struct engine *e, const struct scheduler_row_run *run, fl
         j->cached_tokens = (size_t)c->seq.n_cached;
         fork_choices(e, j, logits);
     }
-    advance(e, c, logits);
+    advance_all(e, c, run->n_logits, logits);
     if (!j->n_unfinished)
         end_job(e, j);
 }
@@ -214,10 +241,15 @@ static void note_starts(struct engine *e)
 
 static bool step(struct engine *e)
 {
-    int n_rows = scheduler_step(e->scheduler, e->batch);
+    drafts_propose(&e->speculation, &e->draft_model, e->jobs);
+    int n_rows = scheduler_plan(e->scheduler);
     if (n_rows) {
+        draft_model_guess(&e->draft_model, &e->speculation);
+        scheduler_emit(e->scheduler, e->batch);
         note_starts(e);
+        double start = clock_s();
         e->model.ops->forward(e->model.self, e->batch, e->logits);
+        drafts_measure(&e->speculation, e->scheduler, n_rows, clock_s() - start);
         scheduler_settle(e->scheduler);
         e->n_steps++;
         e->n_rows += n_rows;
@@ -225,7 +257,7 @@ static bool step(struct engine *e)
         for (int i = 0; i < e->scheduler->n_runs; i++) {
             struct scheduler_row_run run = e->scheduler->runs[i];
             settle_run(e, &run, logits);
-            logits += run.wants_logits ? e->model.n_vocab : 0;
+            logits += (size_t)run.n_logits * (size_t)e->model.n_vocab;
         }
     }
     publish_stats(e);
@@ -253,6 +285,7 @@ static struct scheduler *new_scheduler(const struct engine_model *m)
         .n_groups = m->n_groups,
         .max_rows = m->max_rows,
         .max_seqs = m->max_seqs,
+        .max_wanted = m->max_wanted,
         .ctx = m->ctx,
         .no_prefix_cache = m->no_prefix_cache,
     };
@@ -263,10 +296,11 @@ static struct scheduler *new_scheduler(const struct engine_model *m)
 
 static void release(struct engine *e)
 {
+    draft_model_release(&e->draft_model);
     scheduler_free(e->scheduler);
     batch_free(e->batch);
     memory_big_free(e->logits,
-                    (size_t)e->model.max_seqs * (size_t)e->model.n_vocab * sizeof(float));
+                    (size_t)e->model.max_wanted * (size_t)e->model.n_vocab * sizeof(float));
     free(e->row);
     sampler_scratch_free(e->scratch);
     pthread_mutex_destroy(&e->lock);
@@ -280,7 +314,7 @@ struct engine *engine_start(const struct engine_model *m, struct error *err)
     e->model = *m;
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->woken, NULL);
-    size_t n_logits = (size_t)m->max_seqs * (size_t)m->n_vocab;
+    size_t n_logits = (size_t)m->max_wanted * (size_t)m->n_vocab;
     e->logits = memory_big_new(n_logits * sizeof *e->logits);
     if (!e->logits) {
         error_set(err, ERR_MEMORY, "no memory for %zu logits", n_logits);
@@ -292,6 +326,7 @@ struct engine *engine_start(const struct engine_model *m, struct error *err)
     e->row = memory_array(float, (size_t)m->n_vocab);
     e->scratch = sampler_scratch_new();
     e->scheduler = new_scheduler(m);
+    draft_model_init(&e->draft_model, &e->model, e->scheduler);
     e->batch = batch_new(m->max_rows, m->max_seqs, m->n_groups, e->scheduler->pages_max);
     publish_stats(e);
     int code = pthread_create(&e->thread, NULL, run_engine, e);

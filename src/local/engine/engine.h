@@ -27,6 +27,9 @@ struct engine_options {
         kv_bytes;  // memory for pages; 0: what one sequence of ctx needs, or more if memory allows
     enum dtype kv_dtype;  // DTYPE_COUNT: the model's default
     bool no_prefix_cache;
+    // Guesses tokens for the model beside what the text itself suggests. It has the same tokens and
+    // backend, and is borrowed. NULL: none.
+    struct model *draft;
 };
 
 struct flow {             // opaque numbers from above: whose request this is
@@ -35,6 +38,10 @@ struct flow {             // opaque numbers from above: whose request this is
     int weight, priority;
     int64_t deadline_ns;  // clock_ns(); 0: none
 };
+
+// Tokens that are guessed and verified several in a step change how fast a text comes, never the
+// text (drafts.h).
+enum { SPECULATE_OFF = -1, SPECULATE_AUTO = 0, SPECULATE_MOST = 32 };
 
 struct engine_request {  // copied by engine_submit
     const int32_t *prompt;
@@ -47,6 +54,7 @@ struct engine_request {  // copied by engine_submit
     const int32_t *ends;        // token ids that end the text
     size_t n_ends;
     int n_top;          // logprobs: how many alternatives; -1: none at all
+    int speculate;      // SPECULATE_AUTO: as it pays; SPECULATE_OFF; so many tokens at a time
     bool skip_special;  // control tokens give no text
     struct flow flow;
 };
@@ -81,6 +89,7 @@ struct engine_event {
     size_t n_done, n_total;
     struct {
         size_t prompt_tokens, cached_tokens, completion_tokens;
+        size_t drafted_tokens, accepted_tokens;  // guessed; guessed rightly, a step saved each
         double queued_s, prefill_s, decode_s;
     } usage;
     struct error error;  // FINISH_ERROR: why
@@ -101,6 +110,7 @@ void engine_answer_free(struct engine_answer *a);  // cancels if it still runs
 
 struct engine_stats {
     int64_t steps, rows, prompt_tokens, cached_tokens, completion_tokens, preemptions;
+    int64_t drafted_tokens, accepted_tokens;
     int running, waiting, pages_free, pages_total;
 };
 void engine_stats(struct engine *e, struct engine_stats *out);

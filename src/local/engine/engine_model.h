@@ -16,6 +16,9 @@ struct error;
 struct engine_model_ops {
     // As model_forward: one row of n_vocab logits for each row that is wanted.
     void (*forward)(void *self, const struct batch *batch, float *logits);
+    // The same of the draft model, where draft.n_vocab > 0.
+    void (*draft_forward)(void *self, const struct batch *batch, float *logits);
+    // With what the draft model keeps in the page.
     void (*copy_page)(void *self, int group, int from, int to);
     // Sequences of equal class compute equal keys and values from equal tokens. NULL: all do.
     uint64_t (*length_class)(void *self, int final_len);
@@ -29,8 +32,14 @@ struct engine_model {
     void *self;  // owned by the engine once it has started
     int n_vocab, ctx;
     int max_rows, max_seqs;
+    int max_wanted;  // rows of a step with logits; at least max_seqs
     int n_groups, window[BATCH_GROUPS_MAX], n_pages[BATCH_GROUPS_MAX];
     bool no_prefix_cache;
+    // A smaller model that guesses. Its keys and values lie in pages of the same numbers as those
+    // of the model's group `group`, which never leave a window. n_vocab 0: there is none.
+    struct {
+        int n_vocab, ctx, n_groups, group, max_rows;
+    } draft;
 };
 // Starts the thread. NULL with err (ERR_MEMORY, ERR_IO); then self is not freed.
 struct engine *engine_start(const struct engine_model *m, struct error *err);

@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "local/engine/answer.h"
 
+_Static_assert((int)DRAFT_MOST == (int)SPECULATE_MOST, "one bound");
+
 enum { CHOICES_MAX = 1024, STOPS_MAX = 256, STOP_BYTES_MAX = 4096 };
 
 static bool check_counts(const struct engine_request *r, const struct engine_model *m,
@@ -25,6 +27,9 @@ static bool check_counts(const struct engine_request *r, const struct engine_mod
     if (r->n_top < -1 || r->n_top > m->n_vocab)
         return error_set(err, ERR_USAGE, "logprobs: %d is not between 0 and %d", r->n_top,
                          m->n_vocab);
+    if (r->speculate < SPECULATE_OFF || r->speculate > SPECULATE_MOST)
+        return error_set(err, ERR_USAGE, "speculate: %d tokens are not between 0 and %d",
+                         r->speculate, SPECULATE_MOST);
     uint64_t wanted = (uint64_t)r->n_prompt + (uint64_t)r->max_tokens;
     if (wanted > (uint64_t)m->ctx)
         return error_set(err, ERR_LIMIT,
@@ -95,6 +100,8 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->logprobs = r->n_top >= 0;
     j->n_top = r->n_top > 0 ? r->n_top : 0;
     j->skip_special = r->skip_special;
+    // The first token comes with the prompt, the last one is not computed: two leave none to guess.
+    j->speculate = r->max_tokens > 2 ? r->speculate : SPECULATE_OFF;
     j->sampling = r->sampling;
     j->bias = copy_of(r->sampling.logit_bias, r->sampling.n_logit_bias, sizeof *j->bias);
     j->sampling.logit_bias = j->bias;
@@ -118,6 +125,7 @@ void job_free(struct job *j)
         sampler_free(c->sampler);
         stop_matcher_release(&c->stops);
         buf_release(&c->text);
+        lookup_release(&c->lookup);
     }
     free(j->prompt);
     free(j->ends);
@@ -151,10 +159,12 @@ void choice_begin(struct job *j, int i, const struct engine_model *m,
     for (size_t k = 0; k < j->n_prompt; k++)
         sampler_accept(c->sampler, j->prompt[k], false);
     stop_matcher_init(&c->stops, &j->stops);
+    if (j->speculate != SPECULATE_OFF)
+        lookup_init(&c->lookup, final_len);
     m->ops->text_begin(m->self, &c->detokenizer, j->skip_special);
 }
 
-static bool is_end(const struct job *j, int32_t token)
+bool job_is_end(const struct job *j, int32_t token)
 {
     for (size_t i = 0; i < j->n_ends; i++)
         if (j->ends[i] == token)
@@ -206,7 +216,7 @@ static void push_next(struct choice *c)
     answer_push(j->answer, &event);
 }
 
-bool choice_advance(struct choice *c, float *logits, const struct engine_model *m)
+bool choice_advance(struct choice *c, float *logits, const struct engine_model *m, int32_t *next)
 {
     struct job *j = c->job;
     struct error err;
@@ -227,7 +237,7 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
     c->n_generated++;
     j->completion_tokens++;
     sampler_accept(c->sampler, token, true);
-    if (is_end(j, token)) {
+    if (job_is_end(j, token)) {
         push_token(c, token, 0, &chosen);
         choice_finish(c, FINISH_STOP, NULL, m);
         return false;
@@ -244,7 +254,7 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
         choice_finish(c, FINISH_LENGTH, NULL, m);
         return false;
     }
-    scheduler_append(&c->seq, token);
+    *next = token;
     return true;
 }
 
@@ -285,6 +295,8 @@ void job_push_done(struct job *j)
         .usage = {.prompt_tokens = j->n_prompt,
                   .cached_tokens = j->cached_tokens,
                   .completion_tokens = j->completion_tokens,
+                  .drafted_tokens = j->drafted_tokens,
+                  .accepted_tokens = j->accepted_tokens,
                   .queued_s = seconds(j->submitted_ns, started),
                   .prefill_s = seconds(j->started_ns, first),
                   .decode_s = seconds(j->first_token_ns, now)},

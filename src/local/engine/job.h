@@ -9,7 +9,9 @@
 #include "base/buf.h"
 #include "local/engine/engine.h"
 #include "local/engine/engine_model.h"
+#include "local/engine/lookup.h"
 #include "local/engine/scheduler.h"
+#include "local/engine/speculation.h"
 #include "local/engine/stops.h"
 
 struct engine_answer;
@@ -25,6 +27,11 @@ struct choice {
     struct detokenizer detokenizer;
     struct stop_matcher stops;
     struct buf text;  // generated and not shown yet
+    // What guesses are made from, unless the job does not want any.
+    struct lookup lookup;
+    struct pace pace;
+    enum guess_kind guess_kind;  // of the last guess
+    bool draft_model_lost;       // there is a token that the draft model does not have
 };
 
 struct job {
@@ -34,6 +41,8 @@ struct job {
     size_t n_prompt, n_ends;
     int max_tokens, n_choices, n_top;
     bool skip_special, logprobs;
+    int speculate;
+    int spare_room;  // events that the answer has room for beyond those of a step without guesses
     struct sampling sampling;
     struct logit_bias *bias;
     struct stop_set stops;
@@ -44,6 +53,7 @@ struct job {
     int n_unfinished;  // choices
     bool forked;       // the choices after the first have begun
     size_t completion_tokens, cached_tokens, shown_prefill;
+    size_t drafted_tokens, accepted_tokens;
     int64_t submitted_ns, started_ns, first_token_ns;  // 0: not yet
 };
 
@@ -56,9 +66,10 @@ void job_free(struct job *j);
 // Makes choice i ready to be scheduled: prompt, sampler, text.
 void choice_begin(struct job *j, int i, const struct engine_model *m,
                   struct sampler_scratch *scratch);
+bool job_is_end(const struct job *j, int32_t token);  // it ends the text
 // Takes the next token from logits (which are changed) and pushes its events. False when the
-// choice ended with it.
-bool choice_advance(struct choice *c, float *logits, const struct engine_model *m);
+// choice ended with it; else the sequence must go on with it.
+bool choice_advance(struct choice *c, float *logits, const struct engine_model *m, int32_t *next);
 // Pushes the end. Text that was held back is shown with it.
 void choice_finish(struct choice *c, enum finish_reason reason, const struct error *err,
                    const struct engine_model *m);

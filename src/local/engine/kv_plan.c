@@ -27,7 +27,7 @@ static uint64_t count(const struct kv_facts *f, int ctx, int n_seqs, int length,
         int all = n_seqs * scheduler_pages_needed(length, window, f->max_rows);
         n_pages[g] = one > all ? one : all;
         struct kv_shape shape = shape_of(f, g, n_pages[g]);
-        bytes += (uint64_t)n_pages[g] * kv_page_bytes(&shape);
+        bytes += (uint64_t)n_pages[g] * (kv_page_bytes(&shape) + f->page_bytes_more[g]);
     }
     return bytes;
 }

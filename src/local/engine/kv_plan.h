@@ -13,6 +13,7 @@ struct error;
 struct kv_facts {
     int n_groups;
     struct kv_group groups[BATCH_GROUPS_MAX];
+    uint64_t page_bytes_more[BATCH_GROUPS_MAX];  // beside each page of the group: a draft model's
     enum dtype dtype;
     int ctx;         // wanted
     bool ctx_asked;  // by somebody, not just the model's own

@@ -9,6 +9,7 @@
 struct page {
     int32_t refs;
     int32_t node;        // prefix node that knows this page's content, -1: none
+    int32_t n_drafted;   // of its positions, from the first on: those a draft model knows too
     int32_t prev, next;  // in the free list (next only) or the cached list
 };
 struct page_pool {

@@ -24,6 +24,7 @@ struct scheduler *scheduler_new(const struct scheduler_options *o)
 {
     assert(o->n_groups > 0 && o->n_groups <= BATCH_GROUPS_MAX);
     assert(o->max_seqs > 0 && o->max_rows >= o->max_seqs && o->ctx > 0);
+    assert(o->max_wanted >= o->max_seqs);
     struct scheduler *s = memory_new(1, sizeof *s);
     s->o = *o;
     s->pages_max = (o->ctx + PAGE_TOKENS - 1) / PAGE_TOKENS;
@@ -166,6 +167,7 @@ static bool take_slot(struct scheduler *s, struct sequence *seq)
 static void leave_slot(struct scheduler *s, struct sequence *seq)
 {
     seq_pages_give_back(s, seq);
+    seq->n_draft = 0;
     s->slots[seq->slot] = NULL;
     s->planned[seq->slot] = 0;
     seq->slot = -1;
@@ -188,7 +190,7 @@ static void enter(struct scheduler *s, struct sequence *seq)
         seq->arrival = ++s->arrivals << 16;  // room for the choices of one prompt
     seq->flow = flow_enter(s, seq->flow_id);
     seq->node = -1;
-    seq->n_known = seq->n_computed = 0;
+    seq->n_known = seq->n_computed = seq->n_draft = 0;
     memset(seq->first_page, 0, sizeof seq->first_page);
     memset(seq->n_pages, 0, sizeof seq->n_pages);
 }
@@ -341,7 +343,7 @@ static void admit_waiting(struct scheduler *s)
     }
 }
 
-static void plan_prompts(struct scheduler *s, int budget)
+static int plan_prompts(struct scheduler *s, int budget)
 {
     while (budget > 0) {
         struct sequence *best = NULL;
@@ -352,7 +354,7 @@ static void plan_prompts(struct scheduler *s, int budget)
                 best = seq;
         }
         if (!best)
-            return;
+            break;
         int planned = s->planned[best->slot], n = remaining(best) - planned;
         n = n < QUANTUM ? n : QUANTUM;
         n = n < budget ? n : budget;
@@ -362,69 +364,134 @@ static void plan_prompts(struct scheduler *s, int budget)
         charge(s, best, n);
         budget -= n;
     }
+    return budget;
 }
 
-static void emit(struct scheduler *s, struct batch *batch)
+// How many of n guessed tokens find pages, without anybody having to go for them.
+static int drafts_with_pages(struct scheduler *s, const struct sequence *seq, int n)
 {
+    for (int g = 0; g < s->o.n_groups; g++) {
+        int held = seq->n_pages[g] * PAGE_TOKENS;
+        int more = page_pool_available(&s->pool[g]) * PAGE_TOKENS;
+        if (n > held + more - seq->n_tokens)
+            n = held + more - seq->n_tokens;
+    }
+    return n;
+}
+
+static void plan_drafts(struct scheduler *s, int budget)
+{
+    int n_running = sort_running(s), wanted = s->o.max_wanted;
+    for (int i = 0; i < n_running; i++)
+        wanted -= s->planned[s->order[i]->slot] == remaining(s->order[i]);
+    for (int i = 0; i < n_running; i++) {
+        struct sequence *seq = s->order[i];
+        int *planned = &s->planned[seq->slot], n = seq->n_draft;
+        assert(n == 0 || seq->n_tokens + n < seq->final_len);
+        seq->n_draft = 0;
+        if (!*planned || *planned != remaining(seq))
+            continue;
+        n = n < budget ? n : budget;
+        n = n < wanted ? n : wanted;
+        n = drafts_with_pages(s, seq, n);
+        if (n <= 0)
+            continue;
+        for (int g = 0; g < s->o.n_groups; g++)
+            (void)seq_pages_extend(s, seq, g, seq->n_tokens + n);
+        seq->n_draft = n;
+        *planned += n;
+        charge(s, seq, n);
+        budget -= n;
+        wanted -= n;
+    }
+}
+
+int scheduler_plan(struct scheduler *s)
+{
+    memset(s->planned, 0, (size_t)s->o.max_seqs * sizeof *s->planned);
+    s->n_runs = 0;
+    int n_rows = 0, budget = plan_decode(s, s->o.max_rows);
+    if (budget > 0) {
+        admit_waiting(s);
+        budget = plan_prompts(s, budget);
+    }
+    plan_drafts(s, budget);
     for (int i = 0; i < s->o.max_seqs; i++) {
         if (!s->planned[i])
             continue;
         struct sequence *seq = s->slots[i];
+        bool wants = s->planned[i] >= remaining(seq);
+        s->runs[s->n_runs++] =
+            (struct scheduler_row_run){seq, s->planned[i], wants ? 1 + seq->n_draft : 0};
+        n_rows += s->planned[i];
+    }
+    return n_rows;
+}
+
+void scheduler_emit(struct scheduler *s, struct batch *batch)
+{
+    assert(batch->max_rows >= s->o.max_rows && batch->max_seqs >= s->o.max_seqs &&
+           batch->pages_max >= s->pages_max && batch->n_groups == s->o.n_groups);
+    batch_clear(batch);
+    for (int i = 0; i < s->n_runs; i++) {
+        const struct scheduler_row_run *run = &s->runs[i];
+        const struct sequence *seq = run->seq;
         int b = batch_add_seq(batch, seq->final_len);
         for (int g = 0; g < s->o.n_groups; g++)
             memcpy(batch_pages(batch, g, b) + seq->first_page[g],
-                   scheduler_table(s, g, i) + seq->first_page[g],
+                   scheduler_table(s, g, seq->slot) + seq->first_page[g],
                    (size_t)(seq->n_pages[g] - seq->first_page[g]) * sizeof(int32_t));
-        bool wants = s->planned[i] == remaining(seq);
-        for (int r = 0; r < s->planned[i]; r++) {
+        for (int r = 0; r < run->n_rows; r++) {
             int pos = seq->n_computed + r;
-            bool last = r + 1 == s->planned[i];
-            batch_add_row(batch, b, seq->tokens[pos], pos,
-                          wants && last ? WANT_LOGITS : WANT_NOTHING);
+            bool wanted = r >= run->n_rows - run->n_logits;
+            batch_add_row(batch, b, seq->tokens[pos], pos, wanted ? WANT_LOGITS : WANT_NOTHING);
         }
-        s->runs[s->n_runs++] = (struct scheduler_row_run){seq, s->planned[i], wants};
     }
 }
 
 int scheduler_step(struct scheduler *s, struct batch *batch)
 {
-    assert(batch->max_rows >= s->o.max_rows && batch->max_seqs >= s->o.max_seqs &&
-           batch->pages_max >= s->pages_max && batch->n_groups == s->o.n_groups);
-    batch_clear(batch);
-    memset(s->planned, 0, (size_t)s->o.max_seqs * sizeof *s->planned);
-    s->n_runs = 0;
-    int budget = plan_decode(s, s->o.max_rows);
-    if (budget > 0) {
-        admit_waiting(s);
-        plan_prompts(s, budget);
-    }
-    emit(s, batch);
-    return batch->n_rows;
+    int n_rows = scheduler_plan(s);
+    scheduler_emit(s, batch);
+    return n_rows;
+}
+
+static void count_computed(struct scheduler *s, struct sequence *seq, int n_rows)
+{
+    seq->n_computed += n_rows;
+    seq_pages_remember(s, seq);
+    seq_pages_leave_window(s, seq);
 }
 
 void scheduler_settle(struct scheduler *s)
 {
     for (int i = 0; i < s->n_runs; i++) {
         struct sequence *seq = s->runs[i].seq;
-        if (!seq)
-            continue;  // removed while the step was computed
-        seq->n_computed += s->runs[i].n_rows;
-        seq_pages_remember(s, seq);
-        seq_pages_leave_window(s, seq);
+        if (seq)  // else removed while the step was computed
+            count_computed(s, seq, s->runs[i].n_rows - seq->n_draft);
     }
 }
 
-void scheduler_append(struct sequence *seq, int32_t token)
+bool scheduler_append(struct scheduler *s, struct sequence *seq, int32_t token)
 {
     assert(seq->n_tokens < seq->final_len);
+    bool guessed = seq->n_draft > 0 && seq->tokens[seq->n_tokens] == token;
     seq->tokens[seq->n_tokens++] = token;
+    if (guessed) {
+        seq->n_draft--;
+        count_computed(s, seq, 1);
+    } else if (seq->n_draft) {
+        seq->n_draft = 0;
+        seq_pages_truncate(s, seq);
+    }
+    return guessed;
 }
 
 bool scheduler_fork(struct scheduler *s, const struct sequence *from, struct sequence *to,
                     struct page_copy *copies)
 {
     assert(from->state == SEQUENCE_RUNNING && from->n_computed == from->n_tokens &&
-           to->n_tokens == from->n_tokens);
+           from->n_draft == 0 && to->n_tokens == from->n_tokens);
     enter(s, to);
     if (take_slot(s, to) && seq_pages_share(s, from, to, copies)) {
         to->was_admitted = true;

@@ -9,6 +9,10 @@
 // flow that has had the least for its weight. Priority is strict. When pages run out, paused
 // sequences and then the youngest of the lowest priority are preempted: they give back all pages
 // and wait to be recomputed. The oldest is never preempted for others, so everything ends.
+//
+// Last come guessed tokens (drafts), in rows and pages that nobody else needs in this step. Their
+// rows count only once scheduler_append has brought the same tokens; what was guessed wrongly gives
+// its pages back at once, so that between two steps no sequence holds more than its tokens need.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,7 +28,10 @@ struct sequence {
     // The owner's. Tokens are appended by scheduler_append, up to final_len.
     int32_t *tokens;
     int n_tokens;
-    int final_len;       // prompt + max_tokens
+    int final_len;  // prompt + max_tokens
+    // Guessed tokens that stand after n_tokens, set anew before each step: at most final_len - 1 -
+    // n_tokens. A step may take fewer, and none while tokens before them are not computed.
+    int n_draft;
     uint64_t page_salt;  // pages are shared only between equal ones
     uint64_t flow_id;
     int weight;  // >= 1
@@ -51,6 +58,7 @@ struct scheduler_options {
     int window[BATCH_GROUPS_MAX];   // 0: keeps everything
     int n_pages[BATCH_GROUPS_MAX];  // each at least scheduler_pages_needed(ctx)
     int max_rows, max_seqs, ctx;
+    int max_wanted;  // rows of a step whose logits are wanted; at least max_seqs
     bool no_prefix_cache;
 };
 // Pages of a group that one sequence of n tokens may hold at once.
@@ -59,7 +67,7 @@ int scheduler_pages_needed(int n_tokens, int window, int max_rows);
 struct scheduler_row_run {  // what the step computes of one sequence, in the batch's order
     struct sequence *seq;
     int n_rows;
-    bool wants_logits;
+    int n_logits;  // the last so many rows want logits: 0, or 1 and one for each guessed token
 };
 
 struct scheduler_flow {
@@ -95,13 +103,19 @@ void scheduler_add(struct scheduler *s, struct sequence *seq);
 void scheduler_remove(struct scheduler *s, struct sequence *seq);
 void scheduler_pause(struct scheduler *s, struct sequence *seq, bool paused);
 
-// Fills batch with the next step and s->runs with what it holds; returns the number of rows. 0:
-// nothing can be done now (no sequences, or all are paused).
-int scheduler_step(struct scheduler *s, struct batch *batch);
+// Decides the next step: s->runs says what it holds. Returns the number of rows. 0: nothing can be
+// done now (no sequences, or all are paused). Guessed tokens may still change after it, but not
+// their number.
+int scheduler_plan(struct scheduler *s);
+void scheduler_emit(struct scheduler *s, struct batch *batch);  // fills batch with it
+int scheduler_step(struct scheduler *s, struct batch *batch);   // both
 // After the step was computed: counts its rows, remembers full pages, gives back pages that left
 // a window. Then the owner appends tokens, forks, removes.
 void scheduler_settle(struct scheduler *s);
-void scheduler_append(struct sequence *seq, int32_t token);
+// The sequence goes on with this token. True if it is the one that was guessed for its place: then
+// its row is computed already, and the run's next logits are those after it. False: all that is
+// still guessed is dropped.
+bool scheduler_append(struct scheduler *s, struct sequence *seq, int32_t token);
 
 struct page_copy {
     int32_t from, to;

@@ -133,6 +133,25 @@ void seq_pages_leave_window(struct scheduler *s, struct sequence *seq)
     }
 }
 
+void seq_pages_truncate(struct scheduler *s, struct sequence *seq)
+{
+    int n = pages_for(seq->n_computed);
+    for (int g = 0; g < s->o.n_groups; g++) {
+        int32_t *table = scheduler_table(s, g, seq->slot);
+        while (seq->n_pages[g] > n && seq->n_pages[g] > seq->first_page[g]) {
+            int i = --seq->n_pages[g];
+            assert(s->pool[g].pages[table[i]].refs == 1 && s->pool[g].pages[table[i]].node < 0);
+            page_pool_unref(&s->pool[g], table[i]);
+            table[i] = -1;
+        }
+        int kept = seq->n_computed % PAGE_TOKENS;  // of the last page, where it is partly filled
+        if (kept && n > seq->first_page[g]) {
+            int32_t *n_drafted = &s->pool[g].pages[table[n - 1]].n_drafted;
+            *n_drafted = *n_drafted < kept ? *n_drafted : kept;
+        }
+    }
+}
+
 // From the end, so that of what stays cached the beginnings, which more texts share, go last.
 void seq_pages_give_back(struct scheduler *s, struct sequence *seq)
 {
@@ -171,6 +190,7 @@ bool seq_pages_share(struct scheduler *s, const struct sequence *from, struct se
         if (partial) {
             table[full] = take(s, g);
             copies[g] = (struct page_copy){old[full], table[full]};
+            s->pool[g].pages[table[full]].n_drafted = s->pool[g].pages[old[full]].n_drafted;
         }
     }
     to->n_computed = from->n_computed;

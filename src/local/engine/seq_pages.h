@@ -18,6 +18,9 @@ int seq_pages_missing(const struct scheduler *s, const struct sequence *seq, int
 
 void seq_pages_remember(struct scheduler *s, struct sequence *seq);  // full pages, in the tree
 void seq_pages_leave_window(struct scheduler *s, struct sequence *seq);
+// Gives back the pages after those that the computed tokens need, which only drafts have seen, and
+// forgets what a draft model knows of positions after them.
+void seq_pages_truncate(struct scheduler *s, struct sequence *seq);
 void seq_pages_give_back(struct scheduler *s, struct sequence *seq);  // all; n_computed = 0
 bool seq_pages_share(struct scheduler *s, const struct sequence *from, struct sequence *to,
                      struct page_copy *copies);

@@ -11,6 +11,7 @@
 struct buf;
 struct error;
 struct json_t;
+struct raw_tensor;
 struct safetensors;
 
 // A file name that stays in its folder: not empty, no '/', no '.' at its start.
@@ -36,3 +37,4 @@ struct hf_weights {
 bool hf_weights_open(struct hf_weights *w, const char *folder, struct error *err);
 void hf_weights_release(struct hf_weights *w);
 const char *hf_weights_unreadable(const struct hf_weights *w, const char *name);
+const struct raw_tensor *hf_weights_raw(const struct hf_weights *w, const char *name);

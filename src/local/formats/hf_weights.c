@@ -195,3 +195,11 @@ const char *hf_weights_unreadable(const struct hf_weights *w, const char *name)
         why = safetensors_unreadable(w->shards[i], name);
     return why;
 }
+
+const struct raw_tensor *hf_weights_raw(const struct hf_weights *w, const char *name)
+{
+    const struct raw_tensor *t = NULL;
+    for (size_t i = 0; i < w->n_shards && !t; i++)
+        t = safetensors_raw(w->shards[i], name);
+    return t;
+}

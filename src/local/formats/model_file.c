@@ -181,19 +181,35 @@ const char *model_file_unreadable(const struct model_file *m, const char *name)
     return is_gguf(m) ? NULL : hf_weights_unreadable(&m->weights, name);
 }
 
+const struct raw_tensor *model_file_raw(const struct model_file *m, const char *name)
+{
+    return is_gguf(m) ? NULL : hf_weights_raw(&m->weights, name);
+}
+
 const struct error *model_file_weights_error(const struct model_file *m)
 {
     return m->weights_error.code == ERR_NONE ? NULL : &m->weights_error;
 }
 
+static void forget(const void *data, uint64_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t start = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + bytes) / page * page;
+    if (start < end)
+        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
 void model_file_forget(const struct model_file *m, const struct model_tensor *t)
 {
     (void)m;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t start = ((uintptr_t)t->data + page - 1) / page * page;
-    uintptr_t end = ((uintptr_t)t->data + t->bytes) / page * page;
-    if (start < end)
-        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+    forget(t->data, t->bytes);
+}
+
+void model_file_forget_raw(const struct model_file *m, const struct raw_tensor *t)
+{
+    (void)m;
+    forget(t->data, t->bytes);
 }
 
 const struct json_t *model_file_config(const struct model_file *m)

@@ -29,6 +29,17 @@ struct model_tensor {
     uint64_t bytes;
 };
 
+// A tensor that is no weight by itself: integers that are parts of a packed weight (hf_quant.h).
+enum raw_type { RAW_OTHER, RAW_U8, RAW_I8, RAW_I32, RAW_I64 };
+struct raw_tensor {
+    const char *name;
+    enum raw_type type;
+    int n_dims;        // 0..4
+    int64_t shape[4];  // outermost first; all >= 1
+    const void *data;  // may be unaligned
+    uint64_t bytes;
+};
+
 enum model_parts {
     MODEL_ALL = 0,
     // A folder or file without weights will do: for tokenize, render, show.
@@ -62,6 +73,8 @@ const struct model_tensor *model_file_find(const struct model_file *m,
                                            const char *name);  // or NULL
 // NULL, or why a tensor that the files hold is not among the tensors above ("type I64").
 const char *model_file_unreadable(const struct model_file *m, const char *name);
+// Such a tensor itself; NULL if there is none, or one without elements, and for GGUF.
+const struct raw_tensor *model_file_raw(const struct model_file *m, const char *name);
 // After MODEL_NO_WEIGHTS: what is wrong with the weights, or that there are none; then there are
 // no tensors. NULL if nothing is.
 const struct error *model_file_weights_error(const struct model_file *m);
@@ -69,6 +82,7 @@ const struct error *model_file_weights_error(const struct model_file *m);
 // Tells the system that these bytes of the mapping are not needed any more (after packing), so
 // that they do not count as resident memory. They can still be read.
 void model_file_forget(const struct model_file *m, const struct model_tensor *t);
+void model_file_forget_raw(const struct model_file *m, const struct raw_tensor *t);
 
 // Hugging Face folders: parsed files, NULL where absent (and for GGUF). Borrowed.
 const struct json_t *model_file_config(const struct model_file *m);  // config.json

@@ -14,8 +14,11 @@
 #include "local/formats/shown.h"
 #include "local/formats/tensor_index.h"
 
+// What is no weight by itself. Where it could not be a part of one either (no elements, five
+// dimensions), raw.data is NULL.
 struct unreadable_tensor {
-    const char *name, *why;
+    struct raw_tensor raw;
+    const char *why;
 };
 
 struct safetensors {
@@ -27,19 +30,23 @@ struct safetensors {
     struct tensor_index index;
 };
 
-// The types that the format knows; dtype DTYPE_COUNT: not read here, but their sizes are checked.
-static const struct {
+// The types that the format knows; dtype DTYPE_COUNT: no weight, but their sizes are checked.
+static const struct type {
     const char *name;
     uint64_t bits;
     enum dtype dtype;
+    enum raw_type raw;
 } types[] = {
-    {"F32", 32, DTYPE_F32},        {"F16", 16, DTYPE_F16},      {"BF16", 16, DTYPE_BF16},
-    {"F8_E4M3", 8, DTYPE_F8_E4M3}, {"F8_E5M2", 8, DTYPE_COUNT}, {"F8_E8M0", 8, DTYPE_COUNT},
-    {"F6_E2M3", 6, DTYPE_COUNT},   {"F6_E3M2", 6, DTYPE_COUNT}, {"F4", 4, DTYPE_COUNT},
-    {"F64", 64, DTYPE_COUNT},      {"C64", 64, DTYPE_COUNT},    {"BOOL", 8, DTYPE_COUNT},
-    {"U8", 8, DTYPE_COUNT},        {"I8", 8, DTYPE_COUNT},      {"U16", 16, DTYPE_COUNT},
-    {"I16", 16, DTYPE_COUNT},      {"U32", 32, DTYPE_COUNT},    {"I32", 32, DTYPE_COUNT},
-    {"U64", 64, DTYPE_COUNT},      {"I64", 64, DTYPE_COUNT},
+    {"F32", 32, DTYPE_F32, RAW_OTHER},      {"F16", 16, DTYPE_F16, RAW_OTHER},
+    {"BF16", 16, DTYPE_BF16, RAW_OTHER},    {"F8_E4M3", 8, DTYPE_F8_E4M3, RAW_OTHER},
+    {"F8_E5M2", 8, DTYPE_COUNT, RAW_OTHER}, {"F8_E8M0", 8, DTYPE_COUNT, RAW_OTHER},
+    {"F6_E2M3", 6, DTYPE_COUNT, RAW_OTHER}, {"F6_E3M2", 6, DTYPE_COUNT, RAW_OTHER},
+    {"F4", 4, DTYPE_COUNT, RAW_OTHER},      {"F64", 64, DTYPE_COUNT, RAW_OTHER},
+    {"C64", 64, DTYPE_COUNT, RAW_OTHER},    {"BOOL", 8, DTYPE_COUNT, RAW_OTHER},
+    {"U8", 8, DTYPE_COUNT, RAW_U8},         {"I8", 8, DTYPE_COUNT, RAW_I8},
+    {"U16", 16, DTYPE_COUNT, RAW_OTHER},    {"I16", 16, DTYPE_COUNT, RAW_OTHER},
+    {"U32", 32, DTYPE_COUNT, RAW_OTHER},    {"I32", 32, DTYPE_COUNT, RAW_I32},
+    {"U64", 64, DTYPE_COUNT, RAW_OTHER},    {"I64", 64, DTYPE_COUNT, RAW_I64},
 };
 
 // What one member of the header says.
@@ -96,42 +103,58 @@ static bool count_elements(const struct entry *e, uint64_t *n, struct error *err
     return true;
 }
 
-static void add_unreadable(struct safetensors *s, const struct entry *e, const char *why)
+static void add_unreadable(struct safetensors *s, const struct entry *e, const struct type *type,
+                           const unsigned char *data, uint64_t n)
 {
     struct unreadable_tensor *u = &s->unreadable[s->n_unreadable++];
-    u->name = arena_text(&s->names, slice_str(e->name));
+    size_t n_dims = json_array_size(e->shape);
+    char why[64];
+    if (n == 0)
+        (void)snprintf(why, sizeof why, "no elements");
+    else if (n_dims > 4)
+        (void)snprintf(why, sizeof why, "%zu dimensions", n_dims);
+    else
+        (void)snprintf(why, sizeof why, "type %.32s", shown_name(slice_str(e->type)).text);
     u->why = arena_text(&s->names, slice_str(why));
+    u->raw = (struct raw_tensor){.name = arena_text(&s->names, slice_str(e->name))};
+    if (n == 0 || n_dims > 4)
+        return;
+    u->raw.type = type ? type->raw : RAW_OTHER;
+    u->raw.n_dims = (int)n_dims;
+    for (size_t k = 0; k < n_dims; k++)
+        u->raw.shape[k] = json_integer_value(json_array_get(e->shape, k));
+    u->raw.data = data + e->begin;
+    u->raw.bytes = e->end - e->begin;
+}
+
+static const struct type *type_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
 }
 
 static bool add_tensor(struct safetensors *s, const struct entry *e, const unsigned char *data,
                        struct error *err)
 {
     uint64_t n, bits;
-    size_t i = 0, n_types = sizeof types / sizeof *types;
+    const struct type *type = type_of(e->type);
     if (!count_elements(e, &n, err))
         return false;
-    while (i < n_types && strcmp(types[i].name, e->type) != 0)
-        i++;
-    if (i < n_types &&
-        (__builtin_mul_overflow(n, types[i].bits, &bits) || (bits + 7) / 8 != e->end - e->begin))
+    if (type &&
+        (__builtin_mul_overflow(n, type->bits, &bits) || (bits + 7) / 8 != e->end - e->begin))
         return error_set(err, ERR_FORMAT,
                          "shape: %" PRIu64 " values of type %s do not take %" PRIu64 " bytes", n,
                          e->type, e->end - e->begin);
     size_t n_dims = json_array_size(e->shape);
-    if (i == n_types || types[i].dtype == DTYPE_COUNT || n == 0 || n_dims > 4) {
-        char why[64];
-        if (n == 0)
-            (void)snprintf(why, sizeof why, "no elements");
-        else if (n_dims > 4)
-            (void)snprintf(why, sizeof why, "%zu dimensions", n_dims);
-        else
-            (void)snprintf(why, sizeof why, "type %.32s", shown_name(slice_str(e->type)).text);
-        add_unreadable(s, e, why);
+    if (!type || type->dtype == DTYPE_COUNT || n == 0 || n_dims > 4) {
+        add_unreadable(s, e, type, data, n);
         return true;
     }
     struct model_tensor *t = &s->tensors[s->n_tensors++];
     *t = (struct model_tensor){.name = arena_text(&s->names, slice_str(e->name)),
-                               .dtype = types[i].dtype,
+                               .dtype = type->dtype,
                                .n_dims = (int)n_dims,
                                .data = data + e->begin,
                                .bytes = e->end - e->begin};
@@ -178,7 +201,7 @@ static bool check_extents(struct extent *extents, size_t n, uint64_t data_bytes,
 static int by_name(const void *a, const void *b)
 {
     const struct unreadable_tensor *x = a, *y = b;
-    return strcmp(x->name, y->name);
+    return strcmp(x->raw.name, y->raw.name);
 }
 
 static bool read_entries(struct safetensors *s, json_t *header, const unsigned char *data,
@@ -309,10 +332,23 @@ const struct model_tensor *safetensors_find(const struct safetensors *s, const c
     return tensor_index_find(&s->index, name);
 }
 
+static const struct unreadable_tensor *find_unreadable(const struct safetensors *s,
+                                                       const char *name)
+{
+    struct unreadable_tensor wanted = {.raw = {.name = name}};
+    return s->n_unreadable
+               ? bsearch(&wanted, s->unreadable, s->n_unreadable, sizeof wanted, by_name)
+               : NULL;
+}
+
 const char *safetensors_unreadable(const struct safetensors *s, const char *name)
 {
-    struct unreadable_tensor wanted = {.name = name}, *found = NULL;
-    if (s->n_unreadable)
-        found = bsearch(&wanted, s->unreadable, s->n_unreadable, sizeof wanted, by_name);
+    const struct unreadable_tensor *found = find_unreadable(s, name);
     return found ? found->why : NULL;
+}
+
+const struct raw_tensor *safetensors_raw(const struct safetensors *s, const char *name)
+{
+    const struct unreadable_tensor *found = find_unreadable(s, name);
+    return found && found->raw.data ? &found->raw : NULL;
 }

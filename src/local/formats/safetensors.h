@@ -1,8 +1,8 @@
 // safetensors.h - read-only view of one safetensors file.
 //
 // The file is mapped; tensor data is never copied. As the format asks, the tensors must cover the
-// bytes after the header without holes or overlaps. Tensors of types that no weight has (I64
-// buffers and such) are kept apart by name and type, so that only asking for them is an error.
+// bytes after the header without holes or overlaps. Tensors of types that no weight has (integers,
+// which packed weights are made of, and buffers) are kept apart: safetensors_raw.
 // Threads: immutable after open. Source: github.com/huggingface/safetensors, "Format".
 #pragma once
 #include <stdbool.h>
@@ -12,6 +12,7 @@
 
 struct error;
 struct model_tensor;
+struct raw_tensor;
 struct safetensors;
 
 enum { SAFETENSORS_HEADER_MAX = 16 << 20 };  // bytes of JSON
@@ -26,3 +27,5 @@ const struct model_tensor *safetensors_tensor(const struct safetensors *s, size_
 const struct model_tensor *safetensors_find(const struct safetensors *s, const char *name);
 // NULL, or what keeps a tensor that the file holds from being read: "type I64", "no elements".
 const char *safetensors_unreadable(const struct safetensors *s, const char *name);
+// A tensor that is no weight by itself; NULL if there is none, or one without elements.
+const struct raw_tensor *safetensors_raw(const struct safetensors *s, const char *name);

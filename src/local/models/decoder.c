@@ -35,6 +35,18 @@ static struct matmul_out output(const struct layer *l, enum tensor_role w, enum 
     return (struct matmul_out){.w = l->weight[w], .bias = l->vector[bias], .y = y};
 }
 
+static void show(const struct model *m, enum model_input input, int layer, const float *x,
+                 int n_rows, int n)
+{
+    if (m->observer)
+        m->observer(m->observer_self, input, layer, x, n_rows, n);
+}
+
+static int number_of(const struct model *m, const struct layer *l)
+{
+    return (int)(l - m->layers);
+}
+
 static void embed(struct model *m, const struct batch *batch)
 {
     const struct backend_ops *ops = m->backend->ops;
@@ -130,6 +142,7 @@ static void attention_branch(struct model *m, const struct layer *l, struct kv_c
     const struct model_facts *f = &m->facts;
     norm(m, m->s.h, m->s.x, NULL, l->vector[TENSOR_ATTN_NORM], l->vector[TENSOR_ATTN_NORM_BIAS], n,
          f->n_embd);
+    show(m, INPUT_ATTN, number_of(m, l), m->s.h, n, f->n_embd);
     struct matmul_args mm = {.x = m->s.h, .n_rows = n, .n_out = 3};
     mm.out[0] = output(l, TENSOR_Q, TENSOR_Q_BIAS, m->s.q);
     mm.out[1] = output(l, TENSOR_K, TENSOR_K_BIAS, m->s.k);
@@ -142,6 +155,7 @@ static void attention_branch(struct model *m, const struct layer *l, struct kv_c
     }
     rope_and_store(m, l, kv);
     attend(m, l, kv);
+    show(m, INPUT_ATTN_OUT, number_of(m, l), m->s.att, n, f->n_heads * f->head_dim);
     add_branch(m, l, TENSOR_O, TENSOR_O_BIAS, m->s.att, l->vector[TENSOR_POST_ATTN_NORM], n);
 }
 
@@ -175,6 +189,7 @@ static void feed_forward_branch(struct model *m, const struct layer *l, int n)
     const struct model_facts *f = &m->facts;
     norm(m, m->s.h, m->s.x, NULL, l->vector[TENSOR_FFN_NORM], l->vector[TENSOR_FFN_NORM_BIAS], n,
          f->n_embd);
+    show(m, INPUT_FFN, number_of(m, l), m->s.h, n, f->n_embd);
     if (l->weight[TENSOR_ROUTER]) {
         experts(m, l, n);
         return;
@@ -193,6 +208,7 @@ static void feed_forward_branch(struct model *m, const struct layer *l, int n)
     if (f->gated)
         a.out = m->s.gate;
     m->backend->ops->glu(m->backend, &a);
+    show(m, INPUT_FFN_DOWN, number_of(m, l), a.out, n, f->n_ff);
     add_branch(m, l, TENSOR_DOWN, TENSOR_DOWN_BIAS, a.out, l->vector[TENSOR_POST_FFN_NORM], n);
 }
 
@@ -214,6 +230,7 @@ static void logits(struct model *m, const struct batch *batch, float *out)
         return;
     ops->gather(m->backend, m->s.wanted, m->s.x, m->wanted_rows, n, f->n_embd);
     norm(m, m->s.wanted, m->s.wanted, NULL, m->output_norm, m->output_norm_bias, n, f->n_embd);
+    show(m, INPUT_OUTPUT, f->n_layers, m->s.wanted, n, f->n_embd);
     if (any_logits) {
         struct matmul_args mm = {.x = m->s.wanted, .n_rows = n, .n_out = 1};
         mm.out[0] = (struct matmul_out){.w = m->output, .y = out};
@@ -245,4 +262,10 @@ void model_forward(struct model *m, struct kv_cache *const *kv, const struct bat
     }
     logits(m, batch, out);
     m->backend->ops->end(m->backend);
+}
+
+void model_observe(struct model *m, model_observer observer, void *self)
+{
+    m->observer = observer;
+    m->observer_self = self;
 }

@@ -8,55 +8,28 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
 #include "local/formats/model_file.h"
+#include "local/models/export_impl.h"
 #include "local/models/export_keys.h"
 #include "local/models/facts.h"
 #include "local/models/family.h"
 #include "local/models/tensors.h"
+#include "local/quantize/feedback.h"
 #include "local/quantize/mix.h"
-#include "local/quantize/quantize.h"
-
-enum { CHUNK_BYTES = 4 << 20 };  // of floats in memory at once, or one row if that is longer
-
-// One tensor of the file to be written.
-struct piece {
-    char name[80];
-    enum dtype dtype;
-    int n_dims;
-    int64_t shape[3];
-    // What it is made of: a vector of our own, a role of the facts, or a tensor as it is.
-    const float *numbers;
-    const struct model_tensor *tensor;
-    enum tensor_role role;
-    int layer, n_experts;  // n_experts: parts stacked in one tensor
-    int head_dim;          // rows of heads change from halves to pairs; 0: they stay
-};
-
-struct export
-{
-    const struct model_file *file;
-    const struct export_options *o;
-    struct model_facts facts;
-    struct gguf_writer *w;
-    struct piece *pieces;
-    size_t n_pieces, capacity;
-    float factors[3][ROPE_FREQS_MAX];  // rope_freqs, short, long
-    uint64_t done, total;
-    struct error *err;
-};
 
 // What a tensor is stored as; see mix.h.
 static enum dtype stored_type(const struct export *e, const char *name, int n_dims, int64_t cols)
 {
-    const struct mix *mix = mix_find(dtype_name(e->o->type));
-    assert(mix);  // of every type that can be written
+    const struct mix *mix = e->o->mix;
     struct mix_tensor t = {.name = name,
                            .n_dims = n_dims,
                            .cols = cols,
                            .n_layers = e->facts.n_layers,
                            .n_experts = e->facts.n_experts,
+                           .heads_per_kv = e->facts.n_heads / e->facts.n_kv_heads,
                            .tied = e->facts.tied};
     enum dtype type = mix_dtype(mix, &t);
     if (type == DTYPE_F16 && mix->base != DTYPE_F16)
@@ -202,74 +175,13 @@ static bool plan_gguf(struct export *e)
     return true;
 }
 
-static bool put(struct export *e, const struct piece *p, const void *bytes, uint64_t n)
-{
-    e->done += n;
-    if (!gguf_writer_data(e->w, bytes, n, e->err))
-        return error_wrap(e->err, "tensor '%s'", p->name);
-    if (!e->o->progress || e->o->progress(e->o->progress_self, e->done, e->total))
-        return true;
-    return error_set(e->err, ERR_CANCELLED, "writing was cancelled");
-}
-
-static uint64_t bytes_of(enum dtype dtype, int64_t n)
-{
-    uint64_t bytes = 0;
-    (void)dtype_bytes(dtype, (uint64_t)n, &bytes);
-    return bytes;
-}
-
-static bool put_floats(struct export *e, const struct piece *p, const float *numbers, int64_t rows,
-                       int64_t cols)
-{
-    uint64_t row_bytes = bytes_of(p->dtype, cols);
-    char *out = memory_new((size_t)rows, row_bytes);
-    bool ok = true;
-    for (int64_t i = 0; ok && i < rows; i++)
-        ok = quantize_row(p->dtype, numbers + i * cols, out + row_bytes * (uint64_t)i, (size_t)cols,
-                          e->err) ||
-             error_wrap(e->err, "tensor '%s'", p->name);
-    ok = ok && put(e, p, out, row_bytes * (uint64_t)rows);
-    free(out);
-    return ok;
-}
-
-// Where row r of the new file stands in the folder: llama.cpp rotates neighbours (2i, 2i + 1),
-// folders halves (i, i + d/2).
-static int64_t source_row(const struct piece *p, int64_t r)
-{
-    int64_t d = p->head_dim;
-    return d ? r / d * d + r % 2 * (d / 2) + r % d / 2 : r;
-}
-
-static bool put_view(struct export *e, const struct piece *p, const struct tensor_view *v)
-{
-    int64_t chunk = CHUNK_BYTES / 4 / v->cols;
-    chunk = chunk < 1 ? 1 : chunk;
-    uint64_t row_bytes = bytes_of(v->dtype, v->cols);
-    char *raw = memory_new(1, row_bytes);
-    float *numbers = memory_new((size_t)chunk * (size_t)v->cols, sizeof *numbers);
-    bool ok = true;
-    for (int64_t from = 0; ok && from < v->rows; from += chunk) {
-        int64_t n = v->rows - from < chunk ? v->rows - from : chunk;
-        for (int64_t i = 0; i < n; i++) {
-            tensor_view_read(v, source_row(p, from + i), 1, raw);
-            dtype_to_f32(v->dtype, raw, numbers + i * v->cols, (size_t)v->cols);
-        }
-        ok = put_floats(e, p, numbers, n, v->cols);
-    }
-    free(raw);
-    free(numbers);
-    return ok;
-}
-
 static bool put_vector(struct export *e, const struct piece *p, const struct tensor_view *v)
 {
     float *in = memory_array(float, (size_t)v->cols), *out = memory_array(float, (size_t)v->cols);
     tensor_view_floats(v, in);
     for (int64_t i = 0; i < v->cols; i++)
-        out[i] = in[source_row(p, i)];
-    bool ok = put_floats(e, p, out, 1, v->cols);
+        out[i] = in[export_source_row(p, i)];
+    bool ok = export_rows(e, p, NULL, out, 1, v->cols);
     free(in);
     free(out);
     return ok;
@@ -280,9 +192,9 @@ static bool put_role(struct export *e, const struct piece *p)
     struct tensor_view v;
     for (int i = 0; i < (p->n_experts ? p->n_experts : 1); i++) {
         if (!tensor_need(e->file, &e->facts, p->role, p->layer, i, &v, e->err) ||
-            !(p->n_dims == 1 ? put_vector(e, p, &v) : put_view(e, p, &v)))
+            !(p->n_dims == 1 ? put_vector(e, p, &v) : export_rows(e, p, &v, NULL, v.rows, v.cols)))
             return false;
-        model_file_forget(e->file, v.tensor);
+        tensor_view_forget(e->file, &v);
     }
     return true;
 }
@@ -295,14 +207,14 @@ static bool put_tensor(struct export *e, const struct piece *p)
         rows *= t->shape[i];
     bool ok;
     if (t->dtype == p->dtype) {
-        ok = put(e, p, t->data, t->bytes);
+        ok = export_copy(e, p, t);
     } else {
         struct tensor_view v = {.tensor = t,
                                 .rows = rows,
                                 .cols = cols,
                                 .file_rows = rows + 1,  // no vector: rows are rows
                                 .dtype = t->dtype};
-        ok = put_view(e, p, &v);
+        ok = export_rows(e, p, &v, NULL, rows, cols);
     }
     model_file_forget(e->file, t);
     return ok;
@@ -336,7 +248,7 @@ static bool write_keys(struct export *e)
         if (e->o->tokenizer_keys && !e->o->tokenizer_keys(e->file, e->facts.n_vocab, e->w, e->err))
             return false;
     }
-    export_type_keys(e->w, e->o->type);
+    export_type_keys(e->w, e->o->mix);
     return true;
 }
 
@@ -350,14 +262,14 @@ static bool write_all(struct export *e, const char *path)
         int64_t n = 1;
         for (int d = 0; d < p->n_dims; d++)
             n *= p->shape[d];
-        e->total += bytes_of(p->dtype, n);
+        e->total += export_bytes(p->dtype, n);
         gguf_write_tensor(e->w, p->name, p->dtype, p->n_dims, p->shape);
     }
     if (!gguf_writer_begin(e->w, path, e->err))
         return false;
     for (size_t i = 0; i < e->n_pieces; i++) {
         const struct piece *p = &e->pieces[i];
-        bool ok = p->numbers  ? put_floats(e, p, p->numbers, 1, p->shape[0])
+        bool ok = p->numbers  ? export_rows(e, p, NULL, p->numbers, 1, p->shape[0])
                   : p->tensor ? put_tensor(e, p)
                               : put_role(e, p);
         if (!ok)
@@ -369,19 +281,21 @@ static bool write_all(struct export *e, const char *path)
 bool model_export(const struct model_file *file, const char *path, const struct export_options *o,
                   struct error *err)
 {
-    if (!quantize_can(o->type))
-        return error_set(err, ERR_UNSUPPORTED, "writing %s is not supported", dtype_name(o->type));
+    assert(o->mix);
     if (model_file_is_at(file, path))
         return error_set(err, ERR_USAGE, "'%s' would be written over itself: name another file",
                          path);
     struct export *e = memory_array(struct export, 1);
     *e = (struct export){.file = file, .o = o, .err = err};
+    e->pool = thread_pool_new(o->threads > 0 ? o->threads : thread_pool_default_size(), NULL);
     bool ok = facts_read(file, &e->facts, err);
     if (ok) {
         e->w = gguf_writer_new();
         ok = write_all(e, path) || error_wrap(err, "%s", path);
         gguf_writer_free(e->w);
     }
+    feedback_free(e->feedback);
+    thread_pool_free(e->pool);
     free(e->pieces);
     free(e);
     return ok;

@@ -1,28 +1,32 @@
-// export.h - writes a model, whatever it came from, as a GGUF file of one of the plain types.
+// export.h - writes a model, whatever it came from, as a GGUF file of another quantization.
 //
 // A folder's tensors get GGUF's names and layout (heads of q and k reordered where llama.cpp
 // rotates neighbours, Gemma's norms plus one, GPT-2's matrices turned, experts stacked) and keys
 // that llama.cpp reads; a GGUF file's keys and names are kept. Data is streamed: memory does not
-// grow with the model. Vectors, routers and position tables stay F32; for Q4_0 the output (and an
-// embedding that serves as output) is Q8_0; rows that are no whole number of blocks become F16.
+// grow with the model. Which tensor gets which format is the mix's business (quantize/mix.h).
 // Facts that GGUF has no key for (dynamic rope, exact GELU, irregular windows) are written under
 // keys of our own, which our loader reads and llama.cpp ignores.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "local/tensor/dtype.h"
-
 struct error;
 struct gguf_writer;
+struct importance;
+struct mix;
 struct model_file;
 
 struct export_options {
-    enum dtype type;   // F32, F16, BF16, Q8_0 or Q4_0
-    const char *name;  // general.name of a folder's model; NULL: the folder's
+    const struct mix *mix;  // of quantize/mix.h
+    int threads;            // 0: the cores this process may use
+    const char *name;       // general.name of a folder's model; NULL: the folder's
     // Writes the tokenizer.* keys of a folder with n_vocab tokens; NULL: the file gets none.
     bool (*tokenizer_keys)(const struct model_file *folder, int n_vocab, struct gguf_writer *w,
                            struct error *err);
+    // What is known of a tensor's inputs; NULL: nothing (as eval/calibrate.h's calibration_find).
+    bool (*importance)(void *self, const char *tensor, struct importance *out, bool *found,
+                       struct error *err);
+    void *importance_self;
     bool (*progress)(void *self, uint64_t done, uint64_t total);  // tensor bytes; false cancels
     void *progress_self;
 };

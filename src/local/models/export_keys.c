@@ -155,11 +155,9 @@ void export_keys(struct gguf_writer *w, const struct model_facts *f, const char 
         rope(&k);
 }
 
-void export_type_keys(struct gguf_writer *w, enum dtype type)
+void export_type_keys(struct gguf_writer *w, const struct mix *mix)
 {
-    const struct mix *mix = mix_find(dtype_name(type));
-    if (mix)
-        gguf_write_u32(w, "general.file_type", mix->file_type);
-    if (dtype_info(type)->block_len > 1)
+    gguf_write_u32(w, "general.file_type", mix->file_type);
+    if (dtype_info(mix->base)->block_len > 1)
         gguf_write_u32(w, "general.quantization_version", 2);
 }

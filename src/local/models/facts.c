@@ -203,6 +203,15 @@ static bool tie_if_unsaid(const struct model_file *file, struct model_facts *f, 
     return true;
 }
 
+// A multimodal model's may stand in its language half.
+static bool read_quant(const json_t *config, struct model_facts *f, struct error *err)
+{
+    const json_t *text = json_object_get(config, "text_config");
+    return hf_quant_read(config, &f->quant, err) &&
+           (f->quant.method != HF_QUANT_NONE || !json_is_object(text) ||
+            hf_quant_read(text, &f->quant, err));
+}
+
 bool facts_read(const struct model_file *file, struct model_facts *f, struct error *err)
 {
     const json_t *config = model_file_config(file);
@@ -210,7 +219,8 @@ bool facts_read(const struct model_file *file, struct model_facts *f, struct err
     if (model_file_gguf(file))
         ok = facts_from_gguf(file, f, err);
     else if (config)
-        ok = facts_from_config(config, f, err) && tie_if_unsaid(file, f, err);
+        ok = facts_from_config(config, f, err) && read_quant(config, f, err) &&
+             tie_if_unsaid(file, f, err);
     else
         ok = error_set(err, ERR_FORMAT, "config.json is missing");
     return ok ? true : error_wrap(err, "%s", model_file_path(file));

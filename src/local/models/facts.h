@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "local/backend/backend.h"
+#include "local/formats/hf_quant.h"
 
 struct error;
 struct family;
@@ -76,6 +77,8 @@ struct model_facts {
     bool dense[LAYERS_MAX];                      // layers without experts in a mixture
     bool moe_softmax_first, moe_renormalize;
     float moe_scale;
+
+    struct hf_quant quant;  // how a folder's weights are packed, if they are
 };
 
 // From any model file: finds the family, reads, checks. False with err naming the field.

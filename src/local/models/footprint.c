@@ -28,6 +28,7 @@ static enum dtype mixed(const struct count *c, enum tensor_role role, int layer,
                            .cols = cols,
                            .n_layers = c->f->n_layers,
                            .n_experts = c->f->n_experts,
+                           .heads_per_kv = c->f->n_heads / c->f->n_kv_heads,
                            .tied = c->f->tied};
     return mix_dtype(c->mix, &t);
 }

@@ -3,22 +3,25 @@
 // Two passes over the tensors: the first finds each, checks its shape against the facts and adds
 // up bytes; only then is anything allocated, so that a lying config cannot ask for more memory
 // than the file's tensors justify. The second packs them one after another; a tensor that must be
-// turned or dequantized first exists twice only while it is packed.
+// turned, unpacked or rounded first exists twice only while it is packed.
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "local/formats/model_file.h"
+#include "local/models/convert.h"
 #include "local/models/model_impl.h"
 
 struct loader {
     const struct model_file *file;
     struct model *m;
     const struct model_options *o;
-    bool packing;  // second pass
-    bool narrow;   // a matrix with fewer than 32 bits was seen
+    struct thread_pool *pool;  // converts rows; made when first needed
+    bool packing;              // second pass
+    bool narrow;               // a matrix with fewer than 32 bits was seen
     uint64_t done, total;
     size_t n_floats;  // of all vectors
     struct error *err;
@@ -41,77 +44,102 @@ static bool advance(struct loader *l, uint64_t bytes)
 static bool not_finite(struct loader *l, const struct tensor_view *v)
 {
     return error_set(l->err, ERR_NUMERIC, "%s: tensor '%s' holds NaN or infinity",
-                     model_file_path(l->file), v->tensor->name);
+                     model_file_path(l->file), tensor_view_name(v));
+}
+
+// A matrix, and the type it is loaded as.
+struct matrix {
+    struct tensor_view view;
+    enum dtype type;
+    uint64_t bytes;  // of all rows in that type
+    bool direct;     // used where it lies in the file
+};
+
+static struct matrix matrix_of(const struct loader *l, const struct tensor_view *v,
+                               enum tensor_role role, int layer)
+{
+    struct matrix m = {.view = *v};
+    m.type = convert_type(l->o->mix, &l->m->facts, role, layer, v);
+    m.direct = tensor_view_direct(v) && m.type == v->dtype;
+    bool whole = dtype_bytes(m.type, (uint64_t)v->cols, &m.bytes);
+    assert(whole);
+    (void)whole;
+    m.bytes *= (uint64_t)v->rows;
+    return m;
 }
 
 // Hands the rows to the backend; copy is where they stand if they had to be read (kept by the
 // caller), else NULL.
-static struct weight *pack(struct loader *l, const struct tensor_view *v, enum weight_use use,
+static struct weight *pack(struct loader *l, const struct matrix *x, enum weight_use use,
                            const void *copy)
 {
+    const struct tensor_view *v = &x->view;
     struct backend *b = l->m->backend;
     const void *data = copy ? copy : tensor_view_file_data(v);
-    if (!tensor_finite(v->dtype, data, tensor_view_bytes(v))) {
+    if (!tensor_finite(x->type, data, x->bytes)) {
         (void)not_finite(l, v);
         return NULL;
     }
     struct weight_source s = {
-        .use = use, .dtype = v->dtype, .rows = v->rows, .cols = v->cols, .data = data};
+        .use = use, .dtype = x->type, .rows = v->rows, .cols = v->cols, .data = data};
     struct weight *w = b->ops->weight_new(b, &s, l->err);
     if (!w) {
-        error_wrap(l->err, "tensor '%s'", v->tensor->name);
+        error_wrap(l->err, "tensor '%s'", tensor_view_name(v));
         return NULL;
     }
     l->m->weight_bytes += b->ops->weight_bytes(w);
-    model_file_forget(l->file, v->tensor);
+    tensor_view_forget(l->file, v);
     return w;
 }
 
-static void *read_rows(struct loader *l, const struct tensor_view *v)
+static void *read_rows(struct loader *l, const struct matrix *x)
 {
-    void *rows = memory_big_new(tensor_view_bytes(v));
-    if (rows)
-        tensor_view_read(v, 0, v->rows, rows);
-    else
+    if (!l->pool)
+        l->pool =
+            thread_pool_new(l->o->threads > 0 ? l->o->threads : thread_pool_default_size(), NULL);
+    void *rows = memory_big_new(x->bytes);
+    if (!rows) {
         error_set(l->err, ERR_MEMORY, "tensor '%s': no memory for %" PRIu64 " bytes",
-                  v->tensor->name, tensor_view_bytes(v));
+                  tensor_view_name(&x->view), x->bytes);
+    } else if (!convert_rows(&x->view, x->type, l->pool, rows, l->err)) {
+        error_wrap(l->err, "%s", model_file_path(l->file));
+        memory_big_free(rows, x->bytes);
+        return NULL;
+    }
     return rows;
 }
 
-static bool visit_matrix(struct loader *l, const struct tensor_view *v, struct weight **w)
+static bool visit_matrix(struct loader *l, const struct matrix *x, struct weight **w)
 {
-    uint64_t bytes = tensor_view_bytes(v);
     if (!l->packing) {
-        l->total += bytes;
-        l->narrow |= v->dtype != DTYPE_F32;
+        l->total += x->bytes;
+        l->narrow |= x->type != DTYPE_F32;
         return true;
     }
     void *copy = NULL;
-    if (!tensor_view_direct(v) && !(copy = read_rows(l, v)))
+    if (!x->direct && !(copy = read_rows(l, x)))
         return false;
-    *w = pack(l, v, WEIGHT_MATMUL, copy);
-    memory_big_free(copy, bytes);
-    return *w && advance(l, bytes);
+    *w = pack(l, x, WEIGHT_MATMUL, copy);
+    memory_big_free(copy, x->bytes);
+    return *w && advance(l, x->bytes);
 }
 
 // Embeddings are read row by row from where they lie; index names the slot for a kept copy.
-static bool visit_embedding(struct loader *l, const struct tensor_view *v, struct weight **w,
-                            int index)
+static bool visit_embedding(struct loader *l, const struct matrix *x, struct weight **w, int index)
 {
-    uint64_t bytes = tensor_view_bytes(v);
     if (!l->packing) {
-        l->total += bytes;
+        l->total += x->bytes;
         return true;
     }
-    if (!tensor_view_direct(v)) {
-        l->m->embd_rows[index] = read_rows(l, v);
-        l->m->embd_bytes[index] = bytes;
+    if (!x->direct) {
+        l->m->embd_rows[index] = read_rows(l, x);
+        l->m->embd_bytes[index] = x->bytes;
         if (!l->m->embd_rows[index])
             return false;
-        l->m->weight_bytes += bytes;
+        l->m->weight_bytes += x->bytes;
     }
-    *w = pack(l, v, WEIGHT_EMBED, l->m->embd_rows[index]);
-    return *w && advance(l, bytes);
+    *w = pack(l, x, WEIGHT_EMBED, l->m->embd_rows[index]);
+    return *w && advance(l, x->bytes);
 }
 
 static bool visit_vector(struct loader *l, const struct tensor_view *v, float **out)
@@ -143,7 +171,10 @@ static bool visit_experts(struct loader *l, int i)
             struct tensor_view v;
             struct weight *ignored = NULL,
                           **w = l->packing ? &l->m->layers[i].expert[part][e] : &ignored;
-            if (!tensor_need(l->file, f, roles[part], i, e, &v, l->err) || !visit_matrix(l, &v, w))
+            if (!tensor_need(l->file, f, roles[part], i, e, &v, l->err))
+                return false;
+            struct matrix x = matrix_of(l, &v, roles[part], i);
+            if (!visit_matrix(l, &x, w))
                 return false;
         }
     }
@@ -164,25 +195,34 @@ static bool visit_layer(struct loader *l, int i)
             ok = tensor_find(l->file, f, role, i, 0, &v, &found, l->err);
         else
             ok = tensor_need(l->file, f, role, i, 0, &v, l->err);
-        if (ok && found)
-            ok = tensor_is_vector(role) ? visit_vector(l, &v, &layer->vector[role])
-                                        : visit_matrix(l, &v, &layer->weight[role]);
+        if (ok && found && tensor_is_vector(role)) {
+            ok = visit_vector(l, &v, &layer->vector[role]);
+        } else if (ok && found) {
+            struct matrix x = matrix_of(l, &v, role, i);
+            ok = visit_matrix(l, &x, &layer->weight[role]);
+        }
         if (!ok)
             return false;
     }
     return f->n_experts == 0 || f->dense[i] || visit_experts(l, i);
 }
 
+static bool need_matrix(struct loader *l, enum tensor_role role, struct matrix *x)
+{
+    struct tensor_view v;
+    if (!tensor_need(l->file, &l->m->facts, role, 0, 0, &v, l->err))
+        return false;
+    *x = matrix_of(l, &v, role, 0);
+    return true;
+}
+
 static bool visit_embeddings(struct loader *l)
 {
-    const struct model_facts *f = &l->m->facts;
-    struct tensor_view v;
-    if (!tensor_need(l->file, f, TENSOR_TOKEN_EMBD, 0, 0, &v, l->err) ||
-        !visit_embedding(l, &v, &l->m->token_embd, 0))
+    struct matrix x;
+    if (!need_matrix(l, TENSOR_TOKEN_EMBD, &x) || !visit_embedding(l, &x, &l->m->token_embd, 0))
         return false;
-    return !f->learned_positions ||
-           (tensor_need(l->file, f, TENSOR_POSITION_EMBD, 0, 0, &v, l->err) &&
-            visit_embedding(l, &v, &l->m->position_embd, 1));
+    return !l->m->facts.learned_positions || (need_matrix(l, TENSOR_POSITION_EMBD, &x) &&
+                                              visit_embedding(l, &x, &l->m->position_embd, 1));
 }
 
 static bool visit_output(struct loader *l)
@@ -196,8 +236,9 @@ static bool visit_output(struct loader *l)
         (!tensor_need(l->file, f, TENSOR_OUTPUT_NORM_BIAS, 0, 0, &v, l->err) ||
          !visit_vector(l, &v, &l->m->output_norm_bias)))
         return false;
-    enum tensor_role role = f->tied ? TENSOR_TOKEN_EMBD : TENSOR_OUTPUT;
-    return tensor_need(l->file, f, role, 0, 0, &v, l->err) && visit_matrix(l, &v, &l->m->output);
+    struct matrix x;
+    return need_matrix(l, f->tied ? TENSOR_TOKEN_EMBD : TENSOR_OUTPUT, &x) &&
+           visit_matrix(l, &x, &l->m->output);
 }
 
 static bool visit_all(struct loader *l)
@@ -343,7 +384,9 @@ struct model *model_load(const struct model_file *file, struct backend *backend,
     struct model *m = memory_array(struct model, 1);
     struct loader l = {.file = file, .m = m, .o = o ? o : &defaults, .err = err};
     m->backend = backend;
-    if (load(&l))
+    bool ok = load(&l);
+    thread_pool_free(l.pool);
+    if (ok)
         return m;
     model_free(m);
     return NULL;

@@ -10,6 +10,7 @@
 #include "local/backend/backend.h"
 
 struct error;
+struct mix;  // quantize/mix.h
 struct model;
 struct model_facts;  // models/facts.h
 struct model_file;
@@ -19,6 +20,10 @@ struct model_options {
     int max_rows;    // rows of the largest batch (scratch is sized once); 0: 512
     int max_wanted;  // rows of which logits or hidden states are wanted; 0: 64
     int max_seqs;    // 0: 64
+    int threads;     // that convert weights while loading; 0: the cores this process may use
+    // Weights are rounded while they are read, as `hearth quantize` would (convert.h); NULL: they
+    // stay as they are.
+    const struct mix *mix;
     // Called between layers while loading, done of total bytes; false cancels (ERR_CANCELLED).
     bool (*progress)(void *self, uint64_t done, uint64_t total);
     void *progress_self;
@@ -51,6 +56,16 @@ int model_n_groups(const struct model *m);
 const struct kv_group *model_group(const struct model *m, int i);
 enum dtype model_kv_default(const struct model *m);  // F32 for F32 weights, else F16
 uint64_t model_weight_bytes(const struct model *m);  // in memory, packed
+
+// What the layers' matrices are multiplied with, for calibration: n_rows rows of n floats, in the
+// backend's memory, valid during the call. INPUT_OUTPUT: of wanted rows only. The inputs of experts
+// are shown before they are routed; what goes into their last matrix is not shown.
+enum model_input { INPUT_ATTN, INPUT_ATTN_OUT, INPUT_FFN, INPUT_FFN_DOWN, INPUT_OUTPUT };
+typedef void (*model_observer)(void *self, enum model_input input, int layer, const float *x,
+                               int n_rows, int n);
+// Called by every forward pass from now on, by its thread; NULL: no more. For the CPU backend,
+// whose memory can be read.
+void model_observe(struct model *m, model_observer observer, void *self);
 
 // One forward pass. kv[g] is the cache of group g. out [number of rows with a want, n_vocab]: rows
 // in the batch's order; for WANT_HIDDEN the first n_embd floats are the normed hidden state (cut to

@@ -62,4 +62,7 @@ struct model {
     struct scratch s;
     struct rope_state rope[2];
     int32_t *wanted_rows;  // [max_wanted]
+
+    model_observer observer;  // or NULL
+    void *observer_self;
 };

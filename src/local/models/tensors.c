@@ -198,30 +198,40 @@ static const char *hf_pattern(const struct model_facts *f, enum tensor_role role
     return own && own[role] ? own[role] : table[role].hf;
 }
 
-static const struct model_tensor *hf_find(const struct model_file *file, const char *pattern,
-                                          int layer, int expert)
+// The tensor of that name, or the codes of what is packed instead; false if there is neither.
+static bool found_as(const struct model_file *file, const struct model_facts *f, const char *name,
+                     struct tensor_view *v)
+{
+    v->tensor = model_file_find(file, name);
+    v->packed.codes = v->tensor ? NULL : hf_quant_find(file, &f->quant, name);
+    return v->tensor || v->packed.codes;
+}
+
+static bool hf_find(const struct model_file *file, const struct model_facts *f, const char *pattern,
+                    int layer, int expert, struct tensor_view *v)
 {
     char name[160];
     for (size_t i = 0; pattern && i < N_PREFIXES; i++) {
         size_t n = (size_t)snprintf(name, sizeof name, "%s", hf_prefixes[i]);
         expand(pattern, layer, expert, name + n, sizeof name - n);
-        const struct model_tensor *t = model_file_find(file, name);
-        if (t)
-            return t;
+        if (found_as(file, f, name, v))
+            return true;
     }
-    return NULL;
+    return false;
 }
 
-static const struct model_tensor *find(const struct model_file *file, const struct model_facts *f,
-                                       enum tensor_role role, int layer, int expert)
+// Sets v->tensor or v->packed.codes.
+static bool find(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
+                 int layer, int expert, struct tensor_view *v)
 {
+    v->whole = role;
     if (!model_file_gguf(file))
-        return hf_find(file, hf_pattern(f, role), layer, expert);
+        return hf_find(file, f, hf_pattern(f, role), layer, expert, v);
     if (!table[role].gguf)
-        return NULL;
+        return false;
     char name[96];
     tensor_gguf_name(role, layer, name, sizeof name);
-    return model_file_find(file, name);
+    return found_as(file, f, name, v);
 }
 
 // "[3, 4]" of a file's tensor.
@@ -297,7 +307,27 @@ static bool check_shape(const struct model_file *file, const struct model_facts 
     if (t->dtype != DTYPE_F8_E4M3)
         return true;
     v->dtype = DTYPE_BF16;
-    return find_scale(file, v, err);
+    if (!find_scale(file, v, err))
+        return false;
+    if (v->scale || f->quant.method == HF_QUANT_NONE)
+        return true;
+    return error_set(err, ERR_FORMAT, "%s: tensor '%s' has no scale ('%s_scale' is missing)",
+                     model_file_path(file), t->name, t->name);
+}
+
+// Packed weights are never stacked, and [rows, cols] whatever the family stores otherwise.
+static bool open_packed(const struct model_file *file, const struct model_facts *f, bool vector,
+                        struct tensor_view *v, struct error *err)
+{
+    if (vector || v->stacked)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "%s: tensor '%s': only single matrices can be packed",
+                         model_file_path(file), v->packed.codes->name);
+    v->transposed = false;
+    if (!hf_quant_open(file, &f->quant, v->packed.codes, v->file_rows, v->cols, &v->packed, err))
+        return false;
+    v->dtype = v->packed.dtype;
+    return true;
 }
 
 // Where a role hides inside another tensor: which one, and which rows of it.
@@ -326,7 +356,8 @@ static bool part_of(const struct model_facts *f, enum tensor_role role, struct p
 // GGUF has no name of its own for gate and up in one: "ffn_up" without "ffn_gate" is both.
 static bool is_fused_gate_up(const struct model_file *file, const struct model_facts *f, int layer)
 {
-    return f->gated && model_file_gguf(file) && !find(file, f, TENSOR_GATE, layer, 0);
+    struct tensor_view ignored;
+    return f->gated && model_file_gguf(file) && !find(file, f, TENSOR_GATE, layer, 0, &ignored);
 }
 
 bool tensor_find(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
@@ -334,37 +365,50 @@ bool tensor_find(const struct model_file *file, const struct model_facts *f, enu
 {
     bool vector = tensor_is_vector(role);
     *v = (struct tensor_view){.expert = expert, .transposed = f->transposed && !vector};
-    enum tensor_role whole = role;
     bool fused_up = (role == TENSOR_GATE || role == TENSOR_UP) && is_fused_gate_up(file, f, layer);
-    v->tensor = fused_up ? NULL : find(file, f, role, layer, expert);
+    *found = !fused_up && find(file, f, role, layer, expert, v);
     struct part p;
-    if (!v->tensor && part_of(f, role, &p)) {
-        v->tensor = find(file, f, p.whole, layer, expert);
+    if (!*found && part_of(f, role, &p)) {
+        *found = find(file, f, p.whole, layer, expert, v);
         v->first_row = p.first_row;
-        whole = p.whole;
     }
     bool is_expert = role == TENSOR_EXPERT_GATE || role == TENSOR_EXPERT_UP ||
                      role == TENSOR_EXPERT_DOWN || role == TENSOR_EXPERT_GATE_UP;
-    v->stacked = is_expert && (model_file_gguf(file) || whole == TENSOR_EXPERT_GATE_UP);
-    if (!v->tensor && role == TENSOR_EXPERT_DOWN && !model_file_gguf(file)) {
-        v->tensor = hf_find(file, expert_down_stacked, layer, 0);
-        v->stacked = v->tensor != NULL;
+    v->stacked = is_expert && (model_file_gguf(file) || v->whole == TENSOR_EXPERT_GATE_UP);
+    if (!*found && role == TENSOR_EXPERT_DOWN && !model_file_gguf(file)) {
+        v->whole = role;
+        *found = v->stacked = hf_find(file, f, expert_down_stacked, layer, 0, v);
     }
-    *found = v->tensor != NULL;
-    if (!v->tensor)
+    if (!*found)
         return true;
     // Tables of embeddings and heads are stored row by row even where other matrices are not.
     if (role == TENSOR_TOKEN_EMBD || role == TENSOR_POSITION_EMBD || role == TENSOR_OUTPUT)
         v->transposed = false;
-    v->dtype = v->tensor->dtype;
     tensor_shape(f, role, &v->rows, &v->cols);
-    v->file_rows = vector ? 1 : dim_of(f, table[whole].rows);
+    v->file_rows = vector ? 1 : dim_of(f, table[v->whole].rows);
+    if (!v->tensor)
+        return open_packed(file, f, vector, v, err);
+    v->dtype = v->tensor->dtype;
     v->plus_one = f->norm_plus_one && vector;
     if (!vector)
         return check_shape(file, f, false, v, err);
     struct tensor_view all = *v;  // a part of a fused bias is checked as the whole
-    all.cols = dim_of(f, table[whole].rows);
+    all.cols = dim_of(f, table[v->whole].rows);
     return check_shape(file, f, true, &all, err);
+}
+
+// Codes of a weight that the config does not speak of; *codes is their tensor's name.
+static bool is_packed_unsaid(const struct model_file *file, const char *name, const char **codes)
+{
+    for (int method = HF_QUANT_BITSANDBYTES; method <= HF_QUANT_COMPRESSED; method++) {
+        struct hf_quant q = {.method = (enum hf_quant_method)method};
+        const struct raw_tensor *t = hf_quant_find(file, &q, name);
+        if (t) {
+            *codes = t->name;
+            return true;
+        }
+    }
+    return false;
 }
 
 bool tensor_need(const struct model_file *file, const struct model_facts *f, enum tensor_role role,
@@ -375,7 +419,7 @@ bool tensor_need(const struct model_file *file, const struct model_facts *f, enu
         return false;
     if (found)
         return true;
-    char name[200];
+    char name[200], codes[220];
     bool gguf = model_file_gguf(file) != NULL;
     const char *pattern = gguf ? table[role].gguf : hf_pattern(f, role);
     for (size_t i = 0; pattern && i < (gguf ? 1 : N_PREFIXES); i++) {
@@ -385,110 +429,15 @@ bool tensor_need(const struct model_file *file, const struct model_facts *f, enu
         if (why)
             return error_set(err, ERR_UNSUPPORTED, "%s: tensor '%s' has %s", model_file_path(file),
                              name, why);
+        if (is_packed_unsaid(file, name, &why))
+            return error_set(err, ERR_FORMAT,
+                             "%s: tensor '%s' is missing; there is '%s', but config.json has no "
+                             "quantization_config that tells how to read it",
+                             model_file_path(file), name, why);
     }
     expand(pattern ? pattern : "?", layer, expert, name, sizeof name);
-    return error_set(err, ERR_FORMAT, "%s: tensor '%s' is missing", model_file_path(file), name);
-}
-
-static uint64_t row_bytes(enum dtype dtype, int64_t cols)
-{
-    uint64_t bytes = 0;
-    bool whole = dtype_bytes(dtype, (uint64_t)cols, &bytes);
-    assert(whole);  // the file's reader checked that rows are whole blocks
-    (void)whole;
-    return bytes;
-}
-
-uint64_t tensor_view_bytes(const struct tensor_view *v)
-{
-    return row_bytes(v->dtype, v->cols) * (uint64_t)v->rows;
-}
-
-bool tensor_view_direct(const struct tensor_view *v)
-{
-    return !v->transposed && !v->plus_one && v->tensor->dtype == v->dtype;
-}
-
-const void *tensor_view_file_data(const struct tensor_view *v)
-{
-    assert(tensor_view_direct(v));
-    int64_t skip = v->first_row;
-    if (v->rows == 1 && v->file_rows == 1)  // a vector: its "rows" are its elements
-        return (const char *)v->tensor->data +
-               (uint64_t)skip * (uint64_t)dtype_info(v->dtype)->block_bytes;
-    if (v->stacked)
-        skip += v->file_rows * v->expert;
-    return (const char *)v->tensor->data + row_bytes(v->dtype, v->cols) * (uint64_t)skip;
-}
-
-static float scale_at(const struct tensor_view *v, int64_t row, int64_t col)
-{
-    const struct model_tensor *s = v->scale;
-    if (!s)
-        return 1.0f;
-    int64_t n = 1, index = 0;
-    for (int i = 0; i < s->n_dims; i++)
-        n *= s->shape[i];
-    if (n > 1)
-        index = n == v->file_rows && s->shape[0] == n ? row : row / 128 * s->shape[1] + col / 128;
-    float f;
-    int bytes = dtype_info(s->dtype)->block_bytes;
-    dtype_to_f32(s->dtype, (const char *)s->data + index * bytes, &f, 1);
-    return f;
-}
-
-static void read_fp8_row(const struct tensor_view *v, int64_t row, uint16_t *out)
-{
-    const uint8_t *from = v->tensor->data;
-    int64_t at = row + (v->stacked ? v->file_rows * v->expert : 0);
-    float scale = 0;
-    for (int64_t c = 0; c < v->cols; c++) {
-        int64_t i = v->transposed ? c * v->file_rows + row : at * v->cols + c;
-        if (c % 128 == 0)
-            scale = scale_at(v, row, c);
-        out[c] = f32_to_bf16(f8_e4m3_to_f32(from[i]) * scale);
-    }
-}
-
-static void read_transposed_row(const struct tensor_view *v, int64_t row, char *out)
-{
-    size_t size = (size_t)dtype_info(v->dtype)->block_bytes;
-    const char *from = v->tensor->data;
-    for (int64_t c = 0; c < v->cols; c++)
-        memcpy(out + (size_t)c * size, from + (size_t)(c * v->file_rows + row) * size, size);
-}
-
-void tensor_view_read(const struct tensor_view *v, int64_t from, int64_t n, void *out)
-{
-    assert(!v->plus_one && from >= 0 && n >= 0 && from + n <= v->rows);
-    uint64_t bytes = row_bytes(v->dtype, v->cols);
-    if (tensor_view_direct(v)) {
-        memcpy(out, (const char *)tensor_view_file_data(v) + bytes * (uint64_t)from,
-               bytes * (uint64_t)n);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        char *to = (char *)out + bytes * (uint64_t)i;
-        if (v->tensor->dtype == DTYPE_F8_E4M3)
-            read_fp8_row(v, v->first_row + from + i, (uint16_t *)(void *)to);
-        else
-            read_transposed_row(v, v->first_row + from + i, to);
-    }
-}
-
-void tensor_view_floats(const struct tensor_view *v, float *out)
-{
-    struct tensor_view plain = *v;
-    plain.plus_one = false;
-    size_t n = (size_t)(v->rows * v->cols);
-    if (tensor_view_direct(&plain)) {
-        dtype_to_f32(v->dtype, tensor_view_file_data(&plain), out, n);
-    } else {
-        char *rows = memory_new(1, tensor_view_bytes(v));
-        tensor_view_read(&plain, 0, v->rows, rows);
-        dtype_to_f32(v->dtype, rows, out, n);
-        free(rows);
-    }
-    for (size_t i = 0; v->plus_one && i < n; i++)
-        out[i] += 1.0f;
+    hf_quant_codes_name(&f->quant, name, codes, sizeof codes);
+    bool packed = strcmp(name, codes) != 0;
+    return error_set(err, ERR_FORMAT, "%s: tensor '%s' is missing%s%s%s", model_file_path(file),
+                     name, packed ? ", and so is '" : "", packed ? codes : "", packed ? "'" : "");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "local/quantize/fit.h"
 
 enum { QK = 32 };
 
@@ -36,23 +37,6 @@ static float inverse(float d)
     return isfinite(id) ? id : 0.0f;
 }
 
-// Signed scale: the value farthest from zero (the first of several) becomes -8 exactly.
-static void round_q4_0(const float *x, unsigned char *out)
-{
-    float max = 0;
-    for (int i = 0; i < QK; i++)
-        if (fabsf(x[i]) > fabsf(max))
-            max = x[i];
-    float d = max / -8.0f, id = inverse(d);
-    put_u16(out, f32_to_f16(d));
-    for (int i = 0; i < QK / 2; i++) {
-        int low = (int)(x[i] * id + 8.5f), high = (int)(x[i + QK / 2] * id + 8.5f);
-        low = low > 15 ? 15 : low;
-        high = high > 15 ? 15 : high;
-        out[2 + i] = (unsigned char)(low | high << 4);
-    }
-}
-
 static void round_q8_0(const float *x, unsigned char *out)
 {
     float max = 0;
@@ -71,37 +55,67 @@ static const struct method {
     void (*round)(const float *x, unsigned char *out);
     float below;
 } methods[DTYPE_COUNT] = {
-    [DTYPE_F32] = {round_f32, INFINITY},       [DTYPE_F16] = {round_f16, 65520.0f},
+    [DTYPE_F32] = {round_f32, INFINITY},
+    [DTYPE_F16] = {round_f16, 65520.0f},
     [DTYPE_BF16] = {round_bf16, 0x1.FFp127f},  // halfway between the largest and infinity
-    [DTYPE_Q4_0] = {round_q4_0, 8 * 65520.0f}, [DTYPE_Q8_0] = {round_q8_0, 127 * 65520.0f},
+    [DTYPE_Q8_0] = {round_q8_0, 127 * 65520.0f},
 };
 
 bool quantize_can(enum dtype type)
 {
-    return methods[type].round != NULL;
+    return methods[type].round || format_of(type);
 }
 
-static bool check(enum dtype type, const float *in, size_t n, struct error *err)
+// Whether the format's scales hold the numbers: for blocks with searched scales, whatever a half
+// can hold.
+bool quantize_check(enum dtype type, const float *in, size_t n, struct error *err)
 {
+    float below = methods[type].round ? methods[type].below : 65520.0f;
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(in[i]))
             return error_set(err, ERR_NUMERIC, "value %zu is %s", i,
                              isnan(in[i]) ? "not a number" : "infinite");
-        if (!(fabsf(in[i]) < methods[type].below))
+        if (!(fabsf(in[i]) < below))
             return error_set(err, ERR_NUMERIC, "value %zu, %g, is too large for %s", i,
                              (double)in[i], dtype_name(type));
     }
     return true;
 }
 
-bool quantize_row(enum dtype type, const float *in, void *out, size_t n, struct error *err)
+// Importance with a mean of one, and nowhere nothing: where no calibration text came by, a value
+// still counts for a little.
+void quantize_weights(const float *importance, size_t n, float *weights)
+{
+    double sum = 0;
+    for (size_t i = 0; importance && i < n; i++)
+        sum += (double)importance[i];
+    double scale = (double)n / sum;
+    for (size_t i = 0; i < n; i++)
+        weights[i] = isnormal(sum) && isnormal(scale)
+                         ? fmaxf((float)((double)importance[i] * scale), 1e-3f)
+                         : 1;
+}
+
+bool quantize_row(enum dtype type, const float *in, const float *importance, void *out, size_t n,
+                  struct error *err)
 {
     const struct dtype_info *info = dtype_info(type);
+    const struct format *f = format_of(type);
     const size_t len = (size_t)info->block_len, bytes = (size_t)info->block_bytes;
+    unsigned char *to = out;
+    float weights[BLOCK_MAX];
+    struct block b;
     assert(quantize_can(type) && n % len == 0);
-    if (!check(type, in, n, err))
+    if (!quantize_check(type, in, n, err))
         return false;
-    for (size_t i = 0; i < n / len; i++)
-        methods[type].round(in + i * len, (unsigned char *)out + i * bytes);
+    for (size_t i = 0; i < n; i += len, to += bytes) {
+        if (!f) {
+            methods[type].round(in + i, to);
+            continue;
+        }
+        quantize_weights(importance ? importance + i : NULL, len, weights);
+        fit_block(f, in + i, weights, &b);
+        f->pack(&b, to);
+    }
     return true;
 }

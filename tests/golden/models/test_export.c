@@ -17,17 +17,18 @@
 #include "local/formats/model_file.h"
 #include "local/models/export.h"
 #include "local/models/model.h"
+#include "local/quantize/mix.h"
 
 #include "../../support/forward.h"
 #include "../../support/tiny_model.h"
 
 static struct backend *cpu;
 
-static void export_to(const char *from, const char *to, enum dtype type)
+static void export_to(const char *from, const char *to, const char *mix)
 {
     struct error err = {0};
     struct model_file *file = model_file_open(from, MODEL_ALL, &err);
-    struct export_options o = {.type = type, .name = "tiny"};
+    struct export_options o = {.mix = mix_find(mix), .name = "tiny"};
     if (!file || !model_export(file, to, &o, &err))
         fail_msg("%s", err.text);
     model_file_close(file);
@@ -72,19 +73,19 @@ static double error_of(const json_t *golden, const char *path)
 }
 
 // Writes the golden's folder and its GGUF file of that type; gives the file's path.
-static char *make_gguf(const json_t *golden, const char *folder, enum dtype type)
+static char *make_gguf(const json_t *golden, const char *folder, const char *mix)
 {
     char path[512];
     tiny_model_write(golden, folder, NULL);
-    (void)snprintf(path, sizeof path, "%s/%s.gguf", folder, dtype_name(type));
-    export_to(folder, path, type);
+    (void)snprintf(path, sizeof path, "%s/%s.gguf", folder, mix);
+    export_to(folder, path, mix);
     return memory_text(path);
 }
 
 static void check_f32(const char *name, double *worst)
 {
     json_t *golden = tiny_golden(name);
-    char *folder = temp_folder(), *path = make_gguf(golden, folder, DTYPE_F32);
+    char *folder = temp_folder(), *path = make_gguf(golden, folder, "f32");
     double e = error_of(golden, path);
     print_message("%-24s relative error %.1e\n", name, e);
     if (!(e < 1e-4))
@@ -121,15 +122,15 @@ static void rounded_files_answer_within_their_rounding(void **state)
 {
     (void)state;
     static const struct {
-        enum dtype type;
+        const char *mix;
         double most;
-    } types[] = {{DTYPE_F16, 0.005}, {DTYPE_BF16, 0.05}, {DTYPE_Q8_0, 0.1}, {DTYPE_Q4_0, 0.9}};
+    } types[] = {{"f16", 0.005}, {"bf16", 0.05}, {"q8_0", 0.1}, {"q5_0", 0.5}, {"q4_0", 0.9}};
     json_t *golden = tiny_golden("llama-llama3");  // 64 wide: whole blocks
     char *folder = temp_folder();
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        char *path = make_gguf(golden, folder, types[i].type);
+        char *path = make_gguf(golden, folder, types[i].mix);
         double e = error_of(golden, path);
-        print_message("%s relative error %.1e\n", dtype_name(types[i].type), e);
+        print_message("%s relative error %.1e\n", types[i].mix, e);
         assert_true(e > 0 && e < types[i].most);
         free(path);
     }
@@ -150,7 +151,7 @@ static void q4_0_files_keep_vectors_and_output_wider(void **state)
     (void)state;
     struct error err;
     json_t *golden = tiny_golden("llama-llama3");
-    char *folder = temp_folder(), *path = make_gguf(golden, folder, DTYPE_Q4_0);
+    char *folder = temp_folder(), *path = make_gguf(golden, folder, "q4_0");
     struct model_file *m = model_file_open(path, MODEL_ALL, &err);
     assert_non_null(m);
     check_type(m, "token_embd.weight", DTYPE_Q4_0);
@@ -173,13 +174,13 @@ static void a_gguf_file_can_be_written_again(void **state)
     (void)state;
     char again[512], widened[512];
     json_t *golden = tiny_golden("mixtral");
-    char *folder = temp_folder(), *path = make_gguf(golden, folder, DTYPE_F32);
+    char *folder = temp_folder(), *path = make_gguf(golden, folder, "f32");
     (void)snprintf(again, sizeof again, "%s/again.gguf", folder);
     (void)snprintf(widened, sizeof widened, "%s/widened.gguf", folder);
-    export_to(path, again, DTYPE_F32);
+    export_to(path, again, "f32");
     assert_true(error_of(golden, again) < 1e-4);
-    export_to(path, again, DTYPE_BF16);
-    export_to(again, widened, DTYPE_F32);
+    export_to(path, again, "bf16");
+    export_to(again, widened, "f32");
     assert_true(error_of(golden, widened) == error_of(golden, again));
     free(path);
     temp_folder_remove(folder);
@@ -203,13 +204,10 @@ static void a_cancelled_export_leaves_no_file(void **state)
     tiny_model_write(golden, folder, NULL);
     (void)snprintf(path, sizeof path, "%s/none.gguf", folder);
     struct model_file *file = model_file_open(folder, MODEL_ALL, &err);
-    struct export_options o = {.type = DTYPE_F32, .progress = cancel, .progress_self = &calls};
+    struct export_options o = {.mix = mix_find("f32"), .progress = cancel, .progress_self = &calls};
     assert_false(model_export(file, path, &o, &err));
     assert_int_equal(err.code, ERR_CANCELLED);
     assert_false(file_exists(path));
-    o.type = DTYPE_Q4_K;
-    assert_false(model_export(file, path, &o, &err));
-    assert_int_equal(err.code, ERR_UNSUPPORTED);
     model_file_close(file);
     temp_folder_remove(folder);
     json_decref(golden);

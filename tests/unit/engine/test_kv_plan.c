@@ -88,9 +88,24 @@ static void a_sliding_window_needs_only_what_it_sees(void **state)
     assert_int_equal(p.bytes, 512 * page(&f, 0) + 25 * page(&f, 1));
 }
 
+// Its keys and values lie beside each page of the model's.
+static void a_draft_model_takes_its_share_of_memory(void **state)
+{
+    (void)state;
+    struct kv_facts f = facts(131072, 1000);
+    struct kv_plan alone, with;
+    assert_true(kv_plan_make(&f, &alone, NULL));
+    f.page_bytes_more[0] = page(&f, 0);
+    assert_true(kv_plan_make(&f, &with, NULL));
+    assert_true(with.bytes <= f.available);
+    assert_in_range(with.ctx, alone.ctx / 2 - PAGE_TOKENS, alone.ctx / 2 + PAGE_TOKENS);
+    assert_int_equal(with.bytes, (uint64_t)with.n_pages[0] * 2 * page(&f, 0));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_draft_model_takes_its_share_of_memory),
         cmocka_unit_test(a_context_nobody_asked_for_shrinks_to_memory),
         cmocka_unit_test(one_that_was_asked_for_is_an_error_that_says_both_sizes),
         cmocka_unit_test(with_memory_there_is_room_for_more_sequences),

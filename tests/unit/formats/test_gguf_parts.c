@@ -19,6 +19,7 @@
 #include "local/formats/gguf_write.h"
 #include "local/formats/model_file.h"
 #include "local/models/export.h"
+#include "local/quantize/mix.h"
 #include "local/tensor/dtype.h"
 
 static const char whole_path[] = "models/hearth-small.gguf";
@@ -180,7 +181,7 @@ static void exported_parts_are_one_file(void **state)
     split(NULL);
     struct model_file *m = model_file_open(part_path(1), MODEL_ALL, &err);
     assert_non_null(m);
-    struct export_options o = {.type = DTYPE_Q8_0};
+    struct export_options o = {.mix = mix_find("q8_0")};
     assert_false(model_export(m, part_path(2), &o, &err));
     assert_int_equal(err.code, ERR_USAGE);
     (void)snprintf(path, sizeof path, "%s/one.gguf", folder);

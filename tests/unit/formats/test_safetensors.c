@@ -131,6 +131,24 @@ static void other_types_are_remembered_not_read(void **state)
     safetensors_close(s);
 }
 
+static void other_types_can_be_had_raw(void **state)
+{
+    (void)state;
+    struct safetensors *s = open_good("good-other-types.safetensors");
+    const struct raw_tensor *ids = safetensors_raw(s, "ids"), *new = safetensors_raw(s, "new");
+    assert_non_null(ids);
+    assert_int_equal(ids->type, RAW_I64);
+    assert_true(ids->n_dims == 2 && ids->shape[0] == 1 && ids->shape[1] == 2 && ids->bytes == 16);
+    assert_non_null(new);
+    assert_int_equal(new->type, RAW_OTHER);
+    assert_ptr_equal((const char *)ids->data + 24, new->data);
+    assert_null(safetensors_raw(s, "none"));  // no elements
+    assert_null(safetensors_raw(s, "five"));
+    assert_null(safetensors_raw(s, "w"));  // a weight
+    assert_null(safetensors_raw(s, "absent"));
+    safetensors_close(s);
+}
+
 static void headers_have_a_limit(void **state)
 {
     (void)state;
@@ -204,6 +222,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_lie_is_told_by_name),
     cmocka_unit_test(tensors_are_where_the_header_says),
     cmocka_unit_test(other_types_are_remembered_not_read),
+    cmocka_unit_test(other_types_can_be_had_raw),
     cmocka_unit_test(headers_have_a_limit),
     cmocka_unit_test(no_cut_file_opens),
     cmocka_unit_test(a_real_file_survives_cuts_and_flips),

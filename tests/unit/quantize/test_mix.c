@@ -35,7 +35,7 @@ static void the_output_is_wider(void **state)
     assert_int_equal(of("q4_k_m", "output.weight", 4096, 32, false), DTYPE_Q6_K);
     assert_int_equal(of("q4_k_m", "token_embd.weight", 4096, 32, false), DTYPE_Q4_K);
     assert_int_equal(of("q4_k_m", "token_embd.weight", 4096, 32, true), DTYPE_Q6_K);
-    assert_int_equal(of("q4_0", "output.weight", 4096, 32, false), DTYPE_Q8_0);
+    assert_int_equal(of("q4_0", "output.weight", 4096, 32, false), DTYPE_Q6_K);
     assert_int_equal(of("q8_0", "output.weight", 4096, 32, false), DTYPE_Q8_0);
     assert_int_equal(of("f16", "output.weight", 4096, 32, false), DTYPE_F16);
 }
@@ -62,6 +62,55 @@ static void some_layers_get_more(void **state)
     assert_int_equal(of("q4_k_m", "blk.9.attn_qkv.weight", 4096, 32, false), DTYPE_Q5_K);
 }
 
+// The narrow mixes, of 32 layers.
+static void narrow_mixes_widen_values_and_down(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *mix, *name;
+        enum dtype type;
+    } want[] = {
+        {"q2_k", "blk.9.attn_q.weight", DTYPE_Q2_K},
+        {"q2_k", "blk.9.attn_v.weight", DTYPE_Q3_K},
+        {"q2_k", "blk.9.ffn_down.weight", DTYPE_Q3_K},
+        {"q2_k", "blk.9.attn_output.weight", DTYPE_Q3_K},
+        {"q3_k_s", "blk.9.attn_v.weight", DTYPE_Q3_K},
+        {"q3_k_m", "blk.1.attn_v.weight", DTYPE_Q5_K},
+        {"q3_k_m", "blk.2.attn_v.weight", DTYPE_Q4_K},
+        {"q3_k_m", "blk.1.ffn_down.weight", DTYPE_Q5_K},
+        {"q3_k_m", "blk.2.ffn_down.weight", DTYPE_Q4_K},
+        {"q3_k_m", "blk.9.attn_output.weight", DTYPE_Q4_K},
+        {"q3_k_m", "blk.9.attn_qkv.weight", DTYPE_Q4_K},
+        {"q3_k_l", "blk.9.attn_v.weight", DTYPE_Q5_K},
+        {"q3_k_l", "blk.9.attn_k.weight", DTYPE_Q3_K},
+        {"iq4_xs", "blk.3.ffn_down.weight", DTYPE_Q5_K},
+        {"iq4_xs", "blk.4.ffn_down.weight", DTYPE_IQ4_XS},
+        {"q5_k_s", "blk.0.attn_v.weight", DTYPE_Q5_K},
+        {"q5_k_m", "blk.31.attn_v.weight", DTYPE_Q6_K},
+    };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++)
+        assert_int_equal(of(want[i].mix, want[i].name, 4096, 32, false), want[i].type);
+}
+
+static void values_of_many_heads_are_wider(void **state)
+{
+    (void)state;
+    struct mix_tensor t = {.name = "blk.30.attn_v.weight",
+                           .n_dims = 2,
+                           .cols = 4096,
+                           .n_layers = 80,
+                           .heads_per_kv = 8};
+    assert_int_equal(mix_dtype(mix_find("q2_k"), &t), DTYPE_Q5_K);  // the shape of 70B models
+    assert_int_equal(mix_dtype(mix_find("q4_k_s"), &t), DTYPE_Q5_K);
+    t.n_layers = 32;
+    assert_int_equal(mix_dtype(mix_find("q2_k"), &t), DTYPE_Q4_K);
+    assert_int_equal(mix_dtype(mix_find("iq4_xs"), &t), DTYPE_Q5_K);
+    assert_int_equal(mix_dtype(mix_find("q4_k_s"), &t), DTYPE_Q4_K);
+    t.heads_per_kv = 2;
+    assert_int_equal(mix_dtype(mix_find("q2_k"), &t), DTYPE_Q3_K);
+    assert_int_equal(mix_dtype(mix_find("iq4_xs"), &t), DTYPE_IQ4_XS);
+}
+
 static void vectors_and_routers_stay_floats(void **state)
 {
     (void)state;
@@ -80,6 +129,9 @@ static void odd_rows_get_smaller_blocks(void **state)
     assert_int_equal(of("q5_k_m", "blk.3.attn_q.weight", 896, 24, false), DTYPE_Q5_1);
     assert_int_equal(of("q4_k_m", "blk.3.attn_q.weight", 100, 24, false), DTYPE_F16);
     assert_int_equal(of("q4_0", "blk.3.attn_q.weight", 100, 24, false), DTYPE_F16);
+    assert_int_equal(of("q4_0", "output.weight", 896, 24, false), DTYPE_Q8_0);
+    assert_int_equal(of("q2_k", "blk.3.attn_q.weight", 896, 24, false), DTYPE_IQ4_NL);
+    assert_int_equal(of("iq4_xs", "blk.3.attn_q.weight", 896, 24, false), DTYPE_IQ4_NL);
 }
 
 static void a_small_mixture_keeps_attention_wide(void **state)
@@ -98,6 +150,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(names_are_found_in_any_case),
     cmocka_unit_test(the_output_is_wider),
     cmocka_unit_test(some_layers_get_more),
+    cmocka_unit_test(narrow_mixes_widen_values_and_down),
+    cmocka_unit_test(values_of_many_heads_are_wider),
     cmocka_unit_test(vectors_and_routers_stay_floats),
     cmocka_unit_test(odd_rows_get_smaller_blocks),
     cmocka_unit_test(a_small_mixture_keeps_attention_wide),

@@ -1,0 +1,10 @@
+// importance.h - what a calibration text has told of a matrix's inputs.
+#pragma once
+#include <stddef.h>
+
+struct importance {
+    size_t id;              // the same for matrices that share their input, else different
+    size_t n;               // inputs: the matrix's columns
+    const float *squares;   // [n] mean squares: how much an error in a column counts
+    const float *products;  // [n, n], k <= i of row i: means of x[i] * x[k]; NULL: not known
+};
