@@ -27,6 +27,13 @@
 enum { CHOICES = 3, N_TOP = 1, PROMPT_MAX = 150, NEW_MAX = 80, CTX = 240, REQUESTS_MAX = 120 };
 enum { FAVOURED = 9, STOPS = 3 };
 
+// Sanitized kernels are some ten times slower, and look for other mistakes than wrong bits.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SHARE = 5 };
+#else
+enum { SHARE = 1 };
+#endif
+
 struct said {
     int n[CHOICES];
     enum finish_reason finish[CHOICES];
@@ -226,6 +233,9 @@ static void check_subject(const struct subject *s)
                       s->name, ways[w].name, (long long)stats.steps, (long long)stats.rows,
                       (long long)stats.completion_tokens, (long long)stats.accepted_tokens,
                       (long long)stats.drafted_tokens);
+        assert_true(stats.drafted_tokens == 0 || ways[w].speculate != SPECULATE_OFF);
+        if (SHARE > 1)
+            continue;  // too few requests for all of this to happen to them
         assert_int_equal(stats.drafted_tokens > 0, ways[w].speculate != SPECULATE_OFF);
         if (ways[w].speculate == SPECULATE_MOST || ways[w].speculate == 99) {
             assert_true(stats.accepted_tokens >= s->n_requests);
@@ -262,14 +272,14 @@ static void close_tiny(struct tiny *t)
 static void check(const char *name, int n_requests)
 {
     struct tiny t = open_tiny(name);
-    check_subject(&(struct subject){name, t.file, NULL, NULL, n_requests});
+    check_subject(&(struct subject){name, t.file, NULL, NULL, n_requests / SHARE});
     close_tiny(&t);
 }
 
 static void check_with_draft(const char *name, const char *draft)
 {
     struct tiny t = open_tiny(name), d = open_tiny(draft);
-    check_subject(&(struct subject){name, t.file, d.file, NULL, 45});
+    check_subject(&(struct subject){name, t.file, d.file, NULL, 45 / SHARE});
     close_tiny(&d);
     close_tiny(&t);
 }
@@ -307,7 +317,7 @@ static void a_trained_model_with_texts_and_stops(void **state)
     struct tokenizer *t = file ? tokenizer_open(file, &err) : NULL;
     if (!t)
         fail_msg("%s", err.text);
-    check_subject(&(struct subject){"hearth-small", file, NULL, t, 60});
+    check_subject(&(struct subject){"hearth-small", file, NULL, t, 60 / SHARE});
     tokenizer_close(t);
     model_file_close(file);
 }
