@@ -24,7 +24,7 @@
 static struct hf_quant read_config(const char *text)
 {
     struct error err = {0};
-    struct hf_quant q;
+    struct hf_quant q = {0};
     char whole[1024];
     (void)snprintf(whole, sizeof whole, "{\"quantization_config\":%s}", text);
     json_t *config = json_parse(slice_str(whole), &err);
