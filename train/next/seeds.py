@@ -29,7 +29,7 @@ FAST, SLOW = 4, 7  # rotary pairs below and from which on positions turn much, o
 
 # Places in the residual stream that the draft uses.
 CONST, MARK, QUOTE, PLAIN, RARE, SINK, QUOTED, MARKED = range(8)
-FILLER, COMMON = 254, 255  # nothing; how common a token is
+FILLER, COMMON = 254, 255  # how much is written (or nothing); how common a token is
 OWN, OF_SENTENCE = slice(8, 52), slice(52, 76)  # codes: of a mark, and of the mark above a token
 NAME, CODE = slice(76, 108), slice(108, 156)  # which token it is, and what it says
 STORE = slice(156, 252)  # the names of the tokens before; then what is to be copied

@@ -19,10 +19,9 @@
 #include "local/models/model.h"
 #include "local/quantize/mix.h"
 
+#include "../../support/cpu_group.h"
 #include "../../support/forward.h"
 #include "../../support/tiny_model.h"
-
-static struct backend *cpu;
 
 static void export_to(const char *from, const char *to, const char *mix)
 {
@@ -213,21 +212,6 @@ static void a_cancelled_export_leaves_no_file(void **state)
     json_decref(golden);
 }
 
-static int start(void **state)
-{
-    struct error err;
-    (void)state;
-    cpu = backend_cpu_new(&(struct cpu_options){.threads = 1}, &err);
-    return cpu ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    backend_free(cpu);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,5 +221,5 @@ int main(void)
         cmocka_unit_test(a_gguf_file_can_be_written_again),
         cmocka_unit_test(a_cancelled_export_leaves_no_file),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, cpu_start, cpu_stop);
 }

@@ -22,12 +22,11 @@
 #include "local/models/model.h"
 #include "local/quantize/mix.h"
 
+#include "../../support/cpu_group.h"
 #include "../../support/forward.h"
 #include "../../support/tiny_model.h"
 
 enum { N_TOKENS = 20, VOCAB_MAX = 160 };
-
-static struct backend *cpu;
 
 static const struct mix *mix_named(const char *name)
 {
@@ -237,21 +236,6 @@ static void what_cannot_be_rounded_is_named(void **state)
     json_decref(golden);
 }
 
-static int start(void **state)
-{
-    struct error err;
-    (void)state;
-    cpu = backend_cpu_new(&(struct cpu_options){.threads = 1}, &err);
-    return cpu ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    backend_free(cpu);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,5 +246,5 @@ int main(void)
         cmocka_unit_test(names_that_mean_nothing_are_told),
         cmocka_unit_test(what_cannot_be_rounded_is_named),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, cpu_start, cpu_stop);
 }

@@ -26,6 +26,7 @@
 #include "local/models/tensors.h"
 #include "local/quantize/mix.h"
 
+#include "../../support/cpu_group.h"
 #include "../../support/forward.h"
 #include "../../support/tiny_model.h"
 
@@ -39,8 +40,6 @@ static const struct {
     {TENSOR_O, "self_attn.o_proj"}, {TENSOR_GATE, "mlp.gate_proj"}, {TENSOR_UP, "mlp.up_proj"},
     {TENSOR_DOWN, "mlp.down_proj"},
 };
-
-static struct backend *cpu;
 
 struct folder {
     char path[512];
@@ -371,21 +370,6 @@ static void files_written_from_them_answer_the_same(void **state)
     (void)each_folder(check_exported);
 }
 
-static int start(void **state)
-{
-    struct error err;
-    (void)state;
-    cpu = backend_cpu_new(&(struct cpu_options){.threads = 1}, &err);
-    return cpu ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    backend_free(cpu);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,5 +378,5 @@ int main(void)
         cmocka_unit_test(plain_folders_answer_the_same),
         cmocka_unit_test(files_written_from_them_answer_the_same),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, cpu_start, cpu_stop);
 }

@@ -13,10 +13,9 @@
 #include "local/models/facts.h"
 #include "local/models/model.h"
 
+#include "../../support/cpu_group.h"
 #include "../../support/forward.h"
 #include "../../support/tiny_model.h"
-
-static struct backend *cpu;
 
 // Loads a golden's folder written with these options; the error's text must hold `expect`.
 static void refuses(const char *name, const struct tiny_options *o, const char *key, json_t *value,
@@ -211,21 +210,6 @@ static void hidden_states_are_given_where_wanted(void **state)
     temp_folder_remove(folder);
 }
 
-static int start(void **state)
-{
-    struct error err;
-    (void)state;
-    cpu = backend_cpu_new(&(struct cpu_options){.threads = 1}, &err);
-    return cpu ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    backend_free(cpu);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,5 +224,5 @@ int main(void)
         cmocka_unit_test(groups_and_context_follow_from_facts),
         cmocka_unit_test(hidden_states_are_given_where_wanted),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, cpu_start, cpu_stop);
 }
