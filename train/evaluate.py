@@ -14,23 +14,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from centrality import Rarity, central_sentences
+from centrality import Rarity
 from corpus import parse_document
-from measures import (
-    count,
-    held_out,
-    lead,
-    long_documents,
-    random_pick,
-    report,
-    rouge,
-    written,
-)
+from measures import Comparison, held_out, long_documents
 from prompts import Prompts, Request, write_prompt
 from tasks import Passage, make_passage
 
@@ -82,47 +72,23 @@ class Reader:
 def measure_mode(
     reader: Reader, documents: list[tuple[Passage, str]], style: str, words: int, rarity: Rarity
 ) -> None:
-    rng, total = np.random.default_rng(7), Counter()
-    scores: dict[str, list[np.ndarray]] = {}
+    comparison = Comparison(style, words, rarity)
     for passage, by_author in documents:
         answer = reader.answer(Request(words, passage.text, style=style, title=passage.title))
-        total.update(count(answer, passage))
-        picks = {
-            "lead": lead(passage, words),
-            "lead-3": [0, 1, 2],
-            "random": random_pick(passage, words, rng),
-            "target": central_sentences(passage.sentences, words, rarity),
-        }
-        outputs = {name: written(passage, chosen, style) for name, chosen in picks.items()}
-        for name, output in {"model": answer, **outputs}.items():
-            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
-            scores.setdefault(name, []).append(row)
-    print(f"\n{style}, {words} words, {len(documents)} documents")
-    report(scores, total, len(documents))
+        comparison.add(passage, by_author, answer)
+    comparison.show(style)
 
 
 def measure_whole(reader: Reader, documents: list[tuple[str, str]], rarity: Rarity) -> None:
     """Documents of several parts, through plan, parts and merges of `hearth summarize`."""
-    words, total, incomplete = 150, Counter(), 0
-    rng = np.random.default_rng(7)
-    scores: dict[str, list[np.ndarray]] = {}
+    comparison = Comparison("paragraph", 150, rarity)
+    incomplete = 0
     for text, by_author in documents:
         passage = make_passage(list(parse_document("", text).paragraphs), len(text), "", "")
-        found = reader.summary(text, words)
+        found = reader.summary(text, comparison.words)
         incomplete += bool(found["coverage"]["skipped"])
-        total.update(count(found["summary"], passage))
-        picks = {
-            "lead": lead(passage, words),
-            "lead-3": [0, 1, 2],
-            "random": random_pick(passage, words, rng),
-            "target": central_sentences(passage.sentences, words, rarity),
-        }
-        outputs = {name: written(passage, chosen, "paragraph") for name, chosen in picks.items()}
-        for name, output in {"model": found["summary"], **outputs}.items():
-            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
-            scores.setdefault(name, []).append(row)
-    print(f"\nwhole documents, {words} words, {len(documents)} documents")
-    report(scores, total, len(documents))
+        comparison.add(passage, by_author, found["summary"])
+    comparison.show("whole documents")
     print(f"summaries with a gap that was told: {incomplete}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from corpus import parse_document, split_sentences
+from centrality import Rarity, central_sentences
 from tasks import Passage, make_passage, write_answer
 
 PASSAGE_BYTES = 2300
@@ -136,3 +137,30 @@ def long_documents(data: Path, limit: int) -> list[tuple[str, str]]:
                 found[pair["document"]] = pair["summary"]
     order = np.random.default_rng(2).permutation(len(found))[:limit]
     return [list(found.items())[i] for i in sorted(order)]
+
+
+class Comparison:
+    """The model's summaries beside the target, openings and random sentences, one document after the other."""
+
+    def __init__(self, style: str, words: int, rarity: Rarity) -> None:
+        self.style, self.words, self.rarity = style, words, rarity
+        self.rng, self.total, self.n = np.random.default_rng(7), Counter(), 0
+        self.scores: dict[str, list[np.ndarray]] = {}
+
+    def add(self, passage: Passage, by_author: str, answer: str) -> None:
+        self.n += 1
+        self.total.update(count(answer, passage))
+        picks = {
+            "lead": lead(passage, self.words),
+            "lead-3": [0, 1, 2],
+            "random": random_pick(passage, self.words, self.rng),
+            "target": central_sentences(passage.sentences, self.words, self.rarity),
+        }
+        outputs = {name: written(passage, chosen, self.style) for name, chosen in picks.items()}
+        for name, output in {"model": answer, **outputs}.items():
+            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
+            self.scores.setdefault(name, []).append(row)
+
+    def show(self, kind: str) -> None:
+        print(f"\n{kind}, {self.words} words, {self.n} documents")
+        report(self.scores, self.total, self.n)

@@ -14,23 +14,13 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from centrality import Rarity, central_sentences
+from centrality import Rarity
 from corpus import parse_document
-from measures import (
-    count,
-    held_out,
-    lead,
-    long_documents,
-    random_pick,
-    report,
-    rouge,
-    written,
-)
+from measures import Comparison, held_out, long_documents
 from tasks import Passage, make_passage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,46 +64,21 @@ class Reader:
 def measure_mode(
     reader: Reader, documents: list[tuple[Passage, str]], style: str, words: int, rarity: Rarity
 ) -> None:
-    rng, total = np.random.default_rng(7), Counter()
-    scores: dict[str, list[np.ndarray]] = {}
+    comparison = Comparison(style, words, rarity)
     for passage, by_author in documents:
         answer = reader.summary(passage.text, words, style)["summary"]
-        total.update(count(answer, passage))
-        picks = {
-            "lead": lead(passage, words),
-            "lead-3": [0, 1, 2],
-            "random": random_pick(passage, words, rng),
-            "target": central_sentences(passage.sentences, words, rarity),
-        }
-        outputs = {name: written(passage, chosen, style) for name, chosen in picks.items()}
-        for name, output in {"model": answer, **outputs}.items():
-            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
-            scores.setdefault(name, []).append(row)
-    print(f"\n{style}, {words} words, {len(documents)} documents")
-    report(scores, total, len(documents))
+        comparison.add(passage, by_author, answer)
+    comparison.show(style)
 
 
 def measure_whole(reader: Reader, documents: list[tuple[str, str]], rarity: Rarity) -> None:
     """Documents of several parts, through plan, parts and merges of `hearth summarize`."""
-    words, total = 150, Counter()
-    rng = np.random.default_rng(7)
-    scores: dict[str, list[np.ndarray]] = {}
+    comparison = Comparison("paragraph", 150, rarity)
     for text, by_author in documents:
         passage = make_passage(list(parse_document("", text).paragraphs), len(text), "", "")
-        found = reader.summary(text, words, "paragraph")
-        total.update(count(found["summary"], passage))
-        picks = {
-            "lead": lead(passage, words),
-            "lead-3": [0, 1, 2],
-            "random": random_pick(passage, words, rng),
-            "target": central_sentences(passage.sentences, words, rarity),
-        }
-        outputs = {name: written(passage, chosen, "paragraph") for name, chosen in picks.items()}
-        for name, output in {"model": found["summary"], **outputs}.items():
-            row = np.concatenate((rouge(output, outputs["target"]), rouge(output, by_author)))
-            scores.setdefault(name, []).append(row)
-    print(f"\nwhole documents, {words} words, {len(documents)} documents")
-    report(scores, total, len(documents))
+        found = reader.summary(text, comparison.words, "paragraph")
+        comparison.add(passage, by_author, found["summary"])
+    comparison.show("whole documents")
 
 
 def main() -> None:
