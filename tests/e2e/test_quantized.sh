@@ -53,8 +53,8 @@ for t in q8_0 q4_0 f16 q4_k_m q3_k_m iq4_xs; do
   hearth run $model "The quick" --raw --temperature 0 -n 16 --quantize $t
   claim "run --quantize $t says what the file says" eval '[ "$status" -eq 0 ] && cmp -s "$tmp/out" "$tmp/file.txt"'
 done
-# Memory: what the type takes and one tensor's work, never all of the file. 205 MB as F16, 58 as Q4_0.
-peak() { python3 -c 'import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+# Memory: what the type takes and one tensor's work, never all of the file. 205 MB as F16, 58 as Q4_0. AddressSanitizer would keep what was freed.
+peak() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:quarantine_size_mb=1" python3 -c 'import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 print(9 ** 9 if r else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)' "$HEARTH_BIN" "$@" 2>"$tmp/err"; }
 if tests/e2e/big_gguf.py "$tmp/small.gguf" small 2>"$tmp/err"; then
   as_is=$(peak run "$tmp/small.gguf" abc --raw -n 1 --ctx 64); rounded=$(peak run "$tmp/small.gguf" abc --raw -n 1 --ctx 64 --quantize q4_0)
