@@ -1,8 +1,9 @@
 """When an answer names, breaks a line, or ends: the last feed-forward layer and a few rows of the output.
 
 These tokens are rare, and a network that learns all things at once needs many steps for them. The rest of the
-network stands still here, so its states are computed once, and the layer sees them as often as it likes. It
-writes to four places of the stream, one for each kind of token, and the output reads those.
+network stands still here, so its states are computed once, and the layer sees them as often as it likes. It reads
+only the places of the stream that say what kind of token this is, what was asked for and what is written
+(with all places it learns its answers by heart), and writes to four, one for each kind of token, which the output reads.
 """
 
 import numpy as np
@@ -15,10 +16,13 @@ from seeds import MARK, PLAIN, QUOTE, SINK
 from tasks import Tasks
 from vocabulary import N_MARKS
 
-N_BATCHES, BATCH_TOKENS, LENGTHS = 200, 4096, (384, 512, 768, 1024)
-N_STEPS, N_PLACES, RATE, GAIN = 400, 4096, 2e-3, 8.0
-N_UNITS = 48  # of the layer: more learn the rows by heart
-KINDS = [MARK, QUOTE, PLAIN, SINK]  # places of the stream that no token of an answer but quote marks uses
+N_BATCHES, BATCH_TOKENS, LENGTHS = 240, 4096, (384, 512, 768, 1024)
+N_STEPS, N_PLACES, RATE, GAIN = 3000, 3072, 1e-2, 8.0
+MARGIN, OTHERS, SIZE = 8.0, 2.0, 1e-4  # by which other tokens have to be ahead, how much more they count; what is written stays small
+N_UNITS = 32  # of the layer
+KINDS = [MARK, QUOTE, PLAIN, SINK]  # places of the stream that are written
+READ = [*range(8), *range(250, 256)]
+OTHER = len(KINDS)
 
 
 def _stream(model: Llama, tokens: Tensor) -> Tensor:
@@ -28,73 +32,83 @@ def _stream(model: Llama, tokens: Tensor) -> Tensor:
     return x
 
 
-@torch.no_grad()
-def _collect(model: Llama, tasks: Tasks, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For all places of answers: the stream before the last norm; logits [n, 5] of a quotation, of the three tokens of
-    `kinds`, and of all others; which of the five comes."""
-    writer = tasks.writer
-    kinds = torch.tensor([writer.turn_end, writer.newline, writer.dash])
-    quotes = slice(writer.first_quote, writer.first_quote + N_MARKS)
-    states, odds, wanted = [], [], []
-    for step in range(N_BATCHES):
-        rng = np.random.default_rng((seed, 99, step))
-        length = int(rng.choice(LENGTHS))
-        batch = tasks.batch(rng, BATCH_TOKENS // length, length, 0.0, 0.0)
-        tokens = torch.from_numpy(batch.tokens)
-        streams = _stream(model, tokens)
-        hidden = model.norm(streams)
-        for row, start in enumerate(batch.n_prompt.tolist()):
-            last = start + int((tokens[row, start:] == writer.turn_end).nonzero()[0])
-            h, following = hidden[row, start - 1 : last], tokens[row, start : last + 1]
-            logits = model.logits(h)
-            quote = logits[:, quotes].logsumexp(-1, keepdim=True)
-            structure = torch.cat((quote, logits[:, kinds]), dim=1)
-            logits[:, quotes] = logits[:, kinds] = -1e9
-            odds.append(torch.cat((structure, logits.logsumexp(-1, keepdim=True)), dim=1))
-            kind = torch.full((len(h),), 4)
-            kind[(following >= quotes.start) & (following < quotes.stop)] = 0
-            for i, token in enumerate(kinds.tolist()):
-                kind[following == token] = i + 1
-            states.append(streams[row, start - 1 : last])
-            wanted.append(kind)
-    return torch.cat(states), torch.cat(odds), torch.cat(wanted)
+class _Places:
+    """All places of answers: what is read of the stream before the last layer [n, len(READ)], the sum of squares of all of it
+    [n, 1], the best logits [n, 5] of a quotation, of the three tokens of `kinds` and of all others, and
+    which of the five comes."""
+
+    @torch.no_grad()
+    def __init__(self, model: Llama, tasks: Tasks, seed: int) -> None:
+        writer = tasks.writer
+        kinds = torch.tensor([writer.turn_end, writer.newline, writer.dash])
+        quotes = slice(writer.first_quote, writer.first_quote + N_MARKS)
+        read, squares, best, wanted = [], [], [], []
+        for step in range(N_BATCHES):
+            rng = np.random.default_rng((seed, 99, step))
+            length = int(rng.choice(LENGTHS))
+            batch = tasks.batch(rng, BATCH_TOKENS // length, length, 0.0, 0.0)
+            tokens = torch.from_numpy(batch.tokens)
+            streams = _stream(model, tokens)
+            for row, start in enumerate(batch.n_prompt.tolist()):
+                last = start + int((tokens[row, start:] == writer.turn_end).nonzero()[0])
+                stream, following = streams[row, start - 1 : last], tokens[row, start : last + 1]
+                logits = model.logits(model.norm(stream))
+                quote, structure = logits[:, quotes].amax(-1, keepdim=True), logits[:, kinds]
+                logits[:, quotes] = logits[:, kinds] = -1e9
+                best.append(torch.cat((quote, structure, logits.amax(-1, keepdim=True)), dim=1))
+                kind = torch.full((len(stream),), OTHER)
+                kind[(following >= quotes.start) & (following < quotes.stop)] = 0
+                for i, token in enumerate(kinds.tolist()):
+                    kind[following == token] = i + 1
+                read.append(stream[:, READ])
+                squares.append(stream.square().sum(1, keepdim=True))
+                wanted.append(kind)
+            if (step + 1) % 40 == 0:
+                print(f"states of {step + 1} batches", flush=True)
+        self.read, self.squares = torch.cat(read), torch.cat(squares)
+        self.best, self.wanted = torch.cat(best), torch.cat(wanted)
+        self.rms = (self.squares / model.shape.n_embd).sqrt()
+        self.width = model.shape.n_embd
 
 
 def fit_structure(model: Llama, tasks: Tasks, seed: int) -> None:
     """The last feed-forward layer has to give nothing before."""
     writer, ffn = tasks.writer, model.layers[-1].ffn
     assert not ffn.down.weight.any()
-    states, odds, wanted = _collect(model, tasks, seed)
-    squares = states.square().sum(1, keepdim=True)
-    width = states.shape[1]
-    rms = (squares / width).sqrt()
-    normed = states / rms
-    gate = ffn.gate.weight[:N_UNITS].detach().clone().requires_grad_()
-    up = ffn.up.weight[:N_UNITS].detach().clone().requires_grad_()
-    down = torch.zeros(len(KINDS), gate.shape[0], requires_grad=True)
-    optimizer = torch.optim.AdamW([gate, up, down], lr=RATE, betas=(0.9, 0.98), weight_decay=0.2)
-    generator, seen = torch.Generator().manual_seed(seed), []
+    places = _Places(model, tasks, seed)
+    generator = torch.Generator().manual_seed(seed)
+    gate, up = 0.3 * torch.randn(2, N_UNITS, len(READ), generator=generator)
+    down = torch.zeros(len(KINDS), N_UNITS)
+    weights = [w.requires_grad_() for w in (gate, up, down)]
+    optimizer = torch.optim.AdamW(weights, lr=RATE, betas=(0.9, 0.98), weight_decay=0.02)
+    structure, written, seen = (places.wanted != OTHER).nonzero()[:, 0], [READ.index(k) for k in KINDS], []
     for step in range(N_STEPS):
-        at = torch.randint(len(states), (N_PLACES,), generator=generator)
-        x = normed[at]
+        some = torch.randint(len(structure), (N_PLACES // 2,), generator=generator)
+        others = torch.randint(len(places.wanted), (N_PLACES // 2,), generator=generator)
+        at = torch.cat((structure[some], others))
+        x = places.read[at] / places.rms[at]
         added = (F.silu(x @ gate.T) * (x @ up.T)) @ down.T
-        flags = states[at][:, KINDS]
-        total = squares[at] + ((flags + added).square() - flags.square()).sum(1, keepdim=True)
-        new_rms = (total / width).sqrt()
-        logits = odds[at] * (rms[at] / new_rms)
-        logits = logits + F.pad(GAIN * (flags + added) / new_rms, (0, 1))
-        loss = F.cross_entropy(logits, wanted[at])
+        flags = places.read[at][:, written]
+        squares = places.squares[at] + ((flags + added).square() - flags.square()).sum(1, keepdim=True)
+        rms = (squares / places.width).sqrt()
+        logits = places.best[at] * (places.rms[at] / rms) + F.pad(GAIN * (flags + added) / rms, (0, 1))
+        other = (places.wanted[at] == OTHER).float()
+        logits = logits + MARGIN * F.pad(other.unsqueeze(1).expand(-1, OTHER), (0, 1))
+        losses = F.cross_entropy(logits, places.wanted[at], reduction="none")
+        loss = (losses * (1 + OTHERS * other)).mean()
+        loss = loss + SIZE * (added / places.rms[at]).square().sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1.0, (step + 1) / 20) * (1 - step / N_STEPS)
         optimizer.step()
         seen.append(loss.item())
-        if (step + 1) % 100 == 0:
+        if (step + 1) % 500 == 0:
             print(f"structure {step + 1} {np.mean(seen):.4f}", flush=True)
             seen = []
     with torch.no_grad():
-        ffn.gate.weight[:N_UNITS], ffn.up.weight[:N_UNITS] = gate, up
+        ffn.gate.weight[:N_UNITS] = ffn.up.weight[:N_UNITS] = 0
+        ffn.gate.weight[:N_UNITS, READ], ffn.up.weight[:N_UNITS, READ] = gate, up
         for place, row in zip(KINDS, down, strict=True):
             ffn.down.weight[place, :N_UNITS] = row
         output = model.output.weight

@@ -8,11 +8,11 @@ beside the loss of the text. All other heads are free; the file that comes out i
 Llama.
 
     layer 0, head 3    any token     -> the last mark before it, which has the sentence's number
-    layer 1, heads 0 1 closing mark  -> the words of its sentence, rare ones more: its gist
-    layer 1, heads 2 3 answer        -> the token to copy
-    layer 2, heads 0 1 before naming -> all closing marks: the topic
-    layer 2, head 2    before naming -> the quote marks in the answer: what was said
-    layer 3, all heads before naming -> together: the marks behind sentences to name
+    layer 2, head 0    closing mark  -> the words of its sentence, rare ones more: its gist
+    layer 2, heads 1-3 answer        -> the token to copy
+    layer 3, head 0    before naming -> all closing marks: the topic
+    layer 3, head 1    before naming -> the quote marks in the answer: what was said
+    layer 4, head 0  before naming -> together: the marks behind sentences to name
 """
 
 import math
@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 MARK_HEAD = 3
-GIST_LAYER, GIST_HEADS = 1, (0,)
-COPY_LAYER, COPY_HEADS = 1, (1, 2, 3)
-TOPIC_LAYER, TOPIC_HEADS, SAID_HEAD = 2, (0,), 1
-CHOICE_LAYER, CHOICE_HEADS = 3, (0,)
+GIST_LAYER, GIST_HEADS = 2, (0,)
+COPY_LAYER, COPY_HEADS = 2, (1, 2, 3)
+TOPIC_LAYER, TOPIC_HEADS, SAID_HEAD = 3, (0,), 1
+CHOICE_LAYER, CHOICE_HEADS = 4, (0,)
 SAMPLED_PLACES = 96  # of each row and step
 NAMES = ("mark", "gist", "topic", "said", "choice", "copy")
 Heads = list[tuple[Tensor, Tensor]]

@@ -87,15 +87,19 @@ def prepare_codes(tasks: Tasks, out: Path) -> dict[str, Tensor]:
 def new_model(tasks: Tasks, codes: dict[str, Tensor]) -> Llama:
     torch.manual_seed(SEED)
     model, generator = Llama(SHAPE), torch.Generator().manual_seed(SEED)
-    writer = tasks.writer
+    writer, vocabulary = tasks.writer, tasks.tokenizer.get_vocab()
+    tokens = sorted(vocabulary, key=vocabulary.get)
     marks = Marks(
         writer.first_mark,
         writer.first_quote,
         writer.turn_start,
         writer.newline,
+        writer.dash,
+        tuple(vocabulary[token] for token in ("Ġparagraph", "Ġbullet", "Ġoutline")),
         tasks.tokenizer.token_to_id("Ġwords"),
-        tasks.tokenizer.token_to_id("0"),
-        tuple(i for t, i in tasks.tokenizer.get_vocab().items() if t in STOPS),
+        tuple(tasks.tokenizer.token_to_id(str(digit)) for digit in range(10)),
+        torch.tensor([float(token[0] == "Ġ" and len(token) > 1) for token in tokens]),
+        tuple(i for t, i in vocabulary.items() if t in STOPS),
     )
     seed_draft(model, marks, codes["codes"], codes["log_weights"], codes["common"], generator)
     return model

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from prompts import Prompts, Request, write_prompt
 from template import write_chat
-from vocabulary import END_OF_TEXT, N_MARKS, QUOTE_MARKS, SENTENCE_MARKS, TURN_END, TURN_START
+from vocabulary import END_OF_TEXT, N_MARKS, N_NUMBERS, QUOTE_MARKS, SENTENCE_MARKS, TURN_END, TURN_START
 
 NOWHERE = -1
 
@@ -106,7 +106,7 @@ class RowWriter:
             if style != "paragraph":
                 pieces.add([self.dash])
             pieces.named.append(len(pieces.ids))
-            pieces.add([self.first_quote + i % N_MARKS])
+            pieces.add([self.first_quote + i % N_NUMBERS])
             sources = list(range(marks[i] + 1, marks[i + 1]))
             pieces.add([int(ids[j]) for j in sources], sources)
         return pieces

@@ -21,27 +21,29 @@ import torch
 from torch import Tensor
 
 from model import Llama, Shape
-from vocabulary import N_MARKS
+from vocabulary import N_MARKS, N_NUMBERS
 
-SHAPE = Shape(rope_base=1e16, tied=False)  # most rotary pairs hardly turn over the context
+SHAPE = Shape(n_layers=6, rope_base=1e16, tied=False)  # most rotary pairs hardly turn over the context
 BACK = 3  # how many tokens back layer 0 looks: one head each; the fourth finds the mark
 FAST, SLOW = 4, 7  # rotary pairs below and from which on positions turn much, or hardly
 
 # Places in the residual stream that the draft uses.
 CONST, MARK, QUOTE, PLAIN, RARE, SINK, QUOTED, MARKED = range(8)
-FILLER, COMMON = 254, 255  # how much is written (or nothing); how common a token is
+DIGIT, WORD, NUMBER, MOVED = 250, 251, 252, 253  # its value; begins a word; a number at its last digit, and behind it
+FILLER, COMMON = 254, 255  # nothing; how common a token is
+WRITTEN, WANTED, STYLE = FILLER, NUMBER, MOVED  # at the end of a sentence: words written and asked for, and how
 OWN, OF_SENTENCE = slice(8, 52), slice(52, 76)  # codes: of a mark, and of the mark above a token
-NAME, CODE = slice(76, 108), slice(108, 156)  # which token it is, and what it says
-STORE = slice(156, 252)  # the names of the tokens before; then what is to be copied
+NAME, CODE = slice(76, 108), slice(108, 154)  # which token it is, and what it says
+STORE = slice(154, 250)  # the names of the tokens before; then what is to be copied
 N_NUMBER, N_SHORT = OWN.stop - OWN.start, OF_SENTENCE.stop - OF_SENTENCE.start
 N_NAME, N_CODE_DIMS = NAME.stop - NAME.start, CODE.stop - CODE.start
 N_SAID, N_STORE = CODE.stop - NAME.start, STORE.stop - STORE.start
 
 # By which the code of a number turns to the next one's; found by search: the codes of two numbers have a
-# cosine between -0.2 and 0.2.
+# cosine between -0.13 and 0.13.
 TURNS = (
-    0.174, 0.334, 0.381, 0.607, 0.733, 1.03, 1.079, 1.134, 1.24, 1.437, 1.543,
-    1.667, 1.71, 1.906, 2.034, 2.266, 2.357, 2.426, 2.533, 2.599, 2.665, 2.71,
+    0.134, 0.216, 0.299, 0.506, 0.599, 0.692, 0.786, 0.888, 0.982, 1.075, 1.167,
+    1.375, 1.563, 1.667, 1.744, 2.255, 2.341, 2.455, 2.548, 2.734, 2.825, 2.997,
 )  # fmt: skip
 
 # Strengths, found by trial with diagnose.py. Tokens:
@@ -55,15 +57,22 @@ NUMBER_STRENGTH, MARK_SHARE = 1.6, 3.2
 SHORT_GAIN = 2.1  # the code of a number in OF_SENTENCE, as a multiple of the one in OWN
 STORE_GAIN = 0.08 / STORED
 SINK_LEVEL, LINE_SINK, NOT_ANSWER = 3.0, 2.2, 4.0  # for what matches nothing; after a line break; never itself
-COPIED = 0.4
+COPIED, COPYING, MARKED_PLAIN = 0.4, 0.1, 0.785
 # Choosing (layers 1 to 3):
-GIST, TOPIC, LIKENESS, CHOSEN = 5.0, 1.0, 0.4, 8.0
-SAID, PRESENT = 1.75, 2.0  # against numbers that were named, for those that there are
+GIST, QUOTED_GIST, TOPIC, LIKENESS, CHOSEN = 5.0, 0.8, 1.0, 0.45, 8.0
+SAID, SAID_GIST, SAID_SINK, QUOTE_SHARE = 20.0, 4.0, 0.18, 1.393
+PRESENT = 6.0  # against numbers that were named, for those that there are
 CLOSING, CLOSING_LAST = 6.0, 18.0  # against whatever is no mark behind a sentence
 PLAIN_SHARE = 1.43  # PLAIN as a multiple of CONST at sentence marks
+MARKED_SHARE, UNMARKED = 1.094, 8.0  # MARKED as a multiple of CONST
+SINK_SHARE = 0.398  # CONST as a multiple of SINK at a turn's start
 STOPPED = 4.5  # for sentences that end with a stop
+NO_MARKS, PRESENT_SINK = 0.3, -0.3
+# Counting, and what was asked for:
+STYLES = (0.4, -0.4, -0.2)
+COUNT_SINK, ASKED = 0.24, 1.0
 # The output:
-READ, READ_NUMBER = 10.0, 2.5
+READ, READ_NUMBER = 14.0, 2.5
 
 
 def _directions(n: int, width: int, generator: torch.Generator) -> Tensor:
@@ -97,8 +106,11 @@ class Marks:
     first_quote: int
     turn_start: int
     line_end: int
+    dash: int
+    styles: tuple[int, int, int]  # "paragraph", "bullet", "outline"
     words: int  # as in "about 60 words"
-    zero: int
+    digits: tuple[int, ...]  # 0 to 9
+    is_word: Tensor  # [n_vocab]: it begins a word
     stops: tuple[int, ...]  # tokens that end a sentence; headings end otherwise
 
 
@@ -130,6 +142,14 @@ class _Draft:
         weight[:, CONST] = 0.4
         weight[:, COMMON] = 0.1 * (common - common.mean())
         weight[:, RARE] = 0.1 * log_weights.clamp(min=-5)
+        for digit, token in enumerate(marks.digits):
+            weight[token, DIGIT] = 0.06 * digit
+        # So that they are found, and what they say.
+        weight[marks.words, DIGIT] = -0.4
+        weight[list(marks.styles), NUMBER] = -0.5
+        weight[list(marks.styles), MOVED] = torch.tensor(STYLES)
+        weight[marks.line_end, WORD], weight[marks.dash, WORD] = -0.3, -0.6
+        weight[:, WORD] = 0.15 * marks.is_word
         for first in (marks.first_mark, marks.first_quote):
             rows = weight[first : first + N_MARKS]
             rows[:, NAME.start : STORE.start] = 0
@@ -152,6 +172,7 @@ class _Draft:
         output[:, STORE] = READ * weight[:, NAME.start : CODE.stop] @ self.written.T
         output[:, OWN] = READ_NUMBER * weight[:, OWN]
         output[marks.first_mark : marks.first_mark + N_MARKS] = 0  # never in an answer
+        output[marks.first_quote + N_NUMBERS : marks.first_quote + N_MARKS] = 0
 
     def neighbours(self) -> None:
         """Layer 0, heads 0 to 2."""
@@ -172,6 +193,9 @@ class _Draft:
             v[:N_NAME] = self.seen
             stored = STORED if head + 1 < BACK else WIDE_STORED
             out[:, :N_NAME] += stored * self.stores[head].T
+            if back <= 2:  # at the last digit of a number: those before it
+                v[N_NAME, DIGIT] = 1
+                out[NUMBER, N_NAME] = (0.005, 0.05)[head]
 
     def sentence_numbers(self) -> None:
         """Layer 0, head 3: looks at the last mark, and hands on its code and kind."""
@@ -193,7 +217,7 @@ class _Draft:
     def gathering(self) -> None:
         """Layer 1, head 0: a sentence's codes. The turn's start is for those who look for nothing."""
         numbers, rare, kind, sink, level = self.slow[:N_SHORT], *self.slow[N_SHORT : N_SHORT + 4]
-        q, k, v, out = self.head(1, 0)
+        q, k, v, out = self.head(2, 0)
         q[numbers, OWN] = 2.0 * self.short @ self.before
         k[numbers, OF_SENTENCE] = torch.eye(N_SHORT)
         q[level, CONST], k[level, CONST] = 3.8, -3.8  # about nothing where numbers agree
@@ -205,21 +229,47 @@ class _Draft:
         v[:N_CODE_DIMS, CODE] = torch.eye(N_CODE_DIMS)
         out[CODE, :N_CODE_DIMS] += GIST * torch.eye(N_CODE_DIMS)
 
-    def said(self) -> None:
-        """Layer 2, head 1: which numbers the answer named."""
-        q, k, v, out = self.head(2, 1)
+    def _quotes(self, q: Tensor, k: Tensor, sink: float) -> None:
+        """Looks at quote marks, and at the turn's start so much that what comes is nearly a sum."""
         rare = self.slow[0]
         q[rare, CONST], q[rare, QUOTE] = 2.5, -2.5  # a quote mark itself looks for nothing
-        k[rare, QUOTE], k[rare, SINK] = 12.0, 1.0
+        k[rare, QUOTE], k[rare, CONST] = 12.0, -12.0 * QUOTE_SHARE
+        k[rare, SINK] = 12.0 * QUOTE_SHARE * SINK_SHARE + sink
+        k[rare, PLAIN] = -24.0  # no marks of the passage
+
+    def said(self) -> None:
+        """Layer 2, head 1: which numbers the answer named."""
+        q, k, v, out = self.head(3, 1)
+        self._quotes(q, k, SAID_SINK)
         v[:N_NUMBER, OWN] = torch.eye(N_NUMBER)
         out[OWN, :N_NUMBER] -= SAID * torch.eye(N_NUMBER)
 
+    def said_gist(self) -> None:
+        """Layer 1, head 3: a quote mark gathers the codes of its sentence. Layer 3, head 3: those are taken off."""
+        numbers, rare, kind, sink, level = self.slow[:N_SHORT], *self.slow[N_SHORT : N_SHORT + 4]
+        q, k, v, out = self.head(1, 3)
+        q[numbers, OWN] = 2.0 * self.short
+        k[numbers, OF_SENTENCE] = torch.eye(N_SHORT)
+        q[level, CONST], k[level, CONST] = 3.8, -3.8
+        k[level, SINK] = 1.5
+        q[rare, CONST] = k[rare, RARE] = 2.0
+        q[kind, CONST] = 2.0
+        k[kind, MARKED], k[kind, QUOTED] = 1.2, -2.4
+        q[sink, CONST], q[sink, QUOTE], k[sink, SINK] = 4.0, -4.0 / QUOTE_SHARE, 2.4
+        v[:N_CODE_DIMS, CODE] = torch.eye(N_CODE_DIMS)
+        out[CODE, :N_CODE_DIMS] += QUOTED_GIST * torch.eye(N_CODE_DIMS)
+        q, k, v, out = self.head(3, 3)
+        self._quotes(q, k, SAID_SINK)
+        v[:N_CODE_DIMS, CODE] = torch.eye(N_CODE_DIMS)
+        out[CODE, :N_CODE_DIMS] -= SAID_GIST * torch.eye(N_CODE_DIMS)
+
     def present(self) -> None:
         """Layer 2, head 2: which numbers there are."""
-        q, k, v, out = self.head(2, 2)
+        q, k, v, out = self.head(3, 2)
         kind, sink = self.slow[:2]
         q[kind, CONST] = CLOSING
         k[kind, PLAIN], k[kind, CONST] = CLOSING, -CLOSING * PLAIN_SHARE
+        k[kind, SINK] = CLOSING * PLAIN_SHARE * SINK_SHARE + PRESENT_SINK
         q[sink, PLAIN] = k[sink, SINK] = 8.0
         v[:N_NUMBER, OWN] = self.before
         out[OWN, :N_NUMBER] += PRESENT * torch.eye(N_NUMBER)
@@ -227,10 +277,11 @@ class _Draft:
     def topic(self) -> None:
         """Layer 2, head 0: what sentences say together."""
         kind, sink = self.slow[:2]
-        q, k, v, out = self.head(2, 0)
+        q, k, v, out = self.head(3, 0)
         q[kind, CONST] = CLOSING
         # Nothing for sentence marks, whatever the length of their stream; less for others.
         k[kind, PLAIN], k[kind, CONST] = CLOSING, -CLOSING * PLAIN_SHARE
+        k[kind, SINK] = CLOSING * PLAIN_SHARE * SINK_SHARE - NO_MARKS  # where no marks are yet
         q[sink, PLAIN] = k[sink, SINK] = 8.0  # sentence marks keep what they have
         v[:N_CODE_DIMS, CODE] = torch.eye(N_CODE_DIMS)
         out[CODE, :N_CODE_DIMS] = TOPIC * torch.eye(N_CODE_DIMS)
@@ -241,7 +292,7 @@ class _Draft:
         n, kind = len(self.slow) - 1, self.slow[-1]
         where = self.slow[:-1]
         for head in range(1, 4):
-            q, k, v, out = self.head(1, head)
+            q, k, v, out = self.head(2, head)
             for one, at_key, at_query in zip(STRENGTH, self.stores, asked, strict=True):
                 mix = one * _directions(N_NAME, n, self.generator).T
                 k[where] += STORE_GAIN * mix @ at_key
@@ -255,14 +306,19 @@ class _Draft:
             # matches at its end, and has nothing to bring.
             q[kind, CONST], k[kind, SINK], k[kind, QUOTED] = 3.0, SINK_LEVEL, -NOT_ANSWER
             q[kind, PLAIN] = 6.0
+            q[kind, CONST] += UNMARKED * MARKED_SHARE  # nor where no mark was yet
+            q[kind, MARKED] = -UNMARKED
             q[kind] += LINE_SINK * STORE_GAIN * self.line @ self.stores[0]  # a line's first token
             rows = torch.arange(head - 1, N_STORE, 3)
             v[: len(rows), NAME.start : CODE.stop] = self.written[rows]
             out[STORE.start + rows, torch.arange(len(rows))] += COPIED
+            # Whether there is something to copy: nothing of a turn's start, nor of the mark behind a sentence.
+            v[len(rows), MARKED], v[len(rows), PLAIN] = 1.0, -MARKED_PLAIN
+            out[MARK, len(rows)] = -COPYING
 
     def choosing(self, marks: Marks, common: Tensor) -> None:
         """Layer 3, head 0: the mark whose sentence says most of what all say."""
-        q, k, v, out = self.head(3, 0)
+        q, k, v, out = self.head(4, 0)
         n, kind = N_CODE_DIMS, self.slow[-1]
         q[self.slow[:n], CODE] = k[self.slow[:n], CODE] = LIKENESS * torch.eye(n)
         q[kind, CONST] = CLOSING_LAST
@@ -277,31 +333,38 @@ class _Draft:
         v[:N_NUMBER, OWN] = self.before
         out[OWN, :N_NUMBER] += CHOSEN * torch.eye(N_NUMBER)
 
-    def counting(self, marks: Marks) -> None:
-        """Layer 3, heads 1 and 3: how much is written; head 2: how much was asked for."""
-        for head, level, place in ((1, 1.8, FILLER), (3, 2.05, RARE)):
-            q, k, v, out = self.head(3, head)
-            kind = self.slow[-1]
-            q[kind, CONST] = 2.0
-            k[kind, QUOTED], k[kind, SINK] = 8.0, level
-            v[0, QUOTED] = 1.0
-            out[place, 0] = 1.0
-        q, k, v, out = self.head(3, 2)
-        kind, names = self.slow[-1], self.model.embed.weight[:, NAME]
+    def counting(self) -> None:
+        """Layer 1, head 1: how many words are written, as n / (n + c). The scores of words of the answer are 0,
+        whatever the length of their stream; those of other tokens are far below, those of the turn's start above."""
+        q, k, v, out = self.head(1, 1)
+        kind = self.slow[0]
         q[kind, CONST] = 2.0
-        k[kind, NAME] = 4 * names[marks.words] / names[marks.words].norm()
-        k[kind] += 10 * self.stores[0].T @ (names[marks.zero] / names[marks.zero].norm())
-        v[:N_NAME], v[N_NAME : 2 * N_NAME] = self.stores[1], self.stores[2]
-        out[NAME, :N_NAME] = torch.eye(N_NAME)
-        out[CODE.start : CODE.start + N_NAME, N_NAME : 2 * N_NAME] = torch.eye(N_NAME)
+        k[kind, QUOTED], k[kind, WORD], k[kind, CONST] = 3.11, 5.65, -5.09
+        k[kind, SINK] = 2.02 + COUNT_SINK
+        v[0, QUOTED] = 1.0
+        out[WRITTEN, 0] = 0.2
 
-    def guessing(self) -> None:
-        """Layer 4, head 0: common tokens are more likely."""
-        attn = self.model.layers[4].attn
-        v, out = attn.v.weight, attn.out.weight
-        v[0] = 0
-        v[0, CONST] = 1
-        out[COMMON, 0] = 5.0
+    def asked(self) -> None:
+        """Layer 1, head 0: the number that ends at the token before. Layer 4, head 2: that before "words"; head 1:
+        whether a paragraph, bullets or an outline."""
+        q, k, v, out = self.head(1, 0)
+        fast = torch.arange(FAST)
+        k[fast, CONST] = level = 4.5
+        q[fast, CONST] = level * torch.cos(self.turns[fast])
+        q[fast + self.half, CONST] = -level * torch.sin(self.turns[fast])
+        v[0, NUMBER] = 1.0
+        out[MOVED, 0] = 0.15
+        q, k, v, out = self.head(4, 2)
+        kind = self.slow[-1]
+        q[kind, CONST] = 8.0
+        k[kind, DIGIT], k[kind, MARKED] = -60.0, -16.0
+        v[0, MOVED] = 1.0
+        out[WANTED, 0] = ASKED
+        q, k, v, out = self.head(4, 1)
+        q[kind, CONST] = 8.0
+        k[kind, NUMBER], k[kind, MARKED] = -60.0, -16.0
+        v[0, MOVED] = 1.0
+        out[STYLE, 0] = 0.2
 
 
 @torch.no_grad()
@@ -329,8 +392,9 @@ def seed_draft(
     draft.gathering()
     draft.topic()
     draft.said()
+    draft.said_gist()
     draft.present()
     draft.copying()
     draft.choosing(marks, common)
-    draft.counting(marks)
-    draft.guessing()
+    draft.counting()
+    draft.asked()

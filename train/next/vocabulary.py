@@ -14,7 +14,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 GGUF_PRE = "qwen2"
 N_VOCAB = 8192
-N_MARKS = 96  # sentences beyond it start again with the first mark
+N_MARKS = 96
+N_NUMBERS = 64  # of the marks, those that are used: sentences beyond start again with the first
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SENTENCE_MARKS = [f"<|s{i}|>" for i in range(N_MARKS)]
 QUOTE_MARKS = [f"<|q{i}|>" for i in range(N_MARKS)]
