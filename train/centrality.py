@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -66,32 +67,52 @@ def sentence_vectors(sentences: list[str], rarity: Rarity) -> np.ndarray:
     return vectors / np.where(lengths > 0, lengths, 1)
 
 
+@dataclass
+class Ranking:
+    scores: np.ndarray  # [n]: how central, mean 0 and deviation 1; -inf for those too short or long
+    cosine: np.ndarray  # [n, n]: how alike they are
+    lengths: list[int]  # in words
+
+    @classmethod
+    def of(cls, sentences: list[str], rarity: Rarity) -> "Ranking":
+        vectors = sentence_vectors(sentences, rarity)
+        cosine = vectors @ vectors.T
+        edges = cosine + 1e-9
+        walk = edges / edges.sum(axis=1, keepdims=True)
+        rank = np.full(len(sentences), 1 / max(len(sentences), 1))
+        for _ in range(30):
+            rank = DAMPING / len(sentences) + (1 - DAMPING) * rank @ walk
+        lengths = [len(s.split()) for s in sentences]
+        scores = (rank - rank.mean()) / (rank.std() + 1e-9) if len(sentences) else rank
+        good = np.array([MIN_WORDS <= n <= MAX_WORDS for n in lengths], dtype=bool)
+        return cls(np.where(good, scores, -np.inf), cosine, lengths)
+
+    def open_scores(self, chosen: list[int]) -> np.ndarray:
+        """Scores; -inf for what was chosen, and for what says the same."""
+        said = self.cosine[:, chosen].max(axis=1, initial=0) > REPETITION
+        said[chosen] = True
+        return np.where(said, -np.inf, self.scores)
+
+    def has_room(self, chosen: list[int], more: int, n_words: int) -> bool:
+        total = sum(self.lengths[i] for i in chosen)
+        return not chosen or (total < n_words and total + self.lengths[more] / 2 <= n_words)
+
+    def next_one(self, chosen: list[int], n_words: int) -> int | None:
+        """The most central one that says something new; None if it is too long for what is left."""
+        scores = self.open_scores(chosen)
+        if not np.isfinite(scores).any():
+            return None
+        best = int(np.argmax(scores))
+        return best if self.has_room(chosen, best, n_words) else None
+
+    def take(self, n_words: int) -> list[int]:
+        """Of about n_words words together, the most central first; at least one if there is any."""
+        chosen: list[int] = []
+        while (i := self.next_one(chosen, n_words)) is not None:
+            chosen.append(i)
+        return chosen
+
+
 def central_sentences(sentences: list[str], n_words: int, rarity: Rarity) -> list[int]:
     """Indices, in text order, of central sentences of about n_words words; at least one."""
-    return sorted(ranked_sentences(sentences, n_words, rarity))
-
-
-def ranked_sentences(sentences: list[str], n_words: int, rarity: Rarity) -> list[int]:
-    """The same, the most central first."""
-    vectors = sentence_vectors(sentences, rarity)
-    cosine = vectors @ vectors.T
-    edges = cosine + 1e-9
-    walk = edges / edges.sum(axis=1, keepdims=True)
-    rank = np.full(len(sentences), 1 / len(sentences))
-    for _ in range(30):
-        rank = DAMPING / len(sentences) + (1 - DAMPING) * rank @ walk
-    lengths = [len(s.split()) for s in sentences]
-    chosen: list[int] = []
-    total = 0
-    for i in np.argsort(-rank, kind="stable"):
-        if not MIN_WORDS <= lengths[i] <= MAX_WORDS:
-            continue
-        if any(cosine[i, j] > REPETITION for j in chosen):
-            continue
-        if chosen and total + lengths[i] / 2 > n_words:
-            break
-        chosen.append(int(i))
-        total += lengths[i]
-        if total >= n_words:
-            break
-    return chosen
+    return sorted(Ranking.of(sentences, rarity).take(n_words))

@@ -14,19 +14,15 @@ import torch
 from tokenizers import Tokenizer
 
 from gguf_file import write_gguf
-from model import Llama, Shape
+from model import Llama
+from seeds import SHAPE
+from template import read_template
 
 TRAIN = Path(__file__).resolve().parent
-CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
 
 
 def read_checkpoint(path: Path) -> Llama:
-    model = Llama(Shape())
+    model = Llama(SHAPE)
     model.load_state_dict(torch.load(path, weights_only=True, map_location="cpu")["model"])
     return model
 
@@ -35,10 +31,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--checkpoint", type=Path, default=TRAIN / "out/final.pt")
     parser.add_argument("--tokenizer", type=Path, default=TRAIN / "out/tokenizer.json")
-    parser.add_argument("--gguf", type=Path, default=TRAIN.parent / "models/hearth-small.gguf")
+    parser.add_argument("--gguf", type=Path, default=TRAIN / "out/hearth-small.gguf")
     options = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(options.tokenizer))
-    write_gguf(read_checkpoint(options.checkpoint), tokenizer, CHAT_TEMPLATE, options.gguf)
+    write_gguf(read_checkpoint(options.checkpoint), tokenizer, read_template(), options.gguf)
 
 
 if __name__ == "__main__":

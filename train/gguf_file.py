@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from model import Llama
-from vocabulary import END_OF_TEXT, GGUF_PRE, SPECIAL_TOKENS, TURN_END
+from vocabulary import END_OF_TEXT, GGUF_PRE, SPECIAL_TOKENS, TURN_END, TURN_START
 
 NAME = "hearth-small"
 
@@ -74,10 +74,11 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, template: str) 
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in merges])
-    writer.add_bos_token_id(tokenizer.token_to_id(END_OF_TEXT))
+    # Plain text begins as a turn does: heads that find nothing look at a turn's start.
+    writer.add_bos_token_id(tokenizer.token_to_id(TURN_START))
     writer.add_eos_token_id(tokenizer.token_to_id(TURN_END))
     writer.add_pad_token_id(tokenizer.token_to_id(END_OF_TEXT))
-    writer.add_add_bos_token(False)
+    writer.add_add_bos_token(True)
     writer.add_chat_template(template)
 
 

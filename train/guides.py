@@ -1,18 +1,17 @@
-"""Guides: for a few heads it is known where they ought to look, and they are told.
+"""Where the heads of the draft ought to look, and how far from it they are.
 
-To write a central sentence a network needs to know what the passage is about, what each
-sentence says, which sentence comes next, and where in it the next token stands. Each of
-these is a place, or a spread of weight over places, that a row knows (rows.py), so the
-attention of one or two heads is trained on it directly (cross entropy), beside the loss
-of the text. All other heads are free; the file that comes out is an ordinary Llama.
+To write a central sentence a network needs to know which sentence each token stands in, what
+each sentence says, what the whole passage is about, what was said already, and where the next
+token to copy stands. Each of these is a place, or a spread of weight over places, that a row
+knows (rows.py), so the attention of the heads can be compared with it (cross entropy).
+diagnose.py prints the differences; pointing.py teaches the heads that copy.
 
-    layer 1, head 0    answer       -> all words of the passage, rare ones more: its topic
-    layer 1, head 1    any sentence -> its own words so far, rare ones more: its gist
-    layer 1, head 2    any sentence -> where it begins
-    layer 1, head 3    answer       -> all words of the answer so far (answers in rank order), or
-                                       where in the passage it is just now (in text order)
-    layer 2, heads 0 1 answer       -> the end of the sentence to copy, where its gist is
-    layer 3, heads 0 1 answer       -> the token to copy
+    layer 0, head 3    any token     -> the last mark before it, which has the sentence's number
+    layer 2, head 0    closing mark  -> the words of its sentence, rare ones more: its gist
+    layer 2, heads 1-3 answer        -> the token to copy
+    layer 3, head 0    before naming -> all closing marks: the topic
+    layer 3, head 1    before naming -> the quote marks in the answer: what was said
+    layer 4, head 0    before naming -> the marks behind sentences to name
 """
 
 import math
@@ -20,14 +19,17 @@ import math
 import torch
 from torch import Tensor
 
-from model import COPY_LAYER
-
-GIST_LAYER, CHOICE_LAYER = 1, 2
-SAMPLED_PLACES = 96  # in the passage, of each row and step
+MARK_HEAD = 3
+GIST_LAYER, GIST_HEADS = 2, (0,)
+COPY_LAYER, COPY_HEADS = 2, (1, 2, 3)
+TOPIC_LAYER, TOPIC_HEADS, SAID_HEAD = 3, (0,), 1
+CHOICE_LAYER, CHOICE_HEADS = 4, (0,)
+SAMPLED_PLACES = 96  # of each row and step
+NAMES = ("mark", "gist", "topic", "said", "choice", "copy")
 Heads = list[tuple[Tensor, Tensor]]
 
 
-def _log_attention(heads: Heads, layer: int, head: int, places: Tensor) -> Tensor:
+def log_attention(heads: Heads, layer: int, head: int, places: Tensor) -> Tensor:
     """Logarithms of the attention [rows, n, tokens] of one head from the places [rows, n]."""
     q, k = heads[layer][0][:, head], heads[layer][1][:, head]
     asked = q.gather(1, places.unsqueeze(-1).expand(-1, -1, q.shape[-1]))
@@ -43,66 +45,67 @@ def _at_one(log_attention: Tensor, wanted: Tensor) -> Tensor:
     return -(found * known).sum() / known.sum().clamp(min=1)
 
 
-def _spread(log_attention: Tensor, weights: Tensor) -> Tensor:
-    """Mean loss against weights [rows, n, tokens]; places without any weight do not count."""
+def divergence(log_odds: Tensor, weights: Tensor) -> Tensor:
+    """Mean divergence of [rows, n, m] from weights of that shape; without weights nothing counts."""
     total = weights.sum(-1, keepdim=True)
     known = total.squeeze(-1) > 0
-    loss = -(log_attention.clamp(min=-30) * weights / total.clamp(min=1e-6)).sum(-1)
+    wanted = weights / total.clamp(min=1e-6)
+    entropy = -(wanted * wanted.clamp(min=1e-9).log()).sum(-1)
+    loss = -(log_odds.clamp(min=-30) * wanted).sum(-1) - entropy
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 
+def _places(wanted: Tensor, at_most: int) -> Tensor:
+    """[rows, n]: places of the wanted tokens, filled up with places of others."""
+    n = min(max(int(wanted.sum(1).max()), 1), at_most)
+    return wanted.int().argsort(dim=1, descending=True, stable=True)[:, :n]
+
+
+def _sample(wanted: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    odds = torch.rand(wanted.shape, generator=generator).to(wanted.device)
+    return (odds + wanted.float()).topk(min(n, odds.shape[1]), dim=1).indices
+
+
 class Guides:
-    def __init__(self, token_rarity: Tensor) -> None:
-        self.token_rarity = token_rarity  # [n_vocab]
+    def __init__(self, token_weights: Tensor) -> None:
+        self.token_weights = token_weights  # [n_vocab]: how much a token says (codes.py)
 
-    def losses(
-        self, heads: Heads, b: dict[str, Tensor], generator: torch.Generator, ranked: bool
-    ) -> Tensor:
-        """[6]: topic, gist, start, said, choice, copy; b has the arrays of rows.Batch."""
-        n_tokens = b["tokens"].shape[1]
-        place = torch.arange(n_tokens, device=b["tokens"].device)
-        is_answer = place >= b["n_prompt"].unsqueeze(-1)
-        is_answer &= b["sentence_end"] >= 0
-        answer = self._first_places(is_answer) - 1  # the place from which a token is predicted
-        following = answer + 1
-        missing = ~is_answer.gather(1, following)
+    def losses(self, heads: Heads, b: dict[str, Tensor], generator: torch.Generator) -> Tensor:
+        """[6], as in NAMES; b has the arrays of rows.Batch."""
+        place = torch.arange(b["tokens"].shape[1], device=b["tokens"].device)
+        in_passage = (b["mark"] >= 0) & (place < b["n_prompt"].unsqueeze(-1))
+        said_by = (self.token_weights[b["tokens"]] * in_passage).unsqueeze(1)
 
-        def of_following(name: str) -> Tensor:
-            return b[name].gather(1, following).masked_fill(missing, -1)
+        sampled = _sample(b["mark"] >= 0, SAMPLED_PLACES, generator)
+        mark = _at_one(
+            log_attention(heads, 0, MARK_HEAD, sampled), b["mark"].gather(1, sampled)
+        )
+        closing = (b["mark"] == place) & (b["mark"].roll(1, 1) >= 0) & in_passage
+        at = _places(closing, SAMPLED_PLACES)
+        before = b["mark"].gather(1, (at - 1).clamp(min=0)).unsqueeze(-1)
+        inside = (place > before) & (place < at.unsqueeze(-1))
+        weights = said_by * inside * closing.gather(1, at).unsqueeze(-1)
+        gist = sum(
+            divergence(log_attention(heads, GIST_LAYER, h, at), weights) for h in GIST_HEADS
+        )
 
-        in_passage = (b["sentence_start"] >= 0) & (place < b["n_prompt"].unsqueeze(-1))
-        weights = self.token_rarity[b["tokens"]] * in_passage
-        topic_weights = weights.unsqueeze(1) * ~missing.unsqueeze(-1)
-        topic = _spread(_log_attention(heads, GIST_LAYER, 0, answer), topic_weights)
-
-        sampled = self._sample(b, generator)
-        start = b["sentence_start"].gather(1, sampled)
-        inside = (place >= start.unsqueeze(-1)) & (place <= sampled.unsqueeze(-1))
-        gist_weights = self.token_rarity[b["tokens"]].unsqueeze(1) * inside
-        gist_weights = gist_weights * (start >= 0).unsqueeze(-1)
-        gist = _spread(_log_attention(heads, GIST_LAYER, 1, sampled), gist_weights)
-        begins = _at_one(_log_attention(heads, GIST_LAYER, 2, sampled), start)
-
-        reached = b["copied_from"].gather(1, answer).masked_fill(missing, -1)
-        where = _log_attention(heads, GIST_LAYER, 3, answer)
-        written = is_answer.unsqueeze(1) & (place <= answer.unsqueeze(-1)) & ~missing.unsqueeze(-1)
-        said_weights = self.token_rarity[b["tokens"]].unsqueeze(1) * written
-        said = _spread(where, said_weights) if ranked else _at_one(where, reached)
-        ends, sources = of_following("sentence_end"), of_following("copied_from")
-        choice = [_at_one(_log_attention(heads, CHOICE_LAYER, h, answer), ends) for h in (0, 1)]
-        copy = [_at_one(_log_attention(heads, COPY_LAYER, h, answer), sources) for h in (0, 1)]
-        return torch.stack((topic, gist, begins, said, sum(choice) / 2, sum(copy) / 2))
-
-    @staticmethod
-    def _first_places(wanted: Tensor) -> Tensor:
-        """[rows, n]: places of the wanted tokens, filled up with places of others."""
-        n = max(int(wanted.sum(1).max()), 1)
-        order = wanted.int().argsort(dim=1, descending=True, stable=True)[:, :n]
-        return order.clamp(min=1)
-
-    @staticmethod
-    def _sample(b: dict[str, Tensor], generator: torch.Generator) -> Tensor:
-        """Places of sentences: their ends first, then others at random."""
-        odds = torch.rand(b["tokens"].shape, generator=generator).to(b["tokens"].device)
-        odds = odds + b["closes"].float() - 2 * (b["sentence_start"] < 0).float()
-        return odds.topk(min(SAMPLED_PLACES, odds.shape[1]), dim=1).indices
+        asks = b["named"] - 1  # the places from which quote marks are predicted
+        real = b["wanted"].sum(-1) > 0
+        weights = closing.unsqueeze(1) * real.unsqueeze(-1).float()
+        topic = sum(
+            divergence(log_attention(heads, TOPIC_LAYER, h, asks), weights) for h in TOPIC_HEADS
+        )
+        earlier = torch.zeros(b["tokens"].shape, device=place.device)
+        earlier = earlier.scatter(1, b["named"], 1.0) * (place >= b["n_prompt"].unsqueeze(-1))
+        earlier = earlier.unsqueeze(1) * (place <= asks.unsqueeze(-1)) * real.unsqueeze(-1)
+        said = divergence(log_attention(heads, TOPIC_LAYER, SAID_HEAD, asks), earlier)
+        wanted = torch.zeros((*asks.shape, len(place)), device=place.device)
+        closing = b["closing"].unsqueeze(1).expand_as(b["wanted"])
+        wanted = wanted.scatter_add(2, closing, b["wanted"])
+        each = [log_attention(heads, CHOICE_LAYER, h, asks) for h in CHOICE_HEADS]
+        choice = divergence(torch.stack(each).logsumexp(0) - math.log(len(each)), wanted)
+        copied = _places(b["copied_from"] >= 0, 4 * SAMPLED_PLACES)
+        sources = b["copied_from"].gather(1, copied)
+        asks = (copied - 1).clamp(min=0)
+        copy = sum(_at_one(log_attention(heads, COPY_LAYER, h, asks), sources) for h in COPY_HEADS)
+        return torch.stack((mark, gist, topic, said, choice, copy / len(COPY_HEADS)))

@@ -80,8 +80,3 @@ def write_prompt(prompts: Prompts, request: Request) -> str:
     lines += _line("Title: ", request.title, TITLE_BYTES)
     lines += _line("Section: ", request.section, SECTION_BYTES)
     return out + (lines + "\n" if lines else "") + prompts.labels[task] + request.text
-
-
-def write_chat(prompt: str) -> str:
-    """One user turn and the opening of the answer, as the chat template renders them."""
-    return f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"

@@ -19,7 +19,8 @@ from tokenizers import Tokenizer
 
 from export import TRAIN, read_checkpoint
 from model import Llama
-from prompts import Prompts, Request, write_chat, write_prompt
+from prompts import Prompts, Request, write_prompt
+from template import write_chat
 from vocabulary import TURN_END
 
 N_TOKENS = 60

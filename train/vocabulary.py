@@ -1,8 +1,10 @@
-"""The tokenizer: byte-level BPE with single digits and the marks of ChatML.
+"""The tokenizer: byte-level BPE with single digits, the marks of ChatML, and numbered marks.
 
 The expression that cuts text before merging is the one GGUF files call "qwen2",
 so that every reader of GGUF already knows it. Digits stay single, hence numbers
-are copied digit by digit and never as a near miss.
+are copied digit by digit and never as a near miss. Numbered marks are control tokens that
+nobody sees: one before every sentence of a passage (the chat template puts it there) and one
+that the model writes before it quotes the sentence of that number.
 """
 
 from collections.abc import Iterable
@@ -12,8 +14,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 GGUF_PRE = "qwen2"
 N_VOCAB = 8192
+N_MARKS = 96
+N_NUMBERS = 64  # of the marks, those that are used: sentences beyond start again with the first
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-SPECIAL_TOKENS = [END_OF_TEXT, TURN_START, TURN_END]
+SENTENCE_MARKS = [f"<|s{i}|>" for i in range(N_MARKS)]
+QUOTE_MARKS = [f"<|q{i}|>" for i in range(N_MARKS)]
+SPECIAL_TOKENS = [END_OF_TEXT, TURN_START, TURN_END, *SENTENCE_MARKS, *QUOTE_MARKS]
 
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"

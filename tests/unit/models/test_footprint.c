@@ -130,7 +130,8 @@ static void loaded_weights_are_as_large(void **state)
     assert_non_null(m);
     assert_true(footprint_of_file(file, &facts, &counted, &err));
     uint64_t vectors = (2 * (uint64_t)facts.n_layers + 1) * (uint64_t)facts.n_embd * sizeof(float);
-    assert_int_equal(counted.bytes, model_weight_bytes(m) + vectors);
+    // Embeddings that are not the output as well stay in the file; single rows are read.
+    assert_int_equal(counted.bytes - counted.embd_bytes, model_weight_bytes(m) + vectors);
     model_free(m);
     backend_free(cpu);
     model_file_close(file);

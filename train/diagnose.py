@@ -1,6 +1,6 @@
 """How well each part of the network does its work, on rows of the training texts, in a quarter of a minute.
 
-    python train/next/diagnose.py --data ../shared/data/corpora [--checkpoint train/next/out/final.pt]
+    python train/diagnose.py --data ../shared/data/corpora [--checkpoint train/out/final.pt]
 
 Without a checkpoint, the draft is measured. Rows come from the training texts, so this is to find what is
 wrong; evaluate.py says what a file is worth.
@@ -17,6 +17,7 @@ from export import TRAIN, read_checkpoint
 from guides import COPY_HEADS, COPY_LAYER, NAMES, Guides, log_attention
 from recipe import new_model, prepare, prepare_codes
 from rows import Batch
+from progress import Progress
 from tasks import Tasks
 from vocabulary import N_MARKS
 
@@ -51,7 +52,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path)
     options = parser.parse_args()
     tasks = prepare(options.data, options.out)
-    codes = prepare_codes(tasks, options.out)
+    codes = prepare_codes(tasks, options.out, Progress(options.out / "progress.log"))
     model = read_checkpoint(options.checkpoint) if options.checkpoint else new_model(tasks, codes)
     guides, losses = Guides(token_weights(tasks, codes)), []
     copied, pointed, named = [], [], {"first": [], "later": []}

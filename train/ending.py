@@ -1,4 +1,4 @@
-"""When an answer names, breaks a line, or ends: the last feed-forward layer and a few rows of the output.
+"""When an answer names, breaks a line, or ends: a few units of the last feed-forward layer, and rows of the output.
 
 These tokens are rare, and a network that learns all things at once needs many steps for them. The rest of the
 network stands still here, so its states are computed once, and the layer sees them as often as it likes. It reads
@@ -12,16 +12,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model import Llama
-from seeds import MARK, PLAIN, QUOTE, SINK
+from progress import Progress
+from seeds import CONST, MARK, MARKED, MARKED_SHARE, PLAIN, QUOTE, SINK
 from tasks import Tasks
 from vocabulary import N_MARKS
 
 N_BATCHES, BATCH_TOKENS, LENGTHS = 240, 4096, (384, 512, 768, 1024)
 N_STEPS, N_PLACES, RATE, GAIN = 3000, 3072, 1e-2, 8.0
-MARGIN, OTHERS, SIZE = 8.0, 2.0, 1e-4  # by which other tokens have to be ahead, how much more they count; what is written stays small
+# By how much other tokens have to be ahead, and how much more they count; what is written stays small.
+MARGIN, OTHERS, SIZE = 8.0, 2.0, 1e-4
 N_UNITS = 32  # of the layer
+SHUT = 8.0  # where no mark came before
+ANY_LINE = 0.2  # share of batches that choose among all lines
 KINDS = [MARK, QUOTE, PLAIN, SINK]  # places of the stream that are written
-READ = [*range(8), *range(250, 256)]
+READ = [*range(8), *range(250, 255)]
 OTHER = len(KINDS)
 
 
@@ -46,6 +50,7 @@ class _Places:
         for step in range(N_BATCHES):
             rng = np.random.default_rng((seed, 99, step))
             length = int(rng.choice(LENGTHS))
+            tasks.any_line = rng.random() < ANY_LINE  # a model may name what is no sentence, and has to end it
             batch = tasks.batch(rng, BATCH_TOKENS // length, length, 0.0, 0.0)
             tokens = torch.from_numpy(batch.tokens)
             streams = _stream(model, tokens)
@@ -65,16 +70,17 @@ class _Places:
                 wanted.append(kind)
             if (step + 1) % 40 == 0:
                 print(f"states of {step + 1} batches", flush=True)
+        tasks.any_line = False
         self.read, self.squares = torch.cat(read), torch.cat(squares)
         self.best, self.wanted = torch.cat(best), torch.cat(wanted)
         self.rms = (self.squares / model.shape.n_embd).sqrt()
         self.width = model.shape.n_embd
 
 
-def fit_structure(model: Llama, tasks: Tasks, seed: int) -> None:
-    """The last feed-forward layer has to give nothing before."""
+def fit_structure(model: Llama, tasks: Tasks, seed: int, progress: Progress) -> None:
+    """The first units of the last feed-forward layer have to give nothing before."""
     writer, ffn = tasks.writer, model.layers[-1].ffn
-    assert not ffn.down.weight.any()
+    assert not ffn.down.weight[:, :N_UNITS].any()
     places = _Places(model, tasks, seed)
     generator = torch.Generator().manual_seed(seed)
     gate, up = 0.3 * torch.randn(2, N_UNITS, len(READ), generator=generator)
@@ -103,12 +109,15 @@ def fit_structure(model: Llama, tasks: Tasks, seed: int) -> None:
             group["lr"] = RATE * min(1.0, (step + 1) / 20) * (1 - step / N_STEPS)
         optimizer.step()
         seen.append(loss.item())
-        if (step + 1) % 500 == 0:
-            print(f"structure {step + 1} {np.mean(seen):.4f}", flush=True)
+        if (step + 1) % 100 == 0:
+            progress.note("structure", step + 1, float(np.mean(seen)))
             seen = []
     with torch.no_grad():
         ffn.gate.weight[:N_UNITS] = ffn.up.weight[:N_UNITS] = 0
         ffn.gate.weight[:N_UNITS, READ], ffn.up.weight[:N_UNITS, READ] = gate, up
+        # Nothing in answers, where these two have always the same share; shut in plain text, which has no marks.
+        ffn.gate.weight[:N_UNITS, CONST] -= SHUT
+        ffn.gate.weight[:N_UNITS, MARKED] += SHUT / MARKED_SHARE
         for place, row in zip(KINDS, down, strict=True):
             ffn.down.weight[place, :N_UNITS] = row
         output = model.output.weight

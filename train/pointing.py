@@ -14,6 +14,7 @@ from torch import Tensor
 
 from guides import COPY_HEADS, COPY_LAYER
 from model import Llama, rotate
+from progress import Progress
 from rows import Batch
 from tasks import Tasks
 
@@ -34,8 +35,8 @@ def _targets(batch: Batch, turn_end: int) -> Iterator[tuple[int, np.ndarray, np.
 
 
 class Pointing:
-    def __init__(self, model: Llama, tasks: Tasks, seed: int) -> None:
-        self.model, self.tasks, self.seed = model, tasks, seed
+    def __init__(self, model: Llama, tasks: Tasks, seed: int, progress: Progress) -> None:
+        self.model, self.tasks, self.seed, self.progress = model, tasks, seed, progress
         width = model.shape.head_dim
         self.rows = slice(COPY_HEADS[0] * width, (COPY_HEADS[-1] + 1) * width)
         attn = model.layers[COPY_LAYER].attn
@@ -81,7 +82,7 @@ class Pointing:
             optimizer.step()
             seen.append(loss.item())
             if (step + 1) % 20 == 0:
-                print(f"pointing {step + 1} {np.mean(seen):.4f}", flush=True)
+                self.progress.note("pointing", step + 1, float(np.mean(seen)))
                 seen = []
         with torch.no_grad():
             attn = self.model.layers[COPY_LAYER].attn

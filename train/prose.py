@@ -1,4 +1,4 @@
-"""Continues plain text: the rest of the last feed-forward layer, and columns of the output.
+"""Continues plain text: the rest of the last feed-forward layer.
 
 What a token and those before it are stands in the stream since layer 0, and where no sentence mark came before all
 other layers rest, so the last layer can learn from these alone which token is likely next. Its units are shut
@@ -12,14 +12,16 @@ from torch import Tensor
 
 from ending import N_UNITS
 from model import Llama
-from seeds import COMMON, CONST, MARKED, OF_SENTENCE, OWN, STORE
+from progress import Progress
+from seeds import COMMON, CONST, MARKED, N_SHORT, OF_SENTENCE, STORE
 from tasks import Tasks
-from vocabulary import N_MARKS
 
-N_STEPS, N_ROWS, LENGTH = 800, 8, 256
+N_STEPS, N_ROWS, LENGTH = 700, 8, 256
 RATE, SHUT = 2e-3, 14.0
 CLEARED = 0.0178  # what such a unit writes, so that nothing is left
-READ = list(range(OWN.start, OF_SENTENCE.stop))  # what the output learns to read
+# What is written: places that the output reads, and some whose columns of the output learn (in answers they have little).
+WRITTEN = torch.tensor([*range(STORE.start, STORE.stop), COMMON, *range(OF_SENTENCE.start, OF_SENTENCE.stop)])
+DECAY = 1e-3  # of those columns
 
 
 class _Texts:
@@ -44,24 +46,19 @@ def _stream(model: Llama, tokens: Tensor) -> Tensor:
     return x + attn(model.layers[0].attn_norm(x), model.cos[:n], model.sin[:n])[0]
 
 
-def fit_prose(model: Llama, tasks: Tasks, seed: int) -> None:
-    ffn, output, width = model.layers[-1].ffn, model.output.weight, model.shape.n_embd
+def fit_prose(model: Llama, tasks: Tasks, seed: int, progress: Progress) -> None:
+    ffn, output, width = model.layers[-1].ffn, model.output.weight.detach(), model.shape.n_embd
     texts, generator = _Texts(tasks, seed), torch.Generator().manual_seed(seed)
     n_units = model.shape.n_ff - N_UNITS
     gate, up = 0.06 * torch.randn(2, n_units, width, generator=generator)
     gate[:, MARKED], up[:, MARKED] = -SHUT, 0.0
-    written = torch.tensor([*READ, *range(STORE.start, STORE.stop), COMMON])
-    down = torch.zeros(len(written), n_units)
+    down = torch.zeros(len(WRITTEN), n_units)
     # The names of tokens before lie where the output reads what is copied: the first units take them away.
     for unit, place in enumerate(range(STORE.start, STORE.stop)):
         gate[unit] = up[unit] = 0
         gate[unit, CONST], gate[unit, MARKED], up[unit, place] = 1.0, -SHUT, 1.0
-        down[len(READ) + unit, unit] = -CLEARED
-    columns = 0.02 * torch.randn(len(output), len(READ), generator=generator)
-    fixed = output.detach().clone()
-    marks = slice(tasks.writer.first_mark, tasks.writer.first_quote + N_MARKS)
-    fixed[:, READ] = 0
-    kept = output[marks][:, READ].detach().clone()
+        down[unit, unit] = -CLEARED
+    columns = 0.05 * torch.randn(len(output), N_SHORT, generator=generator)
     weights = [w.requires_grad_() for w in (gate, up, down, columns)]
     optimizer = torch.optim.Adam(weights, lr=RATE, betas=(0.9, 0.98))
     seen = []
@@ -70,10 +67,10 @@ def fit_prose(model: Llama, tasks: Tasks, seed: int) -> None:
         x = _stream(model, tokens[:, :-1])
         normed = F.rms_norm(x, (width,))
         added = F.silu(normed @ gate.T) * (normed @ up.T) @ down.T
-        x = F.rms_norm(x.index_add(2, written, added), (width,))
-        logits = x @ fixed.T + x[..., READ] @ columns.T
-        logits[..., marks] = -1e9
+        x = F.rms_norm(x.index_add(2, WRITTEN, added), (width,))
+        logits = x @ output.T + x[..., OF_SENTENCE] @ columns.T
         loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        loss = loss + DECAY * columns.square().sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         for group in optimizer.param_groups:
@@ -82,11 +79,9 @@ def fit_prose(model: Llama, tasks: Tasks, seed: int) -> None:
         optimizer.step()
         seen.append(loss.item())
         if (step + 1) % 50 == 0:
-            print(f"prose {step + 1} {np.mean(seen):.4f}", flush=True)
+            progress.note("prose", step + 1, float(np.mean(seen)))
             seen = []
     with torch.no_grad():
         ffn.gate.weight[N_UNITS:], ffn.up.weight[N_UNITS:] = gate, up
-        ffn.down.weight[written, N_UNITS:] = down
-        output[:, READ] = columns
-        output[marks][:, READ] = 0
-        output[marks.start : marks.stop, OWN.start : OF_SENTENCE.stop] = kept
+        ffn.down.weight[WRITTEN, N_UNITS:] = down
+        model.output.weight[:, OF_SENTENCE] = columns

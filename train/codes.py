@@ -7,7 +7,6 @@ make from the one of centrality.py. It is the same arithmetic that attention doe
 (seeds.py), but a bag of words costs a thousandth of a network's step.
 """
 
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from guides import divergence
+from progress import Progress
 from tasks import Tasks
 
 N_CODE_DIMS = 48
@@ -79,14 +79,14 @@ class Codes(nn.Module):
 
 
 def train_codes(
-    tasks: Tasks, rarity: Tensor, pairs: list[tuple[int, int]], seed: int, n_steps: int = N_STEPS
+    tasks: Tasks, rarity: Tensor, pairs: list[tuple[int, int]], seed: int, progress: Progress
 ) -> Codes:
-    model = Codes(rarity, pairs)
+    model, n_steps = Codes(rarity, pairs), N_STEPS
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
     loader = torch.utils.data.DataLoader(
         Passages(tasks, seed, n_steps), batch_size=None, num_workers=N_WORKERS, prefetch_factor=8
     )
-    began, losses, hits = time.monotonic(), [], []
+    losses, hits = [], []
     for step, batch in enumerate(loader, 1):
         log_shares = model(*batch)
         loss = divergence(log_shares.unsqueeze(1), batch[2].unsqueeze(1))
@@ -98,7 +98,7 @@ def train_codes(
         losses.append(loss.item())
         hits.append((log_shares.argmax(1) == batch[2].argmax(1)).float().mean().item())
         if step % 50 == 0 or step == n_steps:
-            line = f"codes {step} {np.mean(losses):.4f} {np.mean(hits):.3f}"
-            print(f"{line} {time.monotonic() - began:.0f}", flush=True)
+            progress.note("codes", step, float(np.mean(losses)))
+            print(f"first choices the same {np.mean(hits):.3f}", flush=True)
             losses, hits = [], []
     return model
