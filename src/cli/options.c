@@ -32,6 +32,10 @@ static const struct option option_rows[] = {
     {"quantize", 0, "TYPE",
      "round weights to TYPE while they load, as `hearth quantize` would: q4_k_m, q8_0 ...",
      FIELD(quantize)},
+    {"packed", 0, "GB",
+     "disk space for packed weights of large models, which load faster next time: auto, off, or "
+     "gigabytes",
+     FIELD(packed)},
     {"speculate", 0, "WHEN",
      "guess tokens ahead, which changes the speed and never the text: auto (where it pays), off, "
      "or "

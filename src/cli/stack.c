@@ -70,6 +70,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .isa = s->isa,
                               .kv_type = s->kv,
                               .quantize = s->quantize,
+                              .packed = s->packed,
                               .draft = s->draft,
                               .progress = show_loading,
                               .progress_self = st};

@@ -23,12 +23,15 @@ struct local_options {    // zeroed is the default
     const char *kv_type;  // NULL: the model's default; "f32", "f16"
     // NULL: weights stay as the file has them; else they are rounded while they load ("q8_0").
     const char *quantize;
+    // Disk space for packed weights of large models, which load faster next time: NULL or "auto",
+    // "off", or a number of gigabytes.
+    const char *packed;
     // While a model loads: done of total bytes; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, const char *model, uint64_t done, uint64_t total);
     void *progress_self;
 };
 
-// NULL with err (negative numbers). A wrong kv_type, isa or quantize is told when a model loads.
+// NULL with err (negative numbers). A wrong kv_type, isa, quantize or packed is told when a model loads.
 // The texts are copied.
 struct provider *provider_local_new(const struct local_options *o, struct error *err);
 // Freed by its own ops: provider->ops->free(provider).

@@ -20,6 +20,8 @@ struct error;
 struct kv_cache;
 struct weight;
 
+enum { PACK_ROWS = 16 };
+
 enum weight_use { WEIGHT_MATMUL, WEIGHT_EMBED, WEIGHT_VECTOR };
 
 // Where a weight's numbers are read from at load. Rows may be given in several runs (fused or
@@ -30,6 +32,8 @@ struct weight_source {
     int64_t rows, cols;  // y[rows] = W[rows, cols] x[cols]; vectors: rows = 1
     const void *data;    // rows one after another, unaligned; stays valid for WEIGHT_EMBED
     bool transposed;     // data is [cols, rows] instead (GPT-2's folders); plain types only
+    const void *packed;  // NULL, or what pack() made of it, at a multiple of 64 bytes: used in
+                         // place, and stays valid; data is not read
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -133,6 +137,15 @@ struct backend_ops {
                                  struct error *err);
     void (*weight_free)(struct backend *b, struct weight *w);
     size_t (*weight_bytes)(const struct weight *w);
+    // The bytes of a weight as this backend lays it out, to be kept and given back as
+    // weight_source.packed. layout() is another number where these bytes would be others.
+    uint64_t (*layout)(const struct backend *b);
+    // 0: nothing is laid out anew, or weight_new() will refuse it.
+    size_t (*packed_bytes)(const struct backend *b, const struct weight_source *s);
+    // The bytes of rows [first, first + n), of which there are packed_bytes() of n rows. first is a
+    // multiple of PACK_ROWS, and n too, but for the last rows.
+    void (*pack)(struct backend *b, const struct weight_source *s, int64_t first, int64_t n,
+                 void *out);
     // NULL with err (ERR_MEMORY, ERR_UNSUPPORTED).
     struct kv_cache *(*kv_new)(struct backend *b, const struct kv_shape *s, struct error *err);
     void (*kv_free)(struct backend *b, struct kv_cache *kv);
