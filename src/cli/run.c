@@ -159,7 +159,7 @@ const struct command command_run = {
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
         "frequency-penalty logit-bias seed stop ctx raw system json logprobs num-return-sequences "
-        "threads isa kv quantize packed speculate draft",
+        "threads pin isa kv quantize packed speculate draft",
     .min_words = 1,
     .max_words = 2,
     .run = run_command,

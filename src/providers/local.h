@@ -14,7 +14,8 @@ struct error;
 struct provider;
 
 struct local_options {    // zeroed is the default
-    int threads;          // 0: the cores this process may use
+    int threads;          // 0: one for each fast core that this process may use
+    const char *pin;      // which CPUs they keep to: NULL or "auto", "cores", "off" (base/cores.h)
     int ctx;              // 0: the model's own, capped by memory
     int max_seqs;         // running at once; 0: the engine's default
     int speculate;        // of every request: as in engine_request
@@ -31,7 +32,7 @@ struct local_options {    // zeroed is the default
     void *progress_self;
 };
 
-// NULL with err (negative numbers). A wrong kv_type, isa, quantize or packed is told when a model loads.
-// The texts are copied.
+// NULL with err (negative numbers). A wrong pin, kv_type, isa, quantize or packed is told when a
+// model loads. The texts are copied.
 struct provider *provider_local_new(const struct local_options *o, struct error *err);
 // Freed by its own ops: provider->ops->free(provider).

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cores.h"
 #include "local/backend/batch.h"
 #include "local/kernels/activation.h"
 #include "local/tensor/dtype.h"
@@ -138,7 +139,8 @@ struct backend_ops {
     void (*weight_free)(struct backend *b, struct weight *w);
     size_t (*weight_bytes)(const struct weight *w);
     // The bytes of a weight as this backend lays it out, to be kept and given back as
-    // weight_source.packed. layout() is another number where these bytes would be others.
+    // weight_source.packed. layout() is another number where these bytes would be others; 0 where
+    // they should not be kept, since memory is nearer to those who touched it first.
     uint64_t (*layout)(const struct backend *b);
     // 0: nothing is laid out anew, or weight_new() will refuse it.
     size_t (*packed_bytes)(const struct backend *b, const struct weight_source *s);
@@ -176,7 +178,8 @@ struct backend {
 };
 
 struct cpu_options {
-    int threads;      // 0: the cores this process may use (affinity and cgroup quota)
+    int threads;      // 0: one for each fast core that this process may use (base/cores.h)
+    enum pin pin;     // which CPUs they keep to
     const char *isa;  // NULL: the best; "scalar", "avx2", "avx512", "avx512_vnni" force one
 };
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err);

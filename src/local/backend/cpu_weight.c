@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "local/backend/cpu.h"
 
 static bool check(const struct weight_source *s, struct error *err)
@@ -88,7 +89,8 @@ uint64_t cpu_layout(const struct backend *b)
     enum { ROWS = PANEL_ROWS + 3, BLOCKS = 5 };
     static const char version[] = "panels 1";
     uint64_t layout = hash_bytes(version, sizeof version, 0);
-    (void)b;
+    if (thread_pool_n_nodes(((const struct cpu *)b)->pool) > 1)
+        return 0;
     for (int t = 0; t < DTYPE_COUNT; t++) {
         int cols = BLOCKS * dtype_info((enum dtype)t)->block_len;
         if (!panel_layout((enum dtype)t)->fields[0].unit)

@@ -15,8 +15,8 @@ enum {
     READING = 1,  // to be raised when other numbers are read from the same bytes of a file
     PIECE_BYTES = 8 << 20,
 };
-// Less is packed faster than it is worth keeping (docs/performance.md).
-static const uint64_t min_bytes_default = (uint64_t)256 << 20;
+// Less is packed in a tenth of a second: not worth the disk (docs/performance.md).
+static const uint64_t min_bytes_default = (uint64_t)128 << 20;
 
 static struct weight_source source_of(const struct matrix *x, enum weight_use use, const void *data)
 {
@@ -183,8 +183,10 @@ bool loader_find_packed(struct loader *l)
     uint64_t least = o->min_bytes ? o->min_bytes : min_bytes_default;
     const struct backend *b = l->m->backend;
     struct error why = {0};
-    if (!o->folder[0] || !b->ops->pack || l->plan.shape.data_bytes < least ||
-        !packed_plan_end(&l->plan, l->file, b->ops->layout(b)))
+    if (!o->folder[0] || !b->ops->pack || l->plan.shape.data_bytes < least)
+        return true;
+    uint64_t layout = b->ops->layout(b);
+    if (layout == 0 || !packed_plan_end(&l->plan, l->file, layout))
         return true;
     l->m->packed = packed_open(o, &l->plan, loader_pool(l), &why);
     if (l->m->packed)
