@@ -27,8 +27,10 @@ struct packed {
     unsigned char *data;
     size_t bytes;
     int fd;  // of a file that is being made lasting, which holds its lock; else -1
-    bool settling;
-    pthread_t settler;
+    bool settling, moving, asked_to_move;
+    pthread_t settler, mover;
+    double used_s;
+    atomic_bool stop_moving;
     char temp[PACKED_PATH_BYTES], path[PACKED_PATH_BYTES];
 };
 
@@ -186,6 +188,24 @@ const void *packed_at(const struct packed *p, uint64_t offset)
     return p->data + offset;
 }
 
+static void *move(void *self)
+{
+    struct packed *p = self;
+    packed_move_if_small(p->data, p->bytes, &p->stop_moving);
+    return NULL;
+}
+
+void packed_used(struct packed *p, double seconds)
+{
+    if (!p || p->asked_to_move)
+        return;
+    p->used_s += seconds;
+    if (!packed_move_pays(p->used_s, p->bytes))
+        return;
+    p->asked_to_move = true;
+    p->moving = pthread_create(&p->mover, NULL, move, p) == 0;
+}
+
 // The name comes after the bytes, also on the disk.
 static void *settle(void *self)
 {
@@ -221,6 +241,9 @@ void packed_close(struct packed *p)
 {
     if (!p)
         return;
+    atomic_store(&p->stop_moving, true);
+    if (p->moving)
+        (void)pthread_join(p->mover, NULL);
     if (p->settling)
         (void)pthread_join(p->settler, NULL);
     if (p->fd >= 0)

@@ -1,5 +1,7 @@
 // packed_impl.h - what the files behind packed.h share; nobody else includes it.
 #pragma once
+#include <stdatomic.h>
+
 #include "local/models/packed.h"
 
 enum { PACKED_PATH_BYTES = PACKED_FOLDER_BYTES + 160 };
@@ -19,3 +21,11 @@ struct packed *packed_map(int fd, const struct packed_plan *plan, struct thread_
                           struct error *err);
 // Starts the thread that waits for the disk and then gives the file its name. Takes over fd.
 void packed_settle(struct packed *p, int fd, const char *temp, const char *path);
+
+// packed_move.c: whether forward passes of so many seconds have lost more to small pages than it
+// costs to move so many bytes to huge ones.
+bool packed_move_pays(double used_s, uint64_t bytes);
+// Does it, if the kernel has not and memory is there: the bytes stay what and where they are, and
+// may be read meanwhile. `stop` ends it early.
+void packed_move_if_small(unsigned char *data, size_t bytes, const atomic_bool *stop);
+size_t packed_move(unsigned char *data, size_t bytes, const atomic_bool *stop);  // how many moved

@@ -2,6 +2,7 @@
 // become of the file or of the folder, and the folder stays within its bound.
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,7 @@
 #include "local/formats/model_file.h"
 #include "local/models/convert.h"
 #include "local/models/model.h"
-#include "local/models/packed.h"
+#include "local/models/packed_impl.h"
 
 #include "../../support/cpu_group.h"
 #include "../../support/forward.h"
@@ -436,11 +437,70 @@ static void bytes_come_back_as_they_were_written(void **state)
         p = again ? NULL : packed_open(&w.packed, &plan, pool, &err);
     }
     // Less, or more, than was planned is no file.
-    assert_true(unlink(w.packed.folder) != 0);
     writer = packed_writer_new(&w.packed, &plan, &err);
     assert_non_null(packed_writer_room(writer, 5));
     assert_true(packed_writer_add(writer, 5, &err));
     assert_null(packed_writer_end(writer, file, pool, &err));
+    packed_plan_release(&plan);
+    thread_pool_free(pool);
+    model_file_close(file);
+    world_release(&w);
+}
+
+struct reader {
+    const volatile unsigned char *bytes;
+    size_t n;
+    atomic_bool stop, wrong;
+};
+
+static void *read_all_the_time(void *self)
+{
+    struct reader *r = self;
+    while (!atomic_load(&r->stop))
+        for (size_t i = 0; i < r->n; i += 4099)
+            if (r->bytes[i] != (unsigned char)hash_mix(i))
+                atomic_store(&r->wrong, true);
+    return NULL;
+}
+
+static void moved_bytes_stay_what_and_where_they_are(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err = {0};
+    struct packed_plan plan = {0};
+    struct reader r = {.n = ((size_t)5 << 20) + 123};
+    pthread_t thread;
+    atomic_bool stop = false;
+    world_init(&w, "llama-grouped", DTYPE_F32);
+    struct model_file *file = model_file_open(w.model, MODEL_ALL, &err);
+    struct thread_pool *pool = thread_pool_new(1, NULL);
+    packed_plan_add(&plan, 0, r.n);
+    assert_true(packed_plan_end(&plan, file, 5));
+    struct packed_writer *writer = packed_writer_new(&w.packed, &plan, &err);
+    unsigned char *room = packed_writer_room(writer, r.n);
+    for (size_t i = 0; i < r.n; i++)
+        room[i] = (unsigned char)hash_mix(i);
+    assert_true(packed_writer_add(writer, r.n, &err));
+    struct packed *p = packed_writer_end(writer, file, pool, &err);
+    assert_non_null(p);
+    r.bytes = packed_at(p, 0);
+    assert_int_equal(pthread_create(&thread, NULL, read_all_the_time, &r), 0);
+    assert_int_equal(packed_move((unsigned char *)packed_at(p, 0), r.n, &stop), 4 << 20);
+    assert_true(is_mapped(".packed"));  // its rest
+    for (size_t i = 0; i < r.n; i++)
+        if (r.bytes[i] != (unsigned char)hash_mix(i))
+            fail_msg("byte %zu", i);
+    atomic_store(&stop, true);
+    assert_int_equal(packed_move((unsigned char *)packed_at(p, 0), r.n, &stop), 0);
+    atomic_store(&r.stop, true);
+    (void)pthread_join(thread, NULL);
+    assert_false(atomic_load(&r.wrong));
+    packed_used(p, 1e9);  // a thread looks whether it should, and is waited for
+    packed_close(p);
+    assert_false(is_mapped(".packed"));
+    assert_false(packed_move_pays(10, 1000000000));
+    assert_true(packed_move_pays(30, 1000000000));
     packed_plan_release(&plan);
     thread_pool_free(pool);
     model_file_close(file);
@@ -524,6 +584,7 @@ int main(void)
         cmocka_unit_test(one_process_writes_at_a_time),
         cmocka_unit_test(what_was_not_used_for_longest_goes_first),
         cmocka_unit_test(bytes_come_back_as_they_were_written),
+        cmocka_unit_test(moved_bytes_stay_what_and_where_they_are),
         cmocka_unit_test(a_model_that_changes_meanwhile_is_not_kept),
         cmocka_unit_test(the_option_says_whether_where_and_how_much),
     };
