@@ -53,8 +53,7 @@ static bool is_settled(const struct file_stamp *s)
     struct timespec t;
     (void)clock_gettime(CLOCK_REALTIME, &t);
     int64_t now = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    int64_t last = s->modified_ns > s->changed_ns ? s->modified_ns : s->changed_ns;
-    return last < now - TICK_NS;
+    return s->changed_ns < now - TICK_NS;
 }
 
 // Of a path, what people would call the model: letters, digits and a few marks.

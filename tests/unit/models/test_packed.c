@@ -147,7 +147,7 @@ static void each_rounding_has_its_own_file(void **state)
     (void)state;
     struct world w;
     struct error err;
-    const struct mix *q8, *q4;
+    const struct mix *q8 = NULL, *q4 = NULL;
     char path[PATH_BYTES];
     static float plain[N_TOKENS * VOCAB_MAX], kept[N_TOKENS * VOCAB_MAX];
     world_init(&w, "qwen3", DTYPE_BF16);
@@ -166,7 +166,7 @@ static void each_rounding_has_its_own_file(void **state)
 
 static void write_byte(const char *path, off_t at, unsigned char change)
 {
-    unsigned char c;
+    unsigned char c = 0;
     int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_true(fd >= 0 && pread(fd, &c, 1, at) == 1);
     c ^= change;
