@@ -8,7 +8,7 @@ endif
 cc_name := $(if $(findstring clang,$(CC)),-clang,)
 B := build/$(BUILD)$(cc_name)
 
-PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto
+PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto hwloc
 pkg_cflags := $(shell pkg-config --cflags $(PACKAGES))
 pkg_libs   := $(shell pkg-config --libs $(PACKAGES))
 
@@ -86,7 +86,7 @@ asan:                            ## the tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=asan test
 tsan:                            ## the engine's and the threads' tests under ThreadSanitizer
 	$(MAKE) BUILD=tsan test-threads
-threaded := test_queue test_thread_pool test_cpu test_engine test_provider test_local test_gateway test_summarize test_api
+threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_local test_gateway test_summarize test_api
 THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
 test-threads: $(THREAD_TESTS)
 	tools/run-tests $(B) $(THREAD_TESTS)

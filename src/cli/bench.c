@@ -127,7 +127,7 @@ const struct command command_bench = {
                    "making them for several sequences at once (batch), and prints medians of "
                    "tokens a second. The "
                    "machine's own rates of reading memory and of 8-bit products stand beside them.",
-    .options = "prompt max-tokens depth sequences threads repeats isa quantize json",
+    .options = "prompt max-tokens depth sequences threads pin repeats isa quantize packed json",
     .min_words = 1,
     .max_words = 1,
     .run = run,

@@ -24,7 +24,8 @@ bool loaded_init(struct loaded *l, const char *reference, const struct settings 
     o.threads = s->threads;
     o.progress = show_loading;
     o.progress_self = &l->progress;
-    if (!convert_mix(s->quantize, &o.mix, err) || !model_ref_path(reference, path, err))
+    if (!pin_from_name(s->pin, &cpu.pin, err) || !packed_options_read(s->packed, &o.packed, err) ||
+        !convert_mix(s->quantize, &o.mix, err) || !model_ref_path(reference, path, err))
         return false;
     if (!(l->file = model_file_open(path, MODEL_ALL, err)))
         return false;

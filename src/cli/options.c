@@ -24,14 +24,21 @@
 static const struct option option_rows[] = {
     {"model", 'm', "MODEL", "GGUF file, Hugging Face folder, or a name of `hearth list`",
      FIELD(models)},
-    {"threads", 't', "N", "threads to compute with (default: the cores it may use)", FIELD(threads),
-     .min = 1, .max = 1024},
+    {"threads", 't', "N", "threads to compute with (default: one for each fast core it may use)",
+     FIELD(threads), .min = 1, .max = 1024},
+    {"pin", 0, "HOW",
+     "CPUs that threads keep to: auto (fast cores and near memory), cores (each its own), off",
+     FIELD(pin)},
     {"ctx", 0, "N", "tokens of context per sequence (default: the model's own)", FIELD(ctx),
      .min = 16, .max = 1 << 24},
     {"isa", 0, "NAME", "force an instruction set: scalar, avx2 or avx512_vnni", FIELD(isa)},
     {"quantize", 0, "TYPE",
      "round weights to TYPE while they load, as `hearth quantize` would: q4_k_m, q8_0 ...",
      FIELD(quantize)},
+    {"packed", 0, "GB",
+     "disk space for packed weights of large models, which load faster next time: auto, off, or "
+     "gigabytes",
+     FIELD(packed)},
     {"speculate", 0, "WHEN",
      "guess tokens ahead, which changes the speed and never the text: auto (where it pays), off, "
      "or "

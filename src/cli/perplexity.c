@@ -86,7 +86,7 @@ const struct command command_perplexity = {
                    "perplexity. With --save-logits the predictions are kept; with --against "
                    "another model's are "
                    "compared: mean KL divergence, and how often the likeliest token is the same.",
-    .options = "ctx save-logits against json threads isa quantize",
+    .options = "ctx save-logits against json threads pin isa quantize packed",
     .min_words = 2,
     .max_words = 2,
     .run = run,

@@ -104,9 +104,11 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
                                .progress = o->progress ? on_progress : NULL,
                                .progress_self = &loading};
     struct engine_options eo = {.ctx = o->ctx, .max_seqs = o->max_seqs};
-    if (!kv_dtype(o->kv_type, &eo.kv_dtype, err) || !convert_mix(o->quantize, &mo.mix, err))
+    struct cpu_options co = {.threads = o->threads, .isa = o->isa};
+    if (!pin_from_name(o->pin, &co.pin, err) || !kv_dtype(o->kv_type, &eo.kv_dtype, err) ||
+        !convert_mix(o->quantize, &mo.mix, err) || !packed_options_read(o->packed, &mo.packed, err))
         return false;
-    m->backend = backend_cpu_new(&(struct cpu_options){.threads = o->threads, .isa = o->isa}, err);
+    m->backend = backend_cpu_new(&co, err);
     if (!m->backend)
         return false;
     m->model = model_load(m->file, m->backend, &mo, err);

@@ -7,6 +7,11 @@ hearth run $model "$ask" --raw --temperature 0 -n 20
 claim "a greedy answer is text on standard output and nothing else" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ] && [ ! -s "$tmp/err" ]'
 cp "$tmp/out" "$tmp/first"
 hearth run $model "$ask" --raw --temperature 0 -n 20 -t 1; claim "one thread gives the same bytes" cmp -s "$tmp/out" "$tmp/first"
+for how in cores off auto; do hearth run $model "$ask" --raw --temperature 0 -n 20 --pin $how -t 2; claim "--pin $how gives the same bytes" cmp -s "$tmp/out" "$tmp/first"; done
+hearth run $model "$ask" --pin loosely; claim "--pin with another word is wrong usage" eval '[ "$status" -eq 2 ] && has err "not auto, cores or off"'
+hearth run $model "$ask" --packed lots; claim "--packed with another word is wrong usage" eval '[ "$status" -eq 2 ] && has err "not auto, off, or a number of gigabytes"'
+HEARTH_PACKED=-3 hearth run $model "$ask"; claim "and so is its variable" eval '[ "$status" -eq 2 ] && has err "'\''-3'\'' is not auto"'
+hearth run $model "$ask" --raw --temperature 0 -n 20 --packed 1; claim "a small model is not kept" eval 'cmp -s "$tmp/out" "$tmp/first" && [ ! -e "$HOME/.cache" ]'
 echo -n "$ask" >"$tmp/in"; hearth_in "$tmp/in" run $model - --raw --temperature 0 -n 20; claim "a prompt from standard input gives the same" cmp -s "$tmp/out" "$tmp/first"
 hearth run $model "$ask" --raw --temperature 0 -n 20 --json
 claim "--json is one value with ids, finish reason, usage and timings" eval 'is_json && py "len(o[\"sequences\"][0][\"tokens\"])==o[\"usage\"][\"completion_tokens\"] and len(o[\"prompt_tokens\"])==o[\"usage\"][\"prompt_tokens\"] and o[\"usage\"][\"total_tokens\"]==o[\"usage\"][\"prompt_tokens\"]+o[\"usage\"][\"completion_tokens\"] and o[\"sequences\"][0][\"finish_reason\"] in (\"stop\",\"length\") and o[\"timings\"][\"decode_tokens_per_s\"]>0"'

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cores.h"
 #include "local/backend/batch.h"
 #include "local/kernels/activation.h"
 #include "local/tensor/dtype.h"
@@ -19,6 +20,8 @@ struct backend;
 struct error;
 struct kv_cache;
 struct weight;
+
+enum { PACK_ROWS = 16 };
 
 enum weight_use { WEIGHT_MATMUL, WEIGHT_EMBED, WEIGHT_VECTOR };
 
@@ -30,6 +33,8 @@ struct weight_source {
     int64_t rows, cols;  // y[rows] = W[rows, cols] x[cols]; vectors: rows = 1
     const void *data;    // rows one after another, unaligned; stays valid for WEIGHT_EMBED
     bool transposed;     // data is [cols, rows] instead (GPT-2's folders); plain types only
+    const void *packed;  // NULL, or what pack() made of it, at a multiple of 64 bytes: used in
+                         // place, and stays valid; data is not read
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -133,6 +138,16 @@ struct backend_ops {
                                  struct error *err);
     void (*weight_free)(struct backend *b, struct weight *w);
     size_t (*weight_bytes)(const struct weight *w);
+    // The bytes of a weight as this backend lays it out, to be kept and given back as
+    // weight_source.packed. layout() is another number where these bytes would be others; 0 where
+    // they should not be kept, since memory is nearer to those who touched it first.
+    uint64_t (*layout)(const struct backend *b);
+    // 0: nothing is laid out anew, or weight_new() will refuse it.
+    size_t (*packed_bytes)(const struct backend *b, const struct weight_source *s);
+    // The bytes of rows [first, first + n), of which there are packed_bytes() of n rows. first is a
+    // multiple of PACK_ROWS, and n too, but for the last rows.
+    void (*pack)(struct backend *b, const struct weight_source *s, int64_t first, int64_t n,
+                 void *out);
     // NULL with err (ERR_MEMORY, ERR_UNSUPPORTED).
     struct kv_cache *(*kv_new)(struct backend *b, const struct kv_shape *s, struct error *err);
     void (*kv_free)(struct backend *b, struct kv_cache *kv);
@@ -163,7 +178,8 @@ struct backend {
 };
 
 struct cpu_options {
-    int threads;      // 0: the cores this process may use (affinity and cgroup quota)
+    int threads;      // 0: one for each fast core that this process may use (base/cores.h)
+    enum pin pin;     // which CPUs they keep to
     const char *isa;  // NULL: the best; "scalar", "avx2", "avx512", "avx512_vnni" force one
 };
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err);

@@ -12,8 +12,9 @@ struct weight {
     enum dtype dtype;
     int rows, cols;
     const uint8_t *data;  // WEIGHT_EMBED: the file's rows, or own memory where they had to change
-    uint8_t *own;         // panels, or rows of our own
-    size_t own_bytes;
+    uint8_t *own;         // rows or panels in memory of our own; NULL: they lie elsewhere
+    const uint8_t *panels;
+    size_t bytes;  // of rows or panels that are not the file's
     size_t panel_bytes;
     int n_panels;
 };
@@ -70,6 +71,10 @@ void cpu_run_rows(struct cpu *c, void (*fn)(void *self, int first, int n), void 
 struct weight *cpu_weight_new(struct backend *b, const struct weight_source *s, struct error *err);
 void cpu_weight_free(struct backend *b, struct weight *w);
 size_t cpu_weight_bytes(const struct weight *w);
+uint64_t cpu_layout(const struct backend *b);
+size_t cpu_packed_bytes(const struct backend *b, const struct weight_source *s);
+void cpu_pack(struct backend *b, const struct weight_source *s, int64_t first, int64_t n,
+              void *out);
 void cpu_embed(struct backend *b, float *x, const struct weight *table, const int32_t *ids,
                int n_rows, float scale);
 
