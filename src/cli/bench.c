@@ -125,7 +125,7 @@ static int run(struct settings *s)
     int most = 1;
     interrupt_catch();
     bool ok = read_list("prompt", s->prompt_sizes, 1 << 20, o.prefill, &o.n_prefill, &err) &&
-              read_list("sequences", s->batch_sizes, 256, o.batch, &o.n_batch, &err);
+              read_list("batch", s->batch_sizes, 256, o.batch, &o.n_batch, &err);
     for (int i = 0; i < o.n_batch; i++)
         most = o.batch[i] > most ? o.batch[i] : most;
     struct model_options m = {.ctx = bench_ctx(&o), .max_seqs = most, .max_wanted = most};

@@ -55,7 +55,7 @@ claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
 cp "$tmp/q8_0.gguf" "$tmp/mine.gguf"; ln -s mine.gguf "$tmp/link.gguf"; hearth quantize "$tmp/mine.gguf" "$tmp/link.gguf" --type f16
 claim "a model is not written over itself, by whatever name" eval '[ "$status" -eq 2 ] && has err "over itself" && cmp -s "$tmp/mine.gguf" "$tmp/q8_0.gguf"'
 hearth quantize $model /dev/full --type f16; claim "a full disk is told" test "$status" -eq 1
-hearth bench $model -p 32,16 -n 8 -d 20 --sequences 2,3 -r 1 --json
+hearth bench $model -p 32,16 -n 8 -d 20 --batch 2,3 -r 1 --json
 claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
 claim "what was asked for" py "[p['tokens'] for p in o['prefills']]==[32,16] and o['prefill']==o['prefills'][0] and o['decode']['depth']==20 and [b['sequences'] for b in o['batch']]==[2,3]"
 claim "with bytes and operations a second" py "all(r['gbytes_per_s']>0 and r['tops']>0 for r in [*o['prefills'],o['decode'],*o['batch']])"
