@@ -141,11 +141,14 @@ const struct command command_bench = {
     .name = "bench",
     .arguments = "MODEL",
     .summary = "how fast a model runs here, beside what the machine can do",
-    .description = "Measures reading a prompt (prefill), making tokens one by one (decode, behind "
-                   "--depth tokens) and "
-                   "making them for several sequences at once (batch), and prints medians of "
-                   "tokens a second. The "
-                   "machine's own rates of reading memory and of 8-bit products stand beside them.",
+    .description = "Measures reading prompts (prefill), making tokens one by one (decode, behind "
+                   "a context of --depth tokens that is really filled) and making them for several "
+                   "sequences at once (batch), and prints medians of tokens a second. Beside them: "
+                   "the bytes of weights, keys and values that are read a second, the "
+                   "multiplications and additions of the weight matrices (TOPS, 1e12 a second), "
+                   "and their shares of what this machine reads and of the 8-bit products it does "
+                   "at best. Decoding is near its limit when the first share is near 100 %, a long "
+                   "prompt when the second is.",
     .options = "prompt max-tokens depth sequences threads repeats isa quantize json",
     .min_words = 1,
     .max_words = 1,
