@@ -91,6 +91,11 @@ THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(find
 test-threads: $(THREAD_TESTS)
 	tools/run-tests $(B) $(THREAD_TESTS)
 
+$(B)/tests/guards/guards: $(B)/tests/guards/guards.o $(call obj,$(HELP_SRC)) $(B)/libhearth.a
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -lcmocka $(LIBS)
+guards: $(B)/tests/guards/guards ## count the instructions of the hot paths (needs valgrind)
+	tools/run-guards $< $(CC) $(GUARDS)
+
 FUZZ_SECONDS ?= 20
 fuzz:                            ## run every fuzz target for FUZZ_SECONDS
 	$(MAKE) BUILD=fuzz CC=clang fuzzers
@@ -120,6 +125,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test guards asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

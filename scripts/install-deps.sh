@@ -4,7 +4,7 @@
 # Does nothing, and needs no root, where everything is there already.
 set -eu
 packages="gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libicu-dev libxml2-dev libedit-dev libcurl4-openssl-dev libssl-dev libhwloc-dev ca-certificates"
-[ "${1:-}" = --tests ] && packages="$packages git clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev python3 procps util-linux bsdextrautils mandoc"
+[ "${1:-}" = --tests ] && packages="$packages git clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev python3 procps util-linux bsdextrautils mandoc valgrind"
 missing=""
 for p in $packages; do
   dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -36,8 +36,9 @@ struct settings {
     bool dry_run, offline;
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
-    const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes;
-    int prompt_tokens, repeats, depth;
+    const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes,
+        *prompt_sizes;
+    int repeats, depth;
     // pull
     const char *revision, *name;
     int connections;
