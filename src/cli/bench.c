@@ -102,6 +102,7 @@ static int run(struct settings *s)
                               .depth = s->depth,
                               .repeats = s->repeats,
                               .threads = s->threads,
+                              .kv_type = s->kv,
                               .progress = show_progress,
                               .progress_self = &l.progress};
     int most = 1;
@@ -127,7 +128,7 @@ const struct command command_bench = {
                    "making them for several sequences at once (batch), and prints medians of "
                    "tokens a second. The "
                    "machine's own rates of reading memory and of 8-bit products stand beside them.",
-    .options = "prompt max-tokens depth sequences threads repeats isa quantize json",
+    .options = "prompt max-tokens depth sequences threads repeats isa kv quantize json",
     .min_words = 1,
     .max_words = 1,
     .run = run,

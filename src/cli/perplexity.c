@@ -57,6 +57,7 @@ static int run(struct settings *s)
     struct perplexity_result result;
     int ctx = s->ctx ? s->ctx : DEFAULT_CTX;
     struct perplexity_options o = {.ctx = ctx,
+                                   .kv_type = s->kv,
                                    .save_logits = s->save_logits,
                                    .against = s->against,
                                    .progress = show_progress,
@@ -81,12 +82,14 @@ const struct command command_perplexity = {
     .name = "perplexity",
     .arguments = "MODEL FILE",
     .summary = "how well a model predicts a text",
-    .description = "Cuts the text into windows of --ctx tokens (512), scores the second half of "
-                   "each, and prints the "
-                   "perplexity. With --save-logits the predictions are kept; with --against "
-                   "another model's are "
-                   "compared: mean KL divergence, and how often the likeliest token is the same.",
-    .options = "ctx save-logits against json threads isa quantize",
+    .description =
+        "Cuts the text into windows of --ctx tokens (512), scores the second half of "
+        "each, and prints the "
+        "perplexity. With --save-logits the predictions are kept; with --against "
+        "another model's are "
+        "compared: mean KL divergence, and how often the likeliest token is the same. So "
+        "the loss of a --quantize or a --kv can be told: save with f16, compare with it.",
+    .options = "ctx save-logits against json threads isa kv quantize",
     .min_words = 2,
     .max_words = 2,
     .run = run,

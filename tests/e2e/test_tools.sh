@@ -22,6 +22,14 @@ hearth show $model --json; claim "show --json" eval 'is_json && py "o[\"architec
 text=docs/examples/declaration-of-independence.txt
 hearth perplexity $model $text --ctx 256 --json --save-logits "$tmp/logits"
 claim "perplexity is a number above one" eval '[ "$status" -eq 0 ] && py "o[\"perplexity\"]>1 and o[\"tokens\"]>200"'
+while read -r t kl; do
+  hearth perplexity $model $text --ctx 256 --kv $t --json --against "$tmp/logits"
+  claim "keys and values in $t predict nearly as in f16, and not quite" eval '[ "$status" -eq 0 ] && py "0 < o[\"kl_mean\"] < $kl"'
+done <<'KV'
+f32 0.01
+q8_0 0.01
+q4_0 0.2
+KV
 while read -r t kl same; do
   hearth quantize $model "$tmp/$t.gguf" --type $t --threads 2; claim "quantize to $t" test "$status" -eq 0
   hearth perplexity "$tmp/$t.gguf" $text --ctx 256 --json --against "$tmp/logits"
@@ -53,7 +61,7 @@ claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
 cp "$tmp/q8_0.gguf" "$tmp/mine.gguf"; ln -s mine.gguf "$tmp/link.gguf"; hearth quantize "$tmp/mine.gguf" "$tmp/link.gguf" --type f16
 claim "a model is not written over itself, by whatever name" eval '[ "$status" -eq 2 ] && has err "over itself" && cmp -s "$tmp/mine.gguf" "$tmp/q8_0.gguf"'
 hearth quantize $model /dev/full --type f16; claim "a full disk is told" test "$status" -eq 1
-hearth bench $model -p 32 -n 8 --batch 2 -r 1 --json; claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"batch\"][0][\"sequences\"]==2 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
+hearth bench $model -p 32 -n 8 --batch 2 -r 1 --kv q8_0 --json; claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"batch\"][0][\"sequences\"]==2 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
 
 # Files that lie: an error of one line, never a crash.
 size=$(stat -c %s $model)

@@ -17,6 +17,7 @@ struct bench {
     const struct bench_options *o;
     struct bench_result *out;
     int max_rows, repeats, n_pages, pages_per_seq;
+    enum dtype kv_type;
     struct kv_cache *kv[BATCH_GROUPS_MAX];
     struct batch *batch;
     float *logits;
@@ -70,6 +71,10 @@ static bool check(struct bench *b, struct error *err)
 
 static bool prepare(struct bench *b, struct error *err)
 {
+    if (!kv_type_from_name(b->o->kv_type, &b->kv_type, err))
+        return false;
+    if (b->kv_type == DTYPE_COUNT)
+        b->kv_type = model_kv_default(b->m);
     struct backend *backend = model_backend(b->m);
     int n_seqs = largest_batch(b->o);
     b->repeats = b->o->repeats ? b->o->repeats : REPEATS;
@@ -81,7 +86,7 @@ static bool prepare(struct bench *b, struct error *err)
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = b->n_pages,
-                                 .dtype = model_kv_default(b->m)};
+                                 .dtype = b->kv_type};
         b->kv[g] = backend->ops->kv_new(backend, &shape, err);
         if (!b->kv[g])
             return false;
@@ -208,8 +213,9 @@ static double weight_bytes_read(const struct model *m)
     return bytes * (rest + used) / (rest + experts);
 }
 
-static double kv_bytes_read(const struct model *m, int depth)
+static double kv_bytes_read(const struct bench *b, int depth)
 {
+    const struct model *m = b->m;
     double bytes = 0;
     for (int g = 0; g < model_n_groups(m); g++) {
         const struct kv_group *group = model_group(m, g);
@@ -217,7 +223,7 @@ static double kv_bytes_read(const struct model *m, int depth)
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = 1,
-                                 .dtype = model_kv_default(m)};
+                                 .dtype = b->kv_type};
         int seen = group->window && group->window < depth ? group->window : depth;
         bytes += (double)kv_page_bytes(&shape) / PAGE_TOKENS * seen;
     }
@@ -256,8 +262,8 @@ static bool measure_decode(struct bench *b, struct error *err)
     b->out->depth = b->o->depth;
     b->out->decode_tokens_per_s = median(rates, b->repeats);
     int middle = b->o->depth + b->o->decode / 2;
-    b->out->decode_gbytes_per_s = (weight_bytes_read(b->m) + kv_bytes_read(b->m, middle)) * 1e-9 *
-                                  b->out->decode_tokens_per_s;
+    b->out->decode_gbytes_per_s =
+        (weight_bytes_read(b->m) + kv_bytes_read(b, middle)) * 1e-9 * b->out->decode_tokens_per_s;
     return true;
 }
 

@@ -20,6 +20,7 @@ struct tokenizer;
 struct perplexity_options {
     int ctx;                  // 0: 512
     int max_windows;          // 0: all
+    const char *kv_type;      // of keys and values; NULL: the model's own
     const char *save_logits;  // NULL, or a file to write (logits_file.h)
     const char *against;      // NULL, or such a file, made from the same tokens
     // Called after each step, windows done of all; false cancels (ERR_CANCELLED).
