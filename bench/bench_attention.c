@@ -1,4 +1,4 @@
-// bench_attention.c - attention over a long context, without the model: where a prefill's time goes.
+// bench_attention.c - attention over a long context, without the model.
 //
 //   bench_attention [--kv f16] [--threads N] [--isa NAME] [--heads 32] [--kv-heads 4] [--dim 64]
 //                  [--layers 22] [--seconds 1] [--cpu-time]
