@@ -120,10 +120,9 @@ static int cut_rows(const struct batch *batch, struct row_run *runs, int most)
     for (int r = 0; r < batch->n_rows; r++) {
         bool fits = n > 0 && runs[n - 1].n < most &&
                     batch_seq(batch)[runs[n - 1].first] == batch_seq(batch)[r];
-        if (fits)
-            runs[n - 1].n++;
-        else
-            runs[n++] = (struct row_run){.first = r, .n = 1};
+        if (!fits)
+            runs[n++] = (struct row_run){.first = r};
+        runs[n - 1].n++;
     }
     return n;
 }
