@@ -120,6 +120,7 @@ static int run(struct settings *s)
                               .depth = s->depth,
                               .repeats = s->repeats,
                               .threads = s->threads,
+                              .kv_type = s->kv,
                               .progress = show_progress,
                               .progress_self = &l.progress};
     int most = 1;
@@ -149,7 +150,7 @@ const struct command command_bench = {
                    "and their shares of what this machine reads and of the 8-bit products it does "
                    "at best. Decoding is near its limit when the first share is near 100 %, a long "
                    "prompt when the second is.",
-    .options = "prompt max-tokens depth sequences threads pin repeats isa quantize packed json",
+    .options = "prompt max-tokens depth sequences threads pin repeats isa kv quantize packed json",
     .min_words = 1,
     .max_words = 1,
     .run = run,

@@ -67,6 +67,7 @@ static int run(struct settings *s)
     int ctx = s->ctx ? s->ctx : DEFAULT_CTX;
     struct perplexity_options o = {.ctx = ctx,
                                    .threads = s->threads,
+                                   .kv_type = s->kv,
                                    .save_logits = s->save_logits,
                                    .against = s->against,
                                    .progress = show_progress,
@@ -91,13 +92,15 @@ const struct command command_perplexity = {
     .name = "perplexity",
     .arguments = "MODEL FILE",
     .summary = "how well a model predicts a text",
-    .description = "Cuts the text into windows of --ctx tokens (512), scores the second half of "
-                   "each, and prints the "
-                   "perplexity. With --save-logits the predictions are kept; with --against "
-                   "another model's are "
-                   "compared: mean KL divergence, and how often the likeliest token is the same. "
-                   "Several windows are read at once, on all threads; neither changes a digit.",
-    .options = "ctx save-logits against json threads pin isa quantize packed",
+    .description =
+        "Cuts the text into windows of --ctx tokens (512), scores the second half of "
+        "each, and prints the "
+        "perplexity. With --save-logits the predictions are kept; with --against "
+        "another model's are "
+        "compared: mean KL divergence, and how often the likeliest token is the same. So "
+        "the loss of a --quantize or a --kv can be told: save with f16, compare with it. "
+        "Several windows are read at once, on all threads; neither changes a digit.",
+    .options = "ctx save-logits against json threads pin isa kv quantize packed",
     .min_words = 2,
     .max_words = 2,
     .run = run,

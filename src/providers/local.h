@@ -21,7 +21,7 @@ struct local_options {    // zeroed is the default
     int speculate;        // of every request: as in engine_request
     const char *draft;    // model that guesses tokens ahead for all others; NULL: none
     const char *isa;      // NULL: the best this CPU has
-    const char *kv_type;  // NULL: the model's default; "f32", "f16"
+    const char *kv_type;  // NULL: the model's default; "f32", "f16", "q8_0", "q4_0"
     // NULL: weights stay as the file has them; else they are rounded while they load ("q8_0").
     const char *quantize;
     // Disk space for packed weights of large models, which load faster next time: NULL or "auto",

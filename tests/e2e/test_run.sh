@@ -54,6 +54,11 @@ python3 -c "import sys; d=open(sys.argv[1],'rb').read(); w=b'<|im_start|>'; asse
 hearth run $model "$ask" --draft "$tmp/other.gguf"
 claim "a draft model with another tokenizer is refused, and why" eval '[ "$status" -eq 2 ] && has err "same tokenizer" && has err other.gguf && [ ! -s "$tmp/out" ]'
 hearth run $model "$ask" --draft "$tmp/nowhere.gguf"; claim "one that is not there too" eval '[ "$status" -eq 1 ] && has err nowhere'
+for t in f32 q8_0 q4_0; do
+  for when in off 7; do hearth_in "$tmp/copied" run $model --temperature 0.9 --seed 3 -n 40 --kv $t --speculate $when --json; cp "$tmp/out" "$tmp/kv.$when"; done
+  claim "--kv $t gives an answer, the same with and without guesses" eval 'is_json && python3 -c "import json; a,b=(json.load(open(\"$tmp/kv.\"+w))[\"sequences\"] for w in (\"off\",\"7\")); assert a==b and a[0][\"tokens\"]"'
+done
+HEARTH_KV=q5_1 hearth run $model "$ask"; claim "a type that keys and values cannot have is wrong usage, with those that they can" eval '[ "$status" -eq 2 ] && has err "q5_1" && has err "q8_0 or q4_0" && [ ! -s "$tmp/out" ]'
 for isa in scalar avx2 avx512_vnni; do
   hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
   if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi

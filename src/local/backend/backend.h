@@ -115,11 +115,11 @@ struct moe_args {
     struct weight *const *gate, *const *up, *const *down;  // [n_experts]
 };
 
-// Keys and values of one layer group. K as [kv_head][head_dim][PAGE_TOKENS], V as
-// [kv_head][PAGE_TOKENS][head_dim] in each page.
+// Keys and values of one layer group: in each page, layer by layer, K of all heads, then V
+// (kernels/kv_page.h).
 struct kv_shape {
     int n_layers, n_kv_heads, head_dim, n_pages;
-    enum dtype dtype;  // F32 or F16 (Q8_0 and Q4_0 where the backend has them)
+    enum dtype dtype;  // F32, F16, Q8_0 or Q4_0
 };
 
 struct backend_stats {  // since the last reset, for bench and /metrics
@@ -191,3 +191,9 @@ static inline void backend_free(struct backend *b)
 
 // Page size in bytes of one page of a cache of that shape (all its layers).
 size_t kv_page_bytes(const struct kv_shape *s);
+// Whether keys and values can have that type; false with err (ERR_UNSUPPORTED): Q8_0 and Q4_0 want
+// heads of a multiple of 32 numbers.
+bool kv_type_check(enum dtype type, int head_dim, struct error *err);
+// "f32", "f16", "q8_0" or "q4_0"; NULL and "" are DTYPE_COUNT, which stands for a model's own.
+// False with err (ERR_USAGE) for others.
+bool kv_type_from_name(const char *name, enum dtype *type, struct error *err);

@@ -87,6 +87,7 @@ static void cpu_free(struct backend *b)
     scratch_release(&c->act);
     scratch_release(&c->worker);
     scratch_release(&c->attention);
+    scratch_release(&c->parts);
     scratch_release(&c->moe);
     free(c);
 }

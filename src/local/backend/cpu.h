@@ -44,6 +44,7 @@ struct cpu {
     struct scratch worker;  // n_threads parts of worker_bytes
     size_t worker_bytes;
     struct scratch attention;  // the step's list of attention items
+    struct scratch parts;      // of attention that is split over a text's segments
     struct scratch moe;
     struct backend_stats stats;
     char description[96];
@@ -97,12 +98,14 @@ void cpu_gather(struct backend *b, float *out, const float *x, const int32_t *ro
                 int width);
 void cpu_softcap(struct backend *b, float *x, size_t n, float scale, float cap);
 
-// cpu_attention.c
+// cpu_kv.c
 struct kv_cache *cpu_kv_new(struct backend *b, const struct kv_shape *s, struct error *err);
 void cpu_kv_free(struct backend *b, struct kv_cache *kv);
 void cpu_rope_store(struct backend *b, const struct rope_store_args *a);
-void cpu_attention(struct backend *b, const struct attention_args *a);
 void cpu_copy_page(struct backend *b, struct kv_cache *kv, int from, int to);
+
+// cpu_attention.c
+void cpu_attention(struct backend *b, const struct attention_args *a);
 
 // cpu_moe.c
 void cpu_moe(struct backend *b, const struct moe_args *a);

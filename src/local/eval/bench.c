@@ -17,6 +17,7 @@ struct bench {
     const struct bench_options *o;
     struct bench_result *out;
     int max_rows, repeats, n_pages, pages_per_seq;
+    enum dtype kv_type;
     struct kv_cache *kv[BATCH_GROUPS_MAX];
     struct batch *batch;
     float *logits;
@@ -77,6 +78,10 @@ static bool check(struct bench *b, struct error *err)
 
 static bool prepare(struct bench *b, struct error *err)
 {
+    if (!kv_type_from_name(b->o->kv_type, &b->kv_type, err))
+        return false;
+    if (b->kv_type == DTYPE_COUNT)
+        b->kv_type = model_kv_default(b->m);
     struct backend *backend = model_backend(b->m);
     int n_seqs = largest_batch(b->o);
     b->repeats = b->o->repeats ? b->o->repeats : REPEATS;
@@ -88,7 +93,7 @@ static bool prepare(struct bench *b, struct error *err)
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = b->n_pages,
-                                 .dtype = model_kv_default(b->m)};
+                                 .dtype = b->kv_type};
         b->kv[g] = backend->ops->kv_new(backend, &shape, err);
         if (!b->kv[g])
             return false;
@@ -218,7 +223,7 @@ static bool measure_prefill(struct bench *b, int n, struct error *err)
     *r = (struct bench_rate){.n = n, .tokens_per_s = median(rates, b->repeats)};
     for (int from = 0; from < n; from += b->max_rows) {
         int rows = n - from < b->max_rows ? n - from : b->max_rows;
-        struct step_shape s = {rows, from + rows == n, 1, from + rows};
+        struct step_shape s = {rows, from + rows == n, 1, from + rows, b->kv_type};
         add_step(b, r, r->tokens_per_s / n, &s);
     }
     return true;
@@ -240,7 +245,7 @@ static bool measure_decode(struct bench *b, struct error *err)
     struct bench_rate *r = &b->out->decode;
     *r = (struct bench_rate){.n = b->o->decode, .tokens_per_s = median(rates, b->repeats)};
     b->out->depth = b->o->depth;
-    struct step_shape s = {1, 1, 1, b->o->depth + b->o->decode / 2};
+    struct step_shape s = {1, 1, 1, b->o->depth + b->o->decode / 2, b->kv_type};
     add_step(b, r, r->tokens_per_s, &s);
     return true;
 }
@@ -258,7 +263,8 @@ static bool measure_batch(struct bench *b, int n_seqs, struct error *err)
     }
     struct bench_rate *r = &b->out->batch[b->out->n_batch++];
     *r = (struct bench_rate){.n = n_seqs, .tokens_per_s = median(rates, b->repeats)};
-    struct step_shape s = {n_seqs, n_seqs, n_seqs, BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS / 2};
+    int seen = BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS / 2;
+    struct step_shape s = {n_seqs, n_seqs, n_seqs, seen, b->kv_type};
     add_step(b, r, r->tokens_per_s / n_seqs, &s);
     return true;
 }

@@ -22,6 +22,7 @@ struct bench_options {
     int depth;                  // tokens before the decoded ones
     int repeats;                // 0: 3
     int threads;                // of the machine's probes; 0: the cores this process may use
+    const char *kv_type;        // of keys and values; NULL: the model's own
     int batch[BENCH_LIST_MAX];  // sequences
     int n_batch;
     // Called before each measurement with its name and share of all; false cancels.

@@ -65,6 +65,11 @@ static int most(int a, int b)
 static bool prepare_memory(struct run *r, struct error *err)
 {
     int max_seqs;
+    enum dtype kv_type;
+    if (!kv_type_from_name(r->o->kv_type, &kv_type, err))
+        return false;
+    if (kv_type == DTYPE_COUNT)
+        kv_type = model_kv_default(r->m);
     model_limits(r->m, &r->max_rows, &r->max_wanted, &max_seqs);
     if ((size_t)r->max_wanted > LOGITS_MAX / (size_t)r->n_vocab)
         r->max_wanted = most(LOGITS_MAX / r->n_vocab, 1);
@@ -80,7 +85,7 @@ static bool prepare_memory(struct run *r, struct error *err)
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = pages * r->n_slots,
-                                 .dtype = model_kv_default(r->m)};
+                                 .dtype = kv_type};
         r->kv[g] = b->ops->kv_new(b, &shape, err);
         if (!r->kv[g])
             return false;

@@ -21,6 +21,7 @@ struct perplexity_options {
     int ctx;                  // 0: 512
     int max_windows;          // 0: all
     int threads;              // that score; 0: the cores this process may use
+    const char *kv_type;      // of keys and values; NULL: the model's own
     const char *save_logits;  // NULL, or a file to write (logits_file.h)
     const char *against;      // NULL, or such a file, made from the same tokens
     // Called after each step, windows done of all; false cancels (ERR_CANCELLED).

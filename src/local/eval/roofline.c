@@ -25,7 +25,7 @@ static struct matrices count(const struct model_facts *f)
     return n;
 }
 
-static double kv_bytes(const struct model *m, int seen)
+static double kv_bytes(const struct model *m, const struct step_shape *s)
 {
     double bytes = 0;
     for (int g = 0; g < model_n_groups(m); g++) {
@@ -34,8 +34,8 @@ static double kv_bytes(const struct model *m, int seen)
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = 1,
-                                 .dtype = model_kv_default(m)};
-        int kept = group->window && group->window < seen ? group->window : seen;
+                                 .dtype = s->kv_type};
+        int kept = group->window && group->window < s->seen ? group->window : s->seen;
         bytes += (double)kv_page_bytes(&shape) / PAGE_TOKENS * kept;
     }
     return bytes;
@@ -50,7 +50,7 @@ double step_bytes(const struct model *m, const struct step_shape *s)
     if (n.n_mixed)
         read += n.n_mixed * n.expert * f->n_experts *
                 (1 - pow(1 - (double)f->n_experts_used / f->n_experts, s->rows));
-    return (double)model_weight_bytes(m) * read / all + s->sequences * kv_bytes(m, s->seen);
+    return (double)model_weight_bytes(m) * read / all + s->sequences * kv_bytes(m, s);
 }
 
 double step_operations(const struct model *m, const struct step_shape *s)

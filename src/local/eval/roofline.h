@@ -7,13 +7,16 @@
 // chance would give. Threads: pure functions.
 #pragma once
 
+#include "local/tensor/dtype.h"
+
 struct model;
 
 struct step_shape {
     int rows;  // of which `wanted` get logits
     int wanted;
     int sequences;
-    int seen;  // positions that each sequence attends to
+    int seen;            // positions that each sequence attends to
+    enum dtype kv_type;  // of their keys and values
 };
 double step_bytes(const struct model *m, const struct step_shape *s);
 double step_operations(const struct model *m, const struct step_shape *s);

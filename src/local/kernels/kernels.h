@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "local/kernels/activation.h"
+#include "local/kernels/attention.h"
 #include "local/kernels/panel.h"
 #include "local/tensor/dtype.h"
 
@@ -71,30 +72,6 @@ struct gemm {
     bool add;           // y += instead of y =
 };
 
-// Attention of some queries of one sequence that share a KV head. Their K and V are read page by
-// page, once for all of them.
-enum { KERNEL_PAGE = 64, ATTENTION_QUERIES = 64 };
-struct attention_task {
-    int n_queries;  // 1..ATTENTION_QUERIES
-    const float *q[ATTENTION_QUERIES];
-    float *out[ATTENTION_QUERIES];
-    int32_t pos[ATTENTION_QUERIES];  // sees positions <= pos
-    float sink[ATTENTION_QUERIES];   // used if has_sinks
-    const int32_t *pages;            // page numbers of the sequence
-    const uint8_t *k, *v;            // of page 0: K [head_dim][KERNEL_PAGE], V [..][head_dim]
-    size_t page_bytes;               // from page to page
-    enum dtype dtype;                // of K and V: F32 or F16
-    int head_dim;
-    float scale, softcap;  // softcap 0: none
-    int window;            // 0: all; else positions > pos - window
-    bool has_sinks;
-};
-// Floats of scratch that attention needs.
-static inline size_t attention_scratch(int head_dim)
-{
-    return (size_t)ATTENTION_QUERIES * ((size_t)head_dim * 2 + KERNEL_PAGE + 4) + 64;
-}
-
 struct kernels {
     const char *name;  // "scalar", "AVX2", ...
     int tile_rows[ACT_FORM_COUNT];
@@ -109,7 +86,7 @@ struct kernels {
     void (*glu)(enum activation act, float *out, const float *gate, const float *up, int n);
     void (*add)(float *x, const float *y, size_t n);
     void (*softcap)(float *x, size_t n, float scale, float cap);
-    void (*attention)(const struct attention_task *t, float *scratch);
+    struct attention_kernels attention;
     // Rotates the n pairs (x[i], x[n + i]) by cos and sin of table [n][2].
     void (*rotate)(float *x, const float *table, int n);
     void (*to_f16)(uint16_t *out, const float *x, size_t n);

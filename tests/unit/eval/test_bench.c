@@ -96,7 +96,7 @@ static void all_that_is_asked_for_is_measured(void **state)
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
         assert_true(rates[i]->tokens_per_s > 0 && rates[i]->gbytes_per_s > 0 && rates[i]->tops > 0);
     // Operations a token are what the facts say, whatever the time was.
-    struct step_shape one = {1, 1, 1, 93};
+    struct step_shape one = {1, 1, 1, 93, DTYPE_F16};
     double token = step_operations(m, &one) * 1e-12;
     assert_true(fabs(r.decode.tops / r.decode.tokens_per_s - token) < 1e-9 * token);
     assert_true(fabs(r.batch[2].tops / r.batch[2].tokens_per_s - token) < 1e-9 * token);
@@ -113,10 +113,11 @@ static void a_mixture_reads_what_it_is_routed_to(void **state)
     assert_true(f->n_experts > f->n_experts_used && f->gated);
     double attention = 2.0 * f->n_embd * (f->n_heads + f->n_kv_heads) * f->head_dim;
     double expert = 3.0 * f->n_embd * f->n_expert_ff, head = (double)f->n_vocab * f->n_embd;
-    struct step_shape s = {5, 2, 1, 0};
+    struct step_shape s = {5, 2, 1, 0, DTYPE_F16};
     double want = 10 * f->n_layers * (attention + f->n_experts_used * expert) + 4 * head;
     assert_true(fabs(step_operations(m, &s) - want) < 1e-9 * want);
-    struct step_shape one = {1, 1, 1, 0}, all = {1000, 1, 1, 0}, deep = {1, 1, 1, 64};
+    struct step_shape one = {1, 1, 1, 0, DTYPE_F16}, all = {1000, 1, 1, 0, DTYPE_F16};
+    struct step_shape deep = {1, 1, 1, 64, model_kv_default(m)};
     double layers = f->n_layers * attention, experts = f->n_layers * expert;
     double share =
         (head + layers + experts * f->n_experts_used) / (head + layers + experts * f->n_experts);
