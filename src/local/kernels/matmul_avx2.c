@@ -18,6 +18,7 @@
 #include "local/kernels/float_simd.inc"
 
 enum { X_MAX = 4, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 0 };
+enum { AHEAD = 2304 };   // how many bytes ahead memory is asked for
 enum { FEW_TILES = 2 };  // of x: with more, unpacking a panel once pays
 
 #include "local/kernels/dot_avx2.inc"
@@ -26,7 +27,7 @@ struct weights {
     const uint8_t *q[PAIR];
     const float *s[PAIR];  // FROM_TILE, FROM_Q4_K and FROM_Q5_K: unpacked scales
     int np, n_blocks;      // panels; blocks of a row, for the panels' layout
-    const uint8_t *ahead;  // what memory should be asked for meanwhile, or NULL
+    bool ahead;            // whether panels come from memory and should be asked for early
 };
 
 INLINE rows16 scale_of(const struct weights *w, int p, int b, enum source source, int n_s, int i)
@@ -44,64 +45,96 @@ INLINE rows16 scale_of(const struct weights *w, int p, int b, enum source source
     return (rows16){_mm256_loadu_ps(s), _mm256_loadu_ps(s + 8)};
 }
 
-// Blocks from .. from + n of x against as many of a panel, added to acc [nx][16]. All but the
-// pointers are constants where this is inlined.
-INLINE void kernel_panel(float *acc, const struct weights *w, int p, const uint8_t *act, int from,
-                         int n, int nx, enum act_form form, enum source source, enum width width)
+// What a kernel is made for: constants where it is inlined.
+struct shape {
+    int nx;
+    enum act_form form;
+    enum source source;
+    enum width width;
+};
+
+// Block b + phase of a panel with the block of x at `x`: added to the float sums f [vector of 8
+// rows][row of x] where they are kept in registers, else to acc [nx][16].
+INLINE void one_block(vec f[2][2], float *acc, const struct weights *w, int p, int b, int phase,
+                      const uint8_t *x, struct shape k)
 {
-    bool halves = form == ACT_Q8_HALF || form == ACT_Q8_HALF_MIN;
-    bool minima = form == ACT_Q8_MIN || form == ACT_Q8_HALF_MIN;
-    bool keep = nx <= 2;  // float sums in registers
-    int n_halves = halves ? 2 : 1, header = 1 + n_halves, n_s = n_halves * (minima ? 2 : 1);
-    vec f[2][2];
+    bool halves = k.form == ACT_Q8_HALF || k.form == ACT_Q8_HALF_MIN;
+    bool minima = k.form == ACT_Q8_MIN || k.form == ACT_Q8_HALF_MIN;
+    bool keep = k.nx <= 2;
+    int n_halves = halves ? 2 : 1, n_s = n_halves * (minima ? 2 : 1);
+    const float *d = (const float *)(const void *)x;
+    const int32_t *start = (const int32_t *)(const void *)x + k.nx;
+    const int32_t *words = start + n_halves * k.nx;
+    struct place at = place_of(k.source, w->q[p], b, phase, w->n_blocks);
     UNROLL
-    for (int t = 0; keep && t < nx; t++) {
-        f[0][t] = vec_load(acc + 16 * t);
-        f[1][t] = vec_load(acc + 16 * t + 8);
-    }
-    for (int i = 0; i < n; i++) {
-        const uint8_t *block = act + (size_t)(from + i) * (size_t)(header + 8) * (size_t)nx * 4;
-        const float *d = (const float *)(const void *)block;
-        const int32_t *start = (const int32_t *)(const void *)block + nx;
-        const int32_t *words = (const int32_t *)(const void *)block + header * nx;
-        int b = source == FROM_TILE || source == FROM_Q4_K || source == FROM_Q5_K ? i : from + i;
-        const uint8_t *q = quants_of(source, w->q[p], b, w->n_blocks);
-        const uint8_t *more = more_bits_of(source, w->q[p], b);
+    for (int h = 0; h < n_halves; h++) {
+        __m256i sum[2][X_MAX];
+        if (k.width == WHOLE)
+            products_whole(sum, at.q, words, k.nx, k.source);
+        else
+            products(sum, &at, words, minima ? NULL : start + h * k.nx, k.nx, k.source, k.width,
+                     halves ? 4 * h : 0, halves ? 4 : 8);
+        rows16 s = scale_of(w, p, b + phase, k.source, n_s, h), m = s;
+        if (minima)
+            m = scale_of(w, p, b + phase, k.source, n_s, n_halves + h);
         UNROLL
-        for (int h = 0; h < n_halves; h++) {
-            __m256i sum[2][X_MAX];
-            if (width == WHOLE)
-                products_whole(sum, q, words, nx, source);
-            else
-                products(sum, q, more, b, words, minima ? NULL : start + h * nx, nx, source, width,
-                         halves ? 4 * h : 0, halves ? 4 : 8);
-            rows16 s = scale_of(w, p, b, source, n_s, h), m = s;
-            if (minima)
-                m = scale_of(w, p, b, source, n_s, n_halves + h);
-            UNROLL
-            for (int t = 0; t < nx; t++) {
-                vec dt = vec_set1(d[t]);
-                vec f0 = keep ? f[0][t & 1] : vec_load(acc + 16 * t);
-                vec f1 = keep ? f[1][t & 1] : vec_load(acc + 16 * t + 8);
-                f0 = vec_fma(_mm256_cvtepi32_ps(sum[0][t]), vec_mul(s.low, dt), f0);
-                f1 = vec_fma(_mm256_cvtepi32_ps(sum[1][t]), vec_mul(s.high, dt), f1);
-                if (minima) {
-                    vec sum_x = vec_set1(d[(h + 1) * nx + t]);
-                    f0 = vec_fma(m.low, sum_x, f0);
-                    f1 = vec_fma(m.high, sum_x, f1);
-                }
-                if (keep) {
-                    f[0][t & 1] = f0;
-                    f[1][t & 1] = f1;
-                } else {
-                    vec_store(acc + 16 * t, f0);
-                    vec_store(acc + 16 * t + 8, f1);
-                }
+        for (int t = 0; t < k.nx; t++) {
+            vec dt = vec_set1(d[t]);
+            vec f0 = keep ? f[0][t & 1] : vec_load(acc + 16 * t);
+            vec f1 = keep ? f[1][t & 1] : vec_load(acc + 16 * t + 8);
+            f0 = vec_fma(_mm256_cvtepi32_ps(sum[0][t]), vec_mul(s.low, dt), f0);
+            f1 = vec_fma(_mm256_cvtepi32_ps(sum[1][t]), vec_mul(s.high, dt), f1);
+            if (minima) {
+                vec sum_x = vec_set1(d[(h + 1) * k.nx + t]);
+                f0 = vec_fma(m.low, sum_x, f0);
+                f1 = vec_fma(m.high, sum_x, f1);
+            }
+            if (keep) {
+                f[0][t & 1] = f0;
+                f[1][t & 1] = f1;
+            } else {
+                vec_store(acc + 16 * t, f0);
+                vec_store(acc + 16 * t + 8, f1);
             }
         }
     }
+}
+
+// Asks memory for what will be wanted when `bytes` at a time have been taken AHEAD bytes long: of
+// this panel or of the next, which lies behind it.
+INLINE void ask_ahead_of(const uint8_t *at, size_t bytes)
+{
     UNROLL
-    for (int t = 0; keep && t < nx; t++) {
+    for (size_t i = 0; i < bytes; i += 64)
+        _mm_prefetch((const char *)at + AHEAD + i, _MM_HINT_T0);
+}
+
+// Blocks from .. from + n of x against as many of panel p, added to acc [nx][16].
+INLINE void kernel_panel(float *acc, const struct weights *w, int p, const uint8_t *act, int from,
+                         int n, struct shape k)
+{
+    bool chunked = k.source == FROM_TILE || k.source == FROM_Q4_K || k.source == FROM_Q5_K;
+    int phases = phases_of(k.source);
+    size_t bytes = bytes_of(k.source);
+    size_t x_bytes = (size_t)(8 + act_header_words(k.form)) * (size_t)k.nx * 4;
+    const uint8_t *x = act + (size_t)from * x_bytes;
+    int kept = k.nx <= 2 ? k.nx : 0;  // rows of x whose float sums stay in registers
+    vec f[2][2];
+    UNROLL
+    for (int t = 0; t < kept; t++) {
+        f[0][t] = vec_load(acc + 16 * t);
+        f[1][t] = vec_load(acc + 16 * t + 8);
+    }
+    for (int i = 0; i < n; i += phases) {
+        int b = chunked ? i : from + i;
+        if (k.source != FROM_TILE && w->ahead)
+            ask_ahead_of(w->q[p] + (size_t)b * bytes, bytes * (size_t)phases);
+        UNROLL
+        for (int phase = 0; phase < phases; phase++, x += x_bytes)
+            one_block(f, acc, w, p, b, phase, x, k);
+    }
+    UNROLL
+    for (int t = 0; t < kept; t++) {
         vec_store(acc + 16 * t, f[0][t]);
         vec_store(acc + 16 * t + 8, f[1][t]);
     }
@@ -114,7 +147,8 @@ typedef void (*kernel_fn)(float *acc, const struct weights *w, const uint8_t *ac
                             int n)                                                                 \
     {                                                                                              \
         for (int p = 0; p < w->np; p++)                                                            \
-            kernel_panel(acc + p * (nx)*PANEL_ROWS, w, p, act, from, n, nx, form, source, width);  \
+            kernel_panel(acc + p * (nx)*PANEL_ROWS, w, p, act, from, n,                            \
+                         (struct shape){nx, form, source, width});                                 \
     }
 #define KERNELS(name, form, source, width)                                                         \
     KERNEL(name, 1, form, source, width)                                                           \
@@ -162,11 +196,19 @@ static kernel_fn direct_of(enum dtype type, int nx)
     }
 }
 
+// Whether unpacking a panel once pays, for all the rows of x: where that is dear, or they are many.
+static bool unpacking_pays(const struct gemm *g)
+{
+    if (g->dtype == DTYPE_Q8_0)
+        return false;
+    return g->n_tiles > (g->dtype == DTYPE_Q4_0 || g->dtype == DTYPE_Q4_K ? FEW_TILES : 1);
+}
+
 // Weights straight from the panels, whole rows.
 static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
 {
     enum act_form form = act_form_of(g->dtype);
-    if (g->n_tiles > FEW_TILES) {
+    if (unpacking_pays(g)) {
         gemm_unpacked(g, first, n, scratch);
         return;
     }
@@ -176,6 +218,7 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
         struct weights w = {.q = {panel}, .np = 1, .n_blocks = g->cols / 32};
         for (int i = 0; i < g->n_tiles; i++) {
             struct x_tile x = x_tile_of(g, form, i);
+            w.ahead = i == 0;
             memset(acc, 0, sizeof acc);
             direct_of(g->dtype, x.n)(acc, &w, x.act, 0, g->cols / 32);
             store_sums(g, p, 1, x.first, x.n, acc);
@@ -186,7 +229,7 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
 // As gemm_direct for Q4_K and Q5_K, whose scales are unpacked for 256 columns at a time.
 static void gemm_direct_k(const struct gemm *g, int first, int n, void *scratch)
 {
-    if (g->n_tiles > FEW_TILES) {
+    if (unpacking_pays(g)) {
         gemm_unpacked(g, first, n, scratch);
         return;
     }
@@ -200,6 +243,7 @@ static void gemm_direct_k(const struct gemm *g, int first, int n, void *scratch)
             struct weights w = {.q = {panel}, .s = {s}, .np = 1};
             for (int i = 0; i < g->n_tiles; i++) {
                 struct x_tile x = x_tile_of(g, ACT_Q8_MIN, i);
+                w.ahead = i == 0;
                 direct_of(g->dtype, x.n)(acc + x.first * PANEL_ROWS, &w, x.act, from, 8);
             }
         }
