@@ -126,7 +126,7 @@ class Hearth(Program):
     name = "Hearth"
 
     def measure(self, kind, n):
-        o = {"-p": 0, "-n": 0, "-d": 0, "--batch": 0, "-r": 1, "-t": self.args.threads}
+        o = {"-p": 1, "-n": 0, "-d": 0, "--batch": 0, "-r": 1, "-t": self.args.threads}
         o.update({"prefill": {"-p": n}, "decode": {"-n": self.args.new, "-d": n}, "batch": {"--batch": n}}[kind])
         words = [str(w) for pair in o.items() for w in pair]
         out = json.loads(self.run([self.args.hearth, "bench", self.path, *words, "--json", "-q"]))

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "local/kernels/kernels.h"
+#include "local/kernels/parts.h"
 
 static uint64_t seed = 1;
 
@@ -251,6 +252,32 @@ static void every_format_agrees_with_doubles_and_with_itself_in_any_company(void
     }
 }
 
+#if defined(__x86_64__)
+// What AVX-512 VNNI's kernels read, so that a machine without them tests it too.
+static void tiles_of_whole_sums_are_those_of_the_specification(void **state)
+{
+    (void)state;
+    struct kernels k, spec;
+    enum { COLS = 96 };
+    float x[7 * COLS];
+    uint8_t a[7 * COLS * 4], b[7 * COLS * 4];
+    if (!table(&k, 1))
+        return;
+    act_use_sums(&k);
+    kernels_init(&spec, 0);
+    for (int i = 0; i < 7 * COLS; i++)
+        x[i] = draw_float();
+    memset(x + COLS, 0, 32 * sizeof(float));
+    for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++) {
+        size_t bytes = 7 * act_row_bytes((enum act_form)f, COLS);
+        assert_true(bytes <= sizeof a);
+        k.act_tile[f](a, x, COLS, 7, COLS);
+        spec.act_tile[f](b, x, COLS, 7, COLS);
+        assert_memory_equal(a, b, bytes);
+    }
+}
+#endif
+
 // Sums in 16 bits have no room to spare: all quants and all of x as large as they can be.
 static void the_largest_sums_do_not_overflow(void **state)
 {
@@ -369,6 +396,9 @@ int main(void)
         cmocka_unit_test(a_panel_gives_back_the_files_blocks),
         cmocka_unit_test(a_transposed_matrix_packs_like_its_transpose),
         cmocka_unit_test(every_format_agrees_with_doubles_and_with_itself_in_any_company),
+#if defined(__x86_64__)
+        cmocka_unit_test(tiles_of_whole_sums_are_those_of_the_specification),
+#endif
         cmocka_unit_test(the_largest_sums_do_not_overflow),
         cmocka_unit_test(rounding_activations_to_int8_costs_less_than_two_percent),
         cmocka_unit_test(a_nan_or_infinite_activation_shows_in_every_output),
