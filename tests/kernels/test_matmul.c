@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "local/kernels/kernels.h"
+#include "local/kernels/parts.h"
 
 static uint64_t seed = 1;
 
@@ -27,6 +28,8 @@ static float draw_float(void)
 {
     return (float)((double)draw() / 1073741824.0 - 1.0);
 }
+
+static int every_byte = -1;  // of the weights drawn next; -1: random
 
 // Any bits are quants; only the scales must be numbers.
 static void draw_weights(enum dtype type, uint8_t *w, size_t bytes)
@@ -42,7 +45,7 @@ static void draw_weights(enum dtype type, uint8_t *w, size_t bytes)
     };
     size_t unit = (size_t)dtype_info(type)->block_bytes;
     for (size_t i = 0; i < bytes; i++)
-        w[i] = (uint8_t)draw();
+        w[i] = (uint8_t)(every_byte >= 0 ? every_byte : (int)draw());
     for (size_t i = 0; i < bytes; i += unit) {
         float f = draw_float();
         uint16_t h = f32_to_f16(f), bf = f32_to_bf16(f);
@@ -249,6 +252,58 @@ static void every_format_agrees_with_doubles_and_with_itself_in_any_company(void
     }
 }
 
+#if defined(__x86_64__)
+// What AVX-512 VNNI's kernels read, so that a machine without them tests it too.
+static void tiles_of_whole_sums_are_those_of_the_specification(void **state)
+{
+    (void)state;
+    struct kernels k, spec;
+    enum { COLS = 96 };
+    float x[7 * COLS];
+    uint8_t a[7 * COLS * 4], b[7 * COLS * 4];
+    if (!table(&k, 1))
+        return;
+    act_use_sums(&k);
+    kernels_init(&spec, 0);
+    for (int i = 0; i < 7 * COLS; i++)
+        x[i] = draw_float();
+    memset(x + COLS, 0, 32 * sizeof(float));
+    for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++) {
+        size_t bytes = 7 * act_row_bytes((enum act_form)f, COLS);
+        assert_true(bytes <= sizeof a);
+        k.act_tile[f](a, x, COLS, 7, COLS);
+        spec.act_tile[f](b, x, COLS, 7, COLS);
+        assert_memory_equal(a, b, bytes);
+    }
+}
+#endif
+
+// Sums in 16 bits have no room to spare: all quants and all of x as large as they can be.
+static void the_largest_sums_do_not_overflow(void **state)
+{
+    (void)state;
+    static const int bytes[] = {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80};
+    for (int t = 0; t < DTYPE_COUNT; t++)
+        for (size_t i = 0; act_form_of((enum dtype)t) != ACT_F32 && i < 6 * 4; i++) {
+            struct problem p;
+            struct kernels k;
+            float y[16 * 17];
+            if (!table(&k, i % 4))
+                continue;
+            every_byte = bytes[i / 4];
+            problem_init(&p, (enum dtype)t, 16, 256, 17);
+            every_byte = -1;
+            for (size_t j = 0; j < (size_t)17 * 256; j++)
+                p.x[j] = j / 256 % 3 == 0   ? 1.0f
+                         : j / 256 % 3 == 1 ? -1.0f
+                         : j % 4 < 2        ? 1.0f
+                                            : -1.0f;
+            compute(&k, &p, 0, 17, y, false);
+            check_close(&p, y, 2e-6, false);
+            problem_release(&p);
+        }
+}
+
 static void rounding_activations_to_int8_costs_less_than_two_percent(void **state)
 {
     (void)state;
@@ -341,6 +396,10 @@ int main(void)
         cmocka_unit_test(a_panel_gives_back_the_files_blocks),
         cmocka_unit_test(a_transposed_matrix_packs_like_its_transpose),
         cmocka_unit_test(every_format_agrees_with_doubles_and_with_itself_in_any_company),
+#if defined(__x86_64__)
+        cmocka_unit_test(tiles_of_whole_sums_are_those_of_the_specification),
+#endif
+        cmocka_unit_test(the_largest_sums_do_not_overflow),
         cmocka_unit_test(rounding_activations_to_int8_costs_less_than_two_percent),
         cmocka_unit_test(a_nan_or_infinite_activation_shows_in_every_output),
     };

@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #if defined(__x86_64__)
+#include "local/kernels/parts.h"
 #include "local/kernels/simd_avx512.inc"
 #include "local/kernels/unpack_simd.inc"
 
@@ -24,7 +25,7 @@ enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K, FROM_Q6_K };
 struct weights {
     const uint8_t *q[PAIR];
     const float *s[PAIR];  // FROM_TILE and FROM_Q4_K: unpacked scales
-    int n_blocks;          // of a row, for the panels' layout
+    int np, n_blocks;      // panels; blocks of a row, for the panels' layout
     bool ahead;            // whether panels come from memory and should be asked for early
     size_t left, skip;     // bytes to the panels' end; from there to the next pair's
 };
@@ -345,6 +346,7 @@ static void gemm_q6_k(const struct gemm *g, int first, int n, void *scratch)
 void kernels_use_avx512_vnni(struct kernels *k)
 {
     k->name = "AVX-512 VNNI";
+    act_use_sums(k);
     for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++)
         k->tile_rows[f] = X_MAX;
     for (int t = 0; t < DTYPE_COUNT; t++)
