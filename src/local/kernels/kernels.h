@@ -14,7 +14,15 @@
 #include "local/kernels/panel.h"
 #include "local/tensor/dtype.h"
 
-enum isa { ISA_AVX2 = 1, ISA_AVX512 = 2, ISA_AVX512_VNNI = 4 };
+enum isa {
+    ISA_AVX2 = 1,
+    ISA_AVX512 = 2,
+    ISA_AVX512_VNNI = 4,
+    ISA_NEON = 8,
+    ISA_NEON_DOTPROD = 16,
+    ISA_NEON_I8MM = 32,
+    ISA_AVX2_VNNI = 64,
+};
 
 // What a row of activations is turned into before it meets a weight: a function of the weight's
 // format alone. The Q8 forms hold int8 with one float scale per 32 columns; they differ in what
@@ -118,14 +126,22 @@ struct kernels {
 size_t gemm_scratch(int cols);
 
 unsigned isa_detect(void);  // bits of enum isa that this CPU and system have
-// "scalar", "avx2", "avx512", "avx512_vnni"; with all that they imply. False if unknown.
+// A set by its name, with all that it implies. Names of other processors are known too; false if
+// unknown.
 bool isa_from_name(const char *name, unsigned *isa);
+// The names in the order of what they ask for, "scalar" first; NULL after the last.
+const char *isa_name(size_t i);
 void kernels_init(struct kernels *k, unsigned isa);
 
 void kernels_use_scalar(struct kernels *k);
 void kernels_use_avx2(struct kernels *k);
+void kernels_use_avx2_vnni(struct kernels *k);
 void kernels_use_avx512(struct kernels *k);
 void kernels_use_avx512_vnni(struct kernels *k);
+
+void kernels_use_neon(struct kernels *k);
+void kernels_use_neon_dotprod(struct kernels *k);
+void kernels_use_neon_i8mm(struct kernels *k);
 
 // Denormal numbers cost up to 40 times as much as others: computing threads flush them to zero.
 // Returns the old mode for denormals_restore.

@@ -8,3 +8,5 @@ void attention_use_scalar(struct kernels *k);
 
 void matmul_use_avx2(struct kernels *k);
 void matmul_use_avx512(struct kernels *k);
+
+void matmul_use_neon(struct kernels *k);
