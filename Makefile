@@ -41,12 +41,13 @@ all: $(B)/hearth
 
 # One instruction set a file, compiled with that file's flags; the baseline is plain x86-64 or AArch64.
 machine := $(shell $(CC) -dumpmachine)
-isas_x86_64     := avx2 avx2_vnni avx512 avx512_vnni
+isas_x86_64     := avx2 avx2_vnni avx512 avx512_vnni amx_int8
 isas_aarch64    := neon_dotprod neon_i8mm
 isa_avx2        := -mavx2 -mfma -mf16c
 isa_avx2_vnni   := $(isa_avx2) -mavxvnni
 isa_avx512      := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mavx2
 isa_avx512_vnni := $(isa_avx512) -mavx512vnni
+isa_amx_int8    := $(isa_avx512_vnni) -mamx-tile -mamx-int8
 isa_neon_dotprod := -march=armv8.2-a+dotprod
 isa_neon_i8mm    := -march=armv8.2-a+dotprod+i8mm
 isas := $(isas_$(firstword $(subst -, ,$(machine))))
@@ -86,7 +87,7 @@ test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
 
 # What of it needs no library, for 64-bit Arm: static, with a small cmocka (tests/cross).
-NEON_SRC := $(filter-out %/json.c,$(wildcard src/base/*.c src/local/tensor/*.c src/local/kernels/*.c src/local/backend/*.c)) tests/support/emulated_avx2.c
+NEON_SRC := $(filter-out %/json.c,$(wildcard src/base/*.c src/local/tensor/*.c src/local/kernels/*.c src/local/backend/*.c)) $(wildcard tests/support/emulated*.c)
 NEON_TESTS := $(B)/neon/test_matmul $(B)/neon/test_cpu
 $(B)/neon/test_matmul: $(B)/tests/kernels/test_matmul.o
 $(B)/neon/test_cpu: $(B)/tests/unit/backend/test_cpu.o

@@ -22,7 +22,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 install() { DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
 echo "installing:$missing$missing_optional" >&2
-$sudo apt-get update -qq
+$sudo apt-get update -qq || [ -z "$missing" ]  # without a network, what must not be missing is here
 # shellcheck disable=SC2086
 [ -z "$missing" ] || install $missing
 # shellcheck disable=SC2086

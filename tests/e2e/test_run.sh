@@ -49,7 +49,7 @@ python3 -c "import sys; d=open(sys.argv[1],'rb').read(); w=b'<|im_start|>'; asse
 hearth run $model "$ask" --draft "$tmp/other.gguf"
 claim "a draft model with another tokenizer is refused, and why" eval '[ "$status" -eq 2 ] && has err "same tokenizer" && has err other.gguf && [ ! -s "$tmp/out" ]'
 hearth run $model "$ask" --draft "$tmp/nowhere.gguf"; claim "one that is not there too" eval '[ "$status" -eq 1 ] && has err nowhere'
-for isa in scalar avx2 avx512_vnni; do
+for isa in scalar avx2 avx2_vnni avx512 avx512_vnni amx_int8 neon neon_dotprod neon_i8mm; do
   hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
   if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi
   claim "--isa $isa answers" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ]'

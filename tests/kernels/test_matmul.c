@@ -186,7 +186,7 @@ static void check_close(const struct problem *p, const float *y, double toleranc
     free(x);
 }
 
-static bool (*const emulated[])(struct kernels *k) = {emulated_avx2_vnni};
+static bool (*const emulated[])(struct kernels *k) = {emulated_avx2_vnni, emulated_amx_int8};
 enum { N_EMULATED = sizeof emulated / sizeof emulated[0] };
 
 static size_t n_tables(void)

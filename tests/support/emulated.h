@@ -7,3 +7,4 @@
 
 // False where even the older ones (AVX2) are missing.
 bool emulated_avx2_vnni(struct kernels *k);
+bool emulated_amx_int8(struct kernels *k);  // not from several threads

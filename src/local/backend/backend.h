@@ -164,7 +164,7 @@ struct backend {
 
 struct cpu_options {
     int threads;      // 0: the cores this process may use (affinity and cgroup quota)
-    const char *isa;  // NULL: the best; "scalar", "avx2", "avx512", "avx512_vnni" force one
+    const char *isa;  // NULL: the best; a name of kernels.h (isa_name) forces that set
 };
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err);
 static inline void backend_free(struct backend *b)

@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <xmmintrin.h>
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
@@ -50,6 +52,14 @@ static uint64_t xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
+// Linux saves tile registers only for programs that asked for them.
+static bool tiles_allowed(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return (xcr0() & 0x60000) == 0x60000 &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
 unsigned isa_detect(void)
 {
     unsigned a, b, c, d;
@@ -66,6 +76,8 @@ unsigned isa_detect(void)
         isa |= ISA_AVX512;
         if (vnni)
             isa |= ISA_AVX512_VNNI;
+        if (vnni && (d >> 24 & 1) && (d >> 25 & 1) && tiles_allowed())
+            isa |= ISA_AMX_INT8;
     }
     if (sub_leaf >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1))
         isa |= ISA_AVX2_VNNI;
@@ -137,6 +149,7 @@ static const struct {
     {"avx2_vnni", ISA_AVX2 | ISA_AVX2_VNNI},
     {"avx512", ISA_AVX2 | ISA_AVX512},
     {"avx512_vnni", ISA_AVX2 | ISA_AVX512 | ISA_AVX512_VNNI},
+    {"amx_int8", ISA_AVX2 | ISA_AVX512 | ISA_AVX512_VNNI | ISA_AMX_INT8},
     {"neon", ISA_NEON},
     {"neon_dotprod", ISA_NEON | ISA_NEON_DOTPROD},
     {"neon_i8mm", ISA_NEON | ISA_NEON_DOTPROD | ISA_NEON_I8MM},
@@ -170,6 +183,8 @@ void kernels_init(struct kernels *k, unsigned isa)
         kernels_use_avx512(k);
     if (isa & ISA_AVX512_VNNI)
         kernels_use_avx512_vnni(k);
+    if (isa & ISA_AMX_INT8)
+        kernels_use_amx_int8(k);
 #elif defined(__aarch64__)
     if (isa & ISA_NEON)
         kernels_use_neon(k);

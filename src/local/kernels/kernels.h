@@ -22,6 +22,7 @@ enum isa {
     ISA_NEON_DOTPROD = 16,
     ISA_NEON_I8MM = 32,
     ISA_AVX2_VNNI = 64,
+    ISA_AMX_INT8 = 128,
 };
 
 // What a row of activations is turned into before it meets a weight: a function of the weight's
@@ -39,7 +40,8 @@ enum act_form {
     ACT_FORM_COUNT
 };
 // Activations of a tile of T rows: F32 [cols][T]; Q8 for each 32 columns: header words [words][T]
-// (d first), then [8][T] words of four int8. A form takes the same bytes for each row.
+// (d first), then [8][T] words of four int8 (AMX: [T][8]). A form takes the same bytes for each
+// row.
 static inline int act_header_words(enum act_form form)
 {
     return form == ACT_F32 ? 0 : form == ACT_Q8_HALF || form == ACT_Q8_HALF_MIN ? 3 : 2;
@@ -49,7 +51,6 @@ static inline size_t act_row_bytes(enum act_form form, int cols)
     return form == ACT_F32 ? (size_t)cols * 4
                            : (size_t)(cols / 32) * (size_t)(8 + act_header_words(form)) * 4;
 }
-enum { ACT_TILE_MAX = 14 };
 
 // Which form a weight format wants.
 enum act_form act_form_of(enum dtype type);
@@ -125,7 +126,9 @@ struct kernels {
 
 size_t gemm_scratch(int cols);
 
-unsigned isa_detect(void);  // bits of enum isa that this CPU and system have
+// Bits of enum isa that this CPU and system have. Asks the system for AMX's registers, which it may
+// refuse.
+unsigned isa_detect(void);
 // A set by its name, with all that it implies. Names of other processors are known too; false if
 // unknown.
 bool isa_from_name(const char *name, unsigned *isa);
@@ -138,6 +141,7 @@ void kernels_use_avx2(struct kernels *k);
 void kernels_use_avx2_vnni(struct kernels *k);
 void kernels_use_avx512(struct kernels *k);
 void kernels_use_avx512_vnni(struct kernels *k);
+void kernels_use_amx_int8(struct kernels *k);
 
 void kernels_use_neon(struct kernels *k);
 void kernels_use_neon_dotprod(struct kernels *k);

@@ -1,6 +1,7 @@
 // parts.h - what the tables of the instruction sets are put together from.
 #pragma once
 
+struct gemm;
 struct kernels;
 
 void matmul_use_scalar(struct kernels *k);
@@ -10,3 +11,6 @@ void matmul_use_avx2(struct kernels *k);
 void matmul_use_avx512(struct kernels *k);
 
 void matmul_use_neon(struct kernels *k);
+
+// Any block format, up to 7 rows of x a tile.
+void gemm_avx512_vnni(const struct gemm *g, int first, int n, void *scratch);
