@@ -132,7 +132,7 @@ static kernel_fn kernel_of(enum dtype type, int np, int nx)
     return kernels_by_form[act_form_of(type)][nx - 1];
 }
 
-void matmul_use_avx2(struct kernels *k)
+void act_use_sums(struct kernels *k)
 {
     k->act_tile[ACT_Q8_OFFSET_8] = tile_offset_8;
     k->act_tile[ACT_Q8_OFFSET_16] = tile_offset_16;
@@ -140,6 +140,11 @@ void matmul_use_avx2(struct kernels *k)
     k->act_tile[ACT_Q8_MIN] = tile_min;
     k->act_tile[ACT_Q8_HALF] = tile_half;
     k->act_tile[ACT_Q8_HALF_MIN] = tile_half_min;
+}
+
+void matmul_use_avx2(struct kernels *k)
+{
+    act_use_sums(k);
     use_float_gemms(k);
     for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++)
         k->tile_rows[f] = X_MAX;

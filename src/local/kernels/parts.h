@@ -9,6 +9,8 @@ void attention_use_scalar(struct kernels *k);
 
 void matmul_use_avx2(struct kernels *k);
 void matmul_use_avx512(struct kernels *k);
+// Tiles of x whose header words are whole sums, for kernels that add 32-bit products.
+void act_use_sums(struct kernels *k);
 
 void matmul_use_neon(struct kernels *k);
 
