@@ -31,7 +31,10 @@ static const struct option option_rows[] = {
      FIELD(pin)},
     {"ctx", 0, "N", "tokens of context per sequence (default: the model's own)", FIELD(ctx),
      .min = 16, .max = 1 << 24},
-    {"isa", 0, "NAME", "force an instruction set: scalar, avx2 or avx512_vnni", FIELD(isa)},
+    {"isa", 0, "NAME",
+     "force an instruction set: scalar, avx2, avx2_vnni, avx512, avx512_vnni, amx_int8, neon, "
+     "neon_dotprod or neon_i8mm (default: the best this CPU has)",
+     FIELD(isa)},
     {"quantize", 0, "TYPE",
      "round weights to TYPE while they load, as `hearth quantize` would: q4_k_m, q8_0 ...",
      FIELD(quantize)},

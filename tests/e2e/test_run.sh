@@ -59,7 +59,7 @@ for t in f32 q8_0 q4_0; do
   claim "--kv $t gives an answer, the same with and without guesses" eval 'is_json && python3 -c "import json; a,b=(json.load(open(\"$tmp/kv.\"+w))[\"sequences\"] for w in (\"off\",\"7\")); assert a==b and a[0][\"tokens\"]"'
 done
 HEARTH_KV=q5_1 hearth run $model "$ask"; claim "a type that keys and values cannot have is wrong usage, with those that they can" eval '[ "$status" -eq 2 ] && has err "q5_1" && has err "q8_0 or q4_0" && [ ! -s "$tmp/out" ]'
-for isa in scalar avx2 avx512_vnni; do
+for isa in scalar avx2 avx2_vnni avx512 avx512_vnni amx_int8 neon neon_dotprod neon_i8mm; do
   hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
   if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi
   claim "--isa $isa answers" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ]'

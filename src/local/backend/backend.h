@@ -180,7 +180,7 @@ struct backend {
 struct cpu_options {
     int threads;      // 0: one for each fast core that this process may use (base/cores.h)
     enum pin pin;     // which CPUs they keep to
-    const char *isa;  // NULL: the best; "scalar", "avx2", "avx512", "avx512_vnni" force one
+    const char *isa;  // NULL: the best; a name of kernels.h (isa_name) forces that set
 };
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err);
 static inline void backend_free(struct backend *b)

@@ -343,6 +343,17 @@ static void gemm_q6_k(const struct gemm *g, int first, int n, void *scratch)
         gemm_direct(g, first, n, scratch);
 }
 
+void gemm_avx512_vnni(const struct gemm *g, int first, int n, void *scratch)
+{
+    switch (g->dtype) {
+    case DTYPE_Q4_0:
+    case DTYPE_Q8_0: gemm_direct(g, first, n, scratch); break;
+    case DTYPE_Q4_K: gemm_q4_k(g, first, n, scratch); break;
+    case DTYPE_Q6_K: gemm_q6_k(g, first, n, scratch); break;
+    default: gemm_unpacked(g, first, n, scratch);
+    }
+}
+
 void kernels_use_avx512_vnni(struct kernels *k)
 {
     k->name = "AVX-512 VNNI";

@@ -6,7 +6,7 @@
 // start does. The file may be removed at any time; whatever is wrong with it, or with the folder,
 // the weights are packed into memory as if there were none.
 // A file is named by a key made of the model files' identity and samples of their bytes, the
-// backend's layout and the plan of what is packed (docs/decisions.md, 38). It is written under
+// backend's layout and the plan of what is packed (docs/decisions.md, 37). It is written under
 // another name by one process at a time, and read only with all its checksums right.
 // Threads: one at a time; the file is made lasting by a thread of its own.
 #pragma once

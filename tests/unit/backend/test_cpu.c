@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "local/backend/cpu.h"
+#include "local/backend/backend.h"
+#include "local/kernels/kernels.h"
 
 static uint64_t seed = 7;
 
@@ -28,14 +30,11 @@ static float *draws(size_t n)
     return x;
 }
 
-static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512_vnni"};
-enum { N_ISAS = 4 };
-
 static struct backend *open_backend(size_t isa, int threads)  // NULL: not on this CPU
 {
     struct error err = {0};
     struct backend *b =
-        backend_cpu_new(&(struct cpu_options){.threads = threads, .isa = isas[isa]}, &err);
+        backend_cpu_new(&(struct cpu_options){.threads = threads, .isa = isa_name(isa)}, &err);
     if (!b)
         assert_int_equal(err.code, ERR_UNSUPPORTED);
     return b;
@@ -52,7 +51,7 @@ static void norms_agree_with_doubles(void **state)
 {
     (void)state;
     enum { ROWS = 5 };
-    for (size_t isa = 0; isa < N_ISAS; isa++)
+    for (size_t isa = 0; isa_name(isa); isa++)
         for (int n = 1; n < 400; n = n * 2 + 1) {
             struct backend *b = open_backend(isa, 2);
             if (!b)
@@ -121,7 +120,7 @@ static void activations_agree_with_doubles(void **state)
 {
     (void)state;
     enum { ROWS = 3, N = 45 };
-    for (size_t isa = 0; isa < N_ISAS; isa++)
+    for (size_t isa = 0; isa_name(isa); isa++)
         for (int act = ACT_SILU; act <= ACT_RELU2; act++) {
             struct backend *b = open_backend(isa, 2);
             if (!b)
@@ -164,7 +163,7 @@ static void activations_agree_with_doubles(void **state)
 static void softcap_scales_then_caps(void **state)
 {
     (void)state;
-    for (size_t isa = 0; isa < N_ISAS; isa++) {
+    for (size_t isa = 0; isa_name(isa); isa++) {
         struct backend *b = open_backend(isa, 2);
         if (!b)
             continue;
@@ -426,7 +425,7 @@ static void attention_agrees_with_doubles_in_chunks_of_any_size(void **state)
             inv_freq[f] = powf(100.0f, -(float)f / 32.0f);
         for (int h = 0; h < 8; h++)
             sinks[h] = draw();
-        for (size_t isa = 0; isa < N_ISAS; isa++) {
+        for (size_t isa = 0; isa_name(isa); isa++) {
             struct backend *b = open_backend(isa, 1), *b3 = open_backend(isa, 3);
             if (!b)
                 continue;
@@ -510,7 +509,7 @@ static void one_long_text_with_one_kv_head_is_shared_by_threads(void **state)
 static void slots_that_were_never_written_do_not_matter(void **state)
 {
     (void)state;
-    for (size_t isa = 0; isa < N_ISAS; isa++) {
+    for (size_t isa = 0; isa_name(isa); isa++) {
         struct backend *b = open_backend(isa, 2);
         if (!b)
             continue;
@@ -572,7 +571,7 @@ static void many_rows_and_threads_give_the_bits_of_one(void **state)
 {
     (void)state;
     enum { ROWS = 1100, COLS = 64, OUT = 100 };  // more rows than one pass takes
-    for (size_t isa = 0; isa < N_ISAS; isa++) {
+    for (size_t isa = 0; isa_name(isa); isa++) {
         struct backend *b1 = open_backend(isa, 1), *b3 = open_backend(isa, 3);
         if (!b1)
             continue;
@@ -607,7 +606,7 @@ static void experts_are_chosen_weighed_and_added(void **state)
     enum { ROWS = 9, N = 24, FF = 40, E = 5, USED = 2 };
     float *x = draws(ROWS * N), *router = draws(ROWS * E), *g = draws(E * FF * N);
     float *u = draws(E * FF * N), *d = draws(E * N * FF), out[ROWS * N], alone[ROWS * N];
-    for (size_t isa = 0; isa < N_ISAS; isa++) {
+    for (size_t isa = 0; isa_name(isa); isa++) {
         struct backend *b = open_backend(isa, 2);
         if (!b)
             continue;
