@@ -179,7 +179,7 @@ static struct weight *weight(struct subject *s, enum dtype type)
     uint8_t *data = memory_new(bytes, 1);
     for (uint64_t i = 0; i < bytes; i++)  // no scale of all ones
         data[i] = (uint8_t)(hash_mix(i) & 0x37);
-    struct weight_source source = {WEIGHT_MATMUL, type, ROWS, COLS, data, false};
+    struct weight_source source = {WEIGHT_MATMUL, type, ROWS, COLS, data, false, NULL};
     struct weight *w = s->cpu->ops->weight_new(s->cpu, &source, &err);
     if (!w)
         stop(&err);
