@@ -1,16 +1,17 @@
 # Hearth. `make help` lists what can be made. Variants never share objects:
-# build/release, build/asan, build/tsan, build/fuzz. CC=clang goes to build/release-clang.
+# build/release, build/asan, build/tsan, build/fuzz. CC=clang goes to build/release-clang, another
+# processor's to build/release-aarch64.
 BUILD ?= release
 CC    ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-cc_name := $(if $(findstring clang,$(CC)),-clang,)
+cc_name := $(if $(findstring clang,$(CC)),-clang,)$(if $(findstring aarch64,$(CC)),-aarch64,)
 B := build/$(BUILD)$(cc_name)
 
-PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto
-pkg_cflags := $(shell pkg-config --cflags $(PACKAGES))
-pkg_libs   := $(shell pkg-config --libs $(PACKAGES))
+PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto hwloc
+pkg_cflags := $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
+pkg_libs   := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
         -Wmissing-prototypes -Wvla -Wundef -Werror
@@ -38,16 +39,19 @@ BENCHES := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 
 all: $(B)/hearth
 
-# One instruction set a file, compiled with that file's flags; the baseline is plain x86-64.
+# One instruction set a file, compiled with that file's flags; the baseline is plain x86-64 or AArch64.
+machine := $(shell $(CC) -dumpmachine)
+isas_x86_64     := avx2 avx2_vnni avx512 avx512_vnni amx_int8
+isas_aarch64    := neon_dotprod neon_i8mm
 isa_avx2        := -mavx2 -mfma -mf16c
+isa_avx2_vnni   := $(isa_avx2) -mavxvnni
 isa_avx512      := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mavx2
 isa_avx512_vnni := $(isa_avx512) -mavx512vnni
-ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
-isa_avx2 :=
-isa_avx512 :=
-isa_avx512_vnni :=
-endif
-isa_flags = $(if $(filter %_avx2,$(1)),$(isa_avx2))$(if $(filter %_avx512,$(1)),$(isa_avx512))$(if $(filter %_avx512_vnni,$(1)),$(isa_avx512_vnni))
+isa_amx_int8    := $(isa_avx512_vnni) -mamx-tile -mamx-int8
+isa_neon_dotprod := -march=armv8.2-a+dotprod
+isa_neon_i8mm    := -march=armv8.2-a+dotprod+i8mm
+isas := $(isas_$(firstword $(subst -, ,$(machine))))
+isa_flags = $(foreach i,$(isas),$(if $(filter %_$(i),$(1)),$(isa_$(i))))
 
 # The version comes from git; a tarball without it says what VERSION says.
 VERSION := 0.1.0
@@ -82,14 +86,32 @@ tests: $(TESTS) $(REPLAY)        ## build every test program
 test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
 
+# What of it needs no library, for 64-bit Arm: static, with a small cmocka (tests/cross).
+NEON_SRC := $(filter-out %/json.c,$(wildcard src/base/*.c src/local/tensor/*.c src/local/kernels/*.c src/local/backend/*.c)) $(wildcard tests/support/emulated*.c)
+NEON_TESTS := $(B)/neon/test_matmul $(B)/neon/test_cpu
+$(B)/neon/test_matmul: $(B)/tests/kernels/test_matmul.o
+$(B)/neon/test_cpu: $(B)/tests/unit/backend/test_cpu.o
+$(NEON_TESTS): $(call obj,$(NEON_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS_$(BUILD)) -static -o $@ $^ -lm -pthread
+neon-tests: CFLAGS_ALL += -Itests/cross
+neon-tests: $(NEON_TESTS)
+neon:                            ## the kernels' tests for 64-bit Arm, under an emulator
+	tools/test-neon
+
 asan:                            ## the tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=asan test
 tsan:                            ## the engine's and the threads' tests under ThreadSanitizer
 	$(MAKE) BUILD=tsan test-threads
-threaded := test_queue test_thread_pool test_cpu test_engine test_provider test_local test_gateway test_summarize test_api
+threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_local test_gateway test_summarize test_api
 THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
 test-threads: $(THREAD_TESTS)
 	tools/run-tests $(B) $(THREAD_TESTS)
+
+$(B)/tests/guards/guards: $(B)/tests/guards/guards.o $(call obj,$(HELP_SRC)) $(B)/libhearth.a
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -lcmocka $(LIBS)
+guards: $(B)/tests/guards/guards ## count the instructions of the hot paths (needs valgrind)
+	tools/run-guards $< $(CC) $(GUARDS)
 
 FUZZ_SECONDS ?= 20
 fuzz:                            ## run every fuzz target for FUZZ_SECONDS
@@ -120,6 +142,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

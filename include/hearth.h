@@ -20,8 +20,11 @@ struct hearth_error {
 
 // Zero is the default of every member.
 struct hearth_options {
-    int threads;  // 0: the cores this process may use
+    int threads;  // 0: one for each fast core that this process may use
     int ctx;      // tokens of the longest sequence; 0: the model's own, as memory allows
+    // Disk space in the user's cache folder for packed weights of large models, which load faster
+    // next time: NULL or "auto", "off", or a number of gigabytes.
+    const char *packed;
 };
 
 // model: a GGUF file or a Hugging Face folder; NULL: HEARTH_MODEL, else the shipped model.

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Our quantizer beside llama.cpp's: the same types and bytes, how far each is from the original, and do both engines agree.
 
-    compare_quantizers.py MODEL.gguf CALIBRATION.txt EVALUATION.txt [--types q4_k_m,q3_k_m] [--chunks 128] [--ctx 512]
+    compare_quantizers.py MODEL.gguf CALIBRATION.txt EVALUATION.txt [--types q4_k_m,q3_k_m] [--chunks 128] [--ctx 512] [--threads 2] [--engines]
 
 MODEL is an F32, F16 or BF16 GGUF file. For each type four files are made: llama.cpp's and ours, without and with the calibration
-text. llama.cpp's importance matrix is gathered as its imatrix tool does it: mean squares of what each matrix multiplication reads,
-over the same number of windows. Every file is widened to F16 again (so that only the weights differ) and its predictions of
-EVALUATION are compared with MODEL's by `hearth perplexity`. "engines" is the mean KL divergence between llama.cpp and Hearth
+text, of which both read the same tokens: CALIBRATION is cut to --chunks windows (at most 128), each begun with BOS where the
+vocabulary has one, and it is checked that both tokenizers agree. llama.cpp's importance matrix is gathered as its imatrix tool does
+it: mean squares of what each matrix multiplication reads. Every file is widened to F16 again (so that only the weights differ) and its predictions of
+EVALUATION are compared with MODEL's by `hearth perplexity`: mean KL divergence, same likeliest token, perplexity. "engines" is the mean KL divergence between llama.cpp and Hearth
 running our calibrated file as it is, and how often they name the same likeliest token. Needs: llama-cpp-python, gguf, numpy.
 """
 import argparse
@@ -34,7 +35,37 @@ Tensor._fields_ = [("type", ctypes.c_int), ("buffer", ctypes.c_void_p), ("ne", c
                    ("data", ctypes.c_void_p), ("name", ctypes.c_char * 64)]
 
 
-def importance_matrix(model_path, text, ctx, chunks):
+def tokenize(vocab, raw):
+    tokens = (llama_cpp.llama_token * (len(raw) + 16))()
+    n = llama_cpp.llama_tokenize(vocab, raw, len(raw), tokens, len(tokens), False, False)
+    assert n >= 0
+    return list(tokens[:n])
+
+
+def text_of(vocab, tokens):
+    piece, out = ctypes.create_string_buffer(4096), []
+    for t in tokens:
+        out.append(piece.raw[: llama_cpp.llama_token_to_piece(vocab, t, piece, len(piece), 0, False)])
+    return b"".join(out)
+
+
+def cut(model_path, text, ctx, chunks, hearth, out):
+    """Writes the first windows of the text; returns how many there are. Both tokenizers must see the same in it."""
+    mp = llama_cpp.llama_model_default_params()
+    mp.vocab_only = True
+    model = llama_cpp.llama_model_load_from_file(str(model_path).encode(), mp)
+    vocab = llama_cpp.llama_model_get_vocab(model)
+    tokens = tokenize(vocab, pathlib.Path(text).read_bytes()[: chunks * ctx * 16])
+    cut_off = text_of(vocab, tokens[: chunks * ctx + ctx // 2])
+    out.write_bytes(cut_off.decode("utf-8", "ignore").strip().encode())
+    theirs = tokenize(vocab, out.read_bytes())
+    ours = [int(t) for t in hearth("tokenize", model_path, "-", "--no-special", stdin=out).split()]
+    llama_cpp.llama_model_free(model)
+    assert ours == theirs, "the tokenizers do not agree"
+    return min(len(theirs) // ctx, chunks)
+
+
+def importance_matrix(model_path, text, ctx, chunks, threads):
     sums, counts = {}, {}
 
     @ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.POINTER(Tensor), ctypes.c_bool, ctypes.c_void_p)
@@ -56,16 +87,17 @@ def importance_matrix(model_path, text, ctx, chunks):
     mp = llama_cpp.llama_model_default_params()
     model = llama_cpp.llama_model_load_from_file(str(model_path).encode(), mp)
     cp = llama_cpp.llama_context_default_params()
-    cp.n_ctx, cp.n_batch, cp.n_ubatch, cp.n_threads, cp.n_threads_batch = ctx, ctx, ctx, 2, 2
+    cp.n_ctx, cp.n_batch, cp.n_ubatch, cp.n_threads, cp.n_threads_batch = ctx, ctx, ctx, threads, threads
     cp.cb_eval = ctypes.cast(see, type(cp.cb_eval)) if not isinstance(cp.cb_eval, int) else ctypes.cast(see, ctypes.c_void_p).value
     context = llama_cpp.llama_init_from_model(model, cp)
     vocab = llama_cpp.llama_model_get_vocab(model)
-    raw = pathlib.Path(text).read_bytes()
-    tokens = (llama_cpp.llama_token * (len(raw) + 16))()
-    n = llama_cpp.llama_tokenize(vocab, raw, len(raw), tokens, len(tokens), True, False)
-    n_chunks = min(n // ctx, chunks)
+    tokens = tokenize(vocab, pathlib.Path(text).read_bytes())
+    bos = llama_cpp.llama_vocab_bos(vocab) if llama_cpp.llama_vocab_get_add_bos(vocab) else None
+    n_chunks = min(len(tokens) // ctx, chunks)
     for c in range(n_chunks):
-        start = c * (n // ctx) // n_chunks * ctx
+        start = c * (len(tokens) // ctx) // n_chunks * ctx
+        if bos is not None:
+            tokens[start] = bos
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
         batch = llama_cpp.llama_batch_init(ctx, 0, 1)
         batch.n_tokens = ctx
@@ -135,37 +167,51 @@ def main():
     parser.add_argument("--types", default="q2_k,q3_k_m,q4_0,iq4_xs,q4_k_s,q4_k_m,q5_k_m,q6_k")
     parser.add_argument("--chunks", type=int, default=128)
     parser.add_argument("--ctx", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--engines", action="store_true")
     args = parser.parse_args()
+    assert args.chunks <= 128, "hearth quantize reads 128 windows"
     silent = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(silent, None)
 
-    def hearth(*words):
-        return subprocess.run([args.hearth, *map(str, words), "-q"], check=True, capture_output=True, text=True).stdout
+    def hearth(*words, stdin=None):
+        return subprocess.run([args.hearth, *map(str, words), "-q"], check=True, capture_output=True, text=True,
+                              stdin=open(stdin) if stdin else subprocess.DEVNULL).stdout
 
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        matrix = importance_matrix(args.model, args.calibration, args.ctx, args.chunks)
-        print(f"importance of {len(matrix)} tensors by llama.cpp", flush=True)
-        hearth("perplexity", args.model, args.evaluation, "--ctx", args.ctx, "--save-logits", folder / "original")
+        text = folder / "calibration.txt"
+        chunks = cut(args.model, args.calibration, args.ctx, args.chunks, hearth, text)
+        matrix = importance_matrix(args.model, text, args.ctx, chunks, args.threads)
+        print(f"importance of {len(matrix)} tensors by llama.cpp; both read {chunks} windows of {args.ctx} tokens", flush=True)
+        r = json.loads(hearth("perplexity", args.model, args.evaluation, "--ctx", args.ctx, "--save-logits", folder / "original", "--json"))
+        print(f"original: perplexity {r['perplexity']:.4f}, {r['tokens']} tokens predicted", flush=True)
+        print("| type | by | calibrated | bytes | mean KL | same top token | perplexity |\n|---|---|---|---|---|---|---|", flush=True)
         for kind in args.types.split(","):
-            files = {k: folder / f"{k}.gguf" for k in ("llama", "llama-i", "ours", "ours-c")}
-            llama_quantize(args.model, files["llama"], kind, None)
-            llama_quantize(args.model, files["llama-i"], kind, matrix)
-            hearth("quantize", args.model, files["ours"], "--type", kind)
-            hearth("quantize", args.model, files["ours-c"], "--type", kind, "--calibration", args.calibration)
-            line = f"{kind:7}"
-            for name, path in files.items():
-                hearth("quantize", path, folder / "wide.gguf", "--type", "f16")
-                r = json.loads(hearth("perplexity", folder / "wide.gguf", args.evaluation, "--ctx", args.ctx, "--against",
-                                      folder / "original", "--json"))
-                line += f" | {name} {r['kl_mean']:.5f} {100 * r['same_top']:.2f} %"
-            a, b = types_of(files["llama"]), types_of(files["ours"])
-            wrong = {n: (a[n], b.get(n)) for n in a if a[n] != b.get(n)}
-            b = sum(t.n_bytes for t in gguf.GGUFReader(files["ours-c"]).tensors)
-            c = sum(t.n_bytes for t in gguf.GGUFReader(files["llama-i"]).tensors)
-            kl, same = engines_agree(args.hearth, files["ours-c"], args.evaluation, args.ctx, folder)
-            print(f"{line} | bytes {b} (theirs {c}) | types {'equal' if not wrong else wrong} | engines {kl:.6f} {100 * same:.2f} %",
-                  flush=True)
+            compare(args, hearth, folder, kind, text, matrix)
+
+
+def compare(args, hearth, folder, kind, text, matrix):
+    files = {("llama.cpp", "no"): folder / "llama.gguf", ("Hearth", "no"): folder / "ours.gguf",
+             ("llama.cpp", "yes"): folder / "llama-i.gguf", ("Hearth", "yes"): folder / "ours-c.gguf"}
+    llama_quantize(args.model, folder / "llama.gguf", kind, None)
+    llama_quantize(args.model, folder / "llama-i.gguf", kind, matrix)
+    hearth("quantize", args.model, folder / "ours.gguf", "--type", kind)
+    hearth("quantize", args.model, folder / "ours-c.gguf", "--type", kind, "--calibration", text)
+    for (by, calibrated), path in files.items():
+        hearth("quantize", path, folder / "wide.gguf", "--type", "f16")
+        r = json.loads(hearth("perplexity", folder / "wide.gguf", args.evaluation, "--ctx", args.ctx, "--against",
+                              folder / "original", "--json"))
+        size = sum(t.n_bytes for t in gguf.GGUFReader(path).tensors)
+        print(f"| {kind} | {by} | {calibrated} | {size} | {r['kl_mean']:.5f} | {100 * r['same_top']:.2f} % | {r['perplexity']:.4f} |",
+              flush=True)
+    a, b = types_of(folder / "llama.gguf"), types_of(folder / "ours.gguf")
+    wrong = {n: (a[n], b.get(n)) for n in a if a[n] != b.get(n)}
+    if wrong:
+        print(f"other types: {wrong}")
+    if args.engines:
+        kl, same = engines_agree(args.hearth, folder / "ours-c.gguf", args.evaluation, args.ctx, folder)
+        print(f"engines: KL {kl:.6f}, same likeliest token {100 * same:.2f} %", flush=True)
 
 
 if __name__ == "__main__":

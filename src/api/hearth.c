@@ -34,7 +34,8 @@ struct hearth *hearth_open(const char *model, const struct hearth_options *optio
 {
     struct hearth *h = memory_new(1, sizeof *h);
     struct local_options o = {.threads = options ? options->threads : 0,
-                              .ctx = options ? options->ctx : 0};
+                              .ctx = options ? options->ctx : 0,
+                              .packed = options ? options->packed : NULL};
     struct error err = {0};
     struct model_info info;
     h->model = memory_text(model);

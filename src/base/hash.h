@@ -6,6 +6,10 @@
 
 uint64_t hash_bytes(const void *bytes, size_t len, uint64_t seed);
 
+// Whether bytes are still what they were: notices torn, cut, swapped and flipped ones, at about the
+// speed of memory. The same on machines of one byte order only; for what does not leave this one.
+uint64_t checksum_bytes(const void *bytes, size_t len);
+
 // One round of mixing; also the counter-based generator's core (sampling/).
 // Source: the finalizer of SplitMix64, Steele et al., OOPSLA 2014.
 static inline uint64_t hash_mix(uint64_t x)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -9,6 +10,20 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/memory.h"
+
+static int64_t ns_of(struct timespec t)
+{
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct file_stamp stamp_of(const struct stat *st)
+{
+    return (struct file_stamp){.inode = (uint64_t)st->st_ino,
+                               .bytes = (uint64_t)st->st_size,
+                               .modified_ns = ns_of(st->st_mtim),
+                               .changed_ns = ns_of(st->st_ctim)};
+}
 
 bool mapping_open(struct mapping *m, const char *path, struct error *err)
 {
@@ -32,8 +47,10 @@ bool mapping_open(struct mapping *m, const char *path, struct error *err)
             error_set(err, ERR_IO, "map '%s': %s", path, strerror(errno));
             goto out;
         }
-        *m = (struct mapping){p, (size_t)st.st_size};
+        *m = (struct mapping){.ptr = p, .len = (size_t)st.st_size};
     }
+    m->stamp = stamp_of(&st);
+    m->path = memory_text(path);
     ok = true;
 out:
     (void)close(fd);  // the mapping outlives the descriptor
@@ -44,7 +61,18 @@ void mapping_close(struct mapping *m)
 {
     if (m->ptr)
         (void)munmap((void *)m->ptr, m->len);
+    free(m->path);
     *m = (struct mapping){0};
+}
+
+bool mapping_unchanged(const struct mapping *m)
+{
+    struct stat st;
+    if (stat(m->path, &st) != 0)
+        return false;
+    struct file_stamp now = stamp_of(&st);
+    return now.inode == m->stamp.inode && now.bytes == m->stamp.bytes &&
+           now.modified_ns == m->stamp.modified_ns && now.changed_ns == m->stamp.changed_ns;
 }
 
 bool file_read(const char *path, size_t max_bytes, struct buf *out, struct error *err)

@@ -258,7 +258,7 @@ const struct command command_chat = {
                    "Where standard input is no terminal, every line is one message.",
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
-        "frequency-penalty logit-bias seed stop ctx system threads isa kv quantize "
+        "frequency-penalty logit-bias seed stop ctx system threads pin isa kv quantize packed "
         "speculate draft",
     .min_words = 0,
     .max_words = 1,

@@ -21,7 +21,7 @@ struct settings {
     // where and how to compute
     struct text_list models;  // -m, may be repeated
     int threads, ctx;
-    const char *isa, *kv, *quantize, *speculate, *draft;
+    const char *pin, *isa, *kv, *quantize, *packed, *speculate, *draft;
     // generation; NAN and -1 mean: the model's own default
     float temperature, top_p, min_p, typical_p;
     float repetition_penalty, presence_penalty, frequency_penalty;
@@ -36,8 +36,9 @@ struct settings {
     bool dry_run, offline;
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
-    const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes;
-    int prompt_tokens, repeats, depth;
+    const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes,
+        *prompt_sizes;
+    int repeats, depth;
     // pull
     const char *revision, *name;
     int connections;

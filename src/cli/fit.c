@@ -13,6 +13,7 @@
 #include "base/shown_bytes.h"
 #include "cli/commands.h"
 #include "cli/fit_list.h"
+#include "local/backend/backend.h"
 #include "local/formats/model_file.h"
 #include "providers/fit.h"
 #include "providers/fit_remote.h"
@@ -159,13 +160,17 @@ static void tell_caps(const struct fit_answer *a)
 static int run(struct settings *s)
 {
     struct error err = {0};
+    struct fit_wish wish = {.ctx = s->ctx};
+    if (!kv_type_from_name(s->kv, &wish.kv_type, &err))
+        return fail_error(&err);
     if (s->words_given.n == 0)
-        return fit_list_print(s->ctx, s->json);
+        return fit_list_print(&wish, s->json);
     struct fit_answer *a = memory_array(struct fit_answer, 1);
-    a->wish = (struct fit_wish){.ctx = s->ctx, .kv_type = DTYPE_COUNT};
+    a->wish = wish;
     interrupt_catch();
     fit_machine_read(&a->machine, true);
-    bool ok = ask(a, s->words_given.items[0], &err);
+    bool ok = ask(a, s->words_given.items[0], &err) &&
+              (wish.kv_type == DTYPE_COUNT || kv_type_check(wish.kv_type, a->facts.head_dim, &err));
     if (ok && s->json)
         print_json_answer(a);
     else if (ok)
@@ -182,7 +187,8 @@ const struct command command_fit = {
     .summary = "what this machine can hold, before anything is loaded",
     .description =
         "For each quantization of MODEL: bytes of weights, bytes of keys and values for --ctx "
-        "tokens (else the model's own context, less where memory is short), whether both fit into "
+        "tokens (else the model's own context, less where memory is short) in the type of --kv, "
+        "whether both fit into "
         "the memory that is free, and how many layers each device holds. Nothing is loaded. MODEL "
         "may be a repository "
         "of a hub (owner/name[:QUANT]) that is not here: only the beginning of its files is asked "
@@ -194,7 +200,7 @@ const struct command command_fit = {
         "Without MODEL: a short list of open models by size, which of them fit here (with 8192 "
         "tokens of context, or --ctx), and which is suggested: the best that takes half of the "
         "free memory at most, answers without thinking first and writes at a reading pace.",
-    .options = "ctx json",
+    .options = "ctx kv json",
     .min_words = 0,
     .max_words = 1,
     .run = run,

@@ -20,12 +20,13 @@ struct row {
     struct fit_option fit;
 };
 
-static void judge(struct row *r, int ctx, const struct fit_machine *m)
+static void judge(struct row *r, const struct fit_wish *wished, const struct fit_machine *m)
 {
     struct model_facts *f = memory_array(struct model_facts, 1);
     struct footprint *p = memory_array(struct footprint, 1);
-    struct fit_wish wish = {.ctx = ctx ? ctx : LISTED_CTX, .kv_type = DTYPE_COUNT};
-    if (!ctx && r->model->ctx < LISTED_CTX)
+    struct fit_wish wish = *wished;
+    wish.ctx = wish.ctx ? wish.ctx : LISTED_CTX;
+    if (!wished->ctx && r->model->ctx < LISTED_CTX)
         wish.ctx = r->model->ctx;
     listed_model_facts(r->model, f);
     footprint_of_mix(f, mix_find(r->model->quant), p);
@@ -67,7 +68,8 @@ static void print_row(const struct row *r, bool suggested)
         r->model->ctx, f->fits ? "yes" : "no", speed, r->model->thinks ? "thinks first" : "");
 }
 
-static void print_table(const struct fit_machine *m, int ctx, const struct listed_model *suggested)
+static void print_table(const struct fit_machine *m, const struct fit_wish *wish,
+                        const struct listed_model *suggested)
 {
     fit_print_devices(m);
     (void)printf("\n  %-48s %6s %10s %9s %9s %8s %-4s %8s\n", "hearth pull", "10^9", "licence",
@@ -75,32 +77,32 @@ static void print_table(const struct fit_machine *m, int ctx, const struct liste
     struct row r = {0};
     for (size_t i = 0; (r.model = listed_model_at(i)); i++) {
         r.fit = (struct fit_option){0};
-        judge(&r, ctx, m);
+        judge(&r, wish, m);
         print_row(&r, r.model == suggested);
     }
     (void)printf("\nmemory: with %d tokens of context. Bytes are computed from shapes; `hearth fit "
                  "REPO` asks the hub.\n",
-                 ctx ? ctx : LISTED_CTX);
+                 wish->ctx ? wish->ctx : LISTED_CTX);
     if (suggested)
         (void)printf("* suggested for this machine: hearth pull %s:%s\n", suggested->repo,
                      suggested->quant);
 }
 
-int fit_list_print(int ctx, bool json)
+int fit_list_print(const struct fit_wish *wish, bool json)
 {
     struct fit_machine m;
     fit_machine_read(&m, true);
     const struct listed_model *suggested =
         listed_model_suggest(m.device[0].free_bytes, probe_cores());
     if (!json) {
-        print_table(&m, ctx, suggested);
+        print_table(&m, wish, suggested);
         return EXIT_DONE;
     }
     json_t *o = json_object(), *models = json_array();
     struct row r = {0};
     for (size_t i = 0; (r.model = listed_model_at(i)); i++) {
         r.fit = (struct fit_option){0};
-        judge(&r, ctx, &m);
+        judge(&r, wish, &m);
         json_array_append_new(models, row_json(&r, r.model == suggested));
     }
     json_object_set_new(o, "devices", fit_devices_json(&m));

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "local/backend/backend.h"
 #include "local/formats/model_file.h"
 #include "local/models/convert.h"
 #include "local/tokenizer/tokenizer.h"
@@ -24,13 +25,16 @@ bool loaded_init(struct loaded *l, const char *reference, const struct settings 
     o.threads = s->threads;
     o.progress = show_loading;
     o.progress_self = &l->progress;
-    if (!convert_mix(s->quantize, &o.mix, err) || !model_ref_path(reference, path, err))
+    if (!pin_from_name(s->pin, &cpu.pin, err) || !packed_options_read(s->packed, &o.packed, err) ||
+        !convert_mix(s->quantize, &o.mix, err) || !model_ref_path(reference, path, err))
         return false;
     if (!(l->file = model_file_open(path, MODEL_ALL, err)))
         return false;
     struct fit_machine machine;
-    struct fit_wish wish = {.ctx = o.ctx, .kv_type = DTYPE_COUNT, .mix = o.mix};
+    struct fit_wish wish = {.ctx = o.ctx, .mix = o.mix};
     fit_machine_read(&machine, false);
+    if (!kv_type_from_name(s->kv, &wish.kv_type, err))
+        return false;
     if (!fit_check(l->file, &wish, &machine, err))
         return false;
     if (with_tokenizer && !(l->tokenizer = tokenizer_open(l->file, err)))

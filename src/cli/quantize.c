@@ -43,12 +43,13 @@ static bool show_reading(void *self, size_t done, size_t total)
 }
 
 // Without calibration the file is all that is needed; with it the model runs over the text.
-static bool open_source(struct loaded *l, const struct settings *s, struct error *err)
+static bool open_source(struct loaded *l, struct settings *s, struct error *err)
 {
     char path[MODEL_REF_BYTES];
     const char *reference = s->words_given.items[0];
     struct model_options o = {
         .ctx = CALIBRATION_CTX, .max_rows = CALIBRATION_CTX, .max_wanted = CALIBRATION_CTX};
+    s->packed = "off";  // this start of a model that is to become smaller is its last
     if (s->calibration)
         return loaded_init(l, reference, s, o, true, err);
     progress_init(&l->progress, s->quiet);

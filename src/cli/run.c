@@ -155,11 +155,16 @@ const struct command command_run = {
                    "Tokens are guessed ahead where it pays, from what stood before or by a "
                    "smaller model with the same tokenizer (--draft), and verified: the answer is "
                    "the same as without, bit for bit. --speculate N always guesses N tokens where "
-                   "there is anything to guess from; --verbose says how many were right.",
+                   "there is anything to guess from; --verbose says how many were right.\n\n"
+                   "Large models are packed for this machine at their first start, into files in "
+                   "$HEARTH_HOME/packed, else $XDG_CACHE_HOME/hearth/packed, else "
+                   "~/.cache/hearth/packed, so that later starts take a fraction of the time. "
+                   "The files may be removed at any time; --packed says how much room they may "
+                   "take together (auto: a quarter of what the disk has free), or off.",
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
         "frequency-penalty logit-bias seed stop ctx raw system json logprobs num-return-sequences "
-        "threads isa kv quantize speculate draft",
+        "threads pin isa kv quantize packed speculate draft",
     .min_words = 1,
     .max_words = 2,
     .run = run_command,

@@ -67,9 +67,11 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
 {
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
+                              .pin = s->pin,
                               .isa = s->isa,
                               .kv_type = s->kv,
                               .quantize = s->quantize,
+                              .packed = s->packed,
                               .draft = s->draft,
                               .progress = show_loading,
                               .progress_self = st};

@@ -251,7 +251,8 @@ const struct command command_summarize = {
                    "left this machine go to "
                    "standard error, or all of it as one value with --json. --dry-run prints the "
                    "plan and calls nothing.",
-    .options = "model words style ask language json dry-run offline threads ctx isa kv quantize "
+    .options = "model words style ask language json dry-run offline threads pin ctx isa kv "
+               "quantize packed "
                "speculate draft",
     .min_words = 1,
     .max_words = -1,

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/shown_bytes.h"
 #include "base/system.h"
+#include "local/backend/backend.h"
 #include "local/engine/kv_plan.h"
 #include "local/eval/probe.h"
 #include "local/formats/gguf.h"
@@ -221,7 +222,9 @@ bool fit_check(const struct model_file *file, const struct fit_wish *wish,
     struct footprint *p = memory_array(struct footprint, 1);
     bool ok = true;
     bool known = facts_read(file, f, &ignored) && footprint_of_file(file, f, p, &ignored);
-    if (known) {
+    if (known && wish->kv_type != DTYPE_COUNT)
+        ok = kv_type_check(wish->kv_type, f->head_dim, err);
+    if (known && ok) {
         if (wish->mix)
             footprint_of_mix(f, wish->mix, p);
         fit_place(f, p, wish, m, &o);

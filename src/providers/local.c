@@ -10,7 +10,7 @@
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *isa, *kv_type, *quantize, *draft;
+    char *pin, *isa, *kv_type, *quantize, *packed, *draft;
     pthread_mutex_t lock;  // of the list; held while a model loads, so that it loads once
     struct local_model *models;
 };
@@ -130,9 +130,11 @@ static void free_local(struct provider *p)
         local_model_close(m);
     }
     pthread_mutex_destroy(&l->lock);
+    free(l->pin);
     free(l->isa);
     free(l->kv_type);
     free(l->quantize);
+    free(l->packed);
     free(l->draft);
     free(l);
 }
@@ -153,9 +155,11 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     struct local *l = memory_array(struct local, 1);
     l->provider.ops = &ops;
     l->options = *o;
+    l->options.pin = l->pin = memory_text(o->pin);
     l->options.isa = l->isa = memory_text(o->isa);
     l->options.kv_type = l->kv_type = memory_text(o->kv_type);
     l->options.quantize = l->quantize = memory_text(o->quantize);
+    l->options.packed = l->packed = memory_text(o->packed);
     l->options.draft = l->draft = memory_text(o->draft);
     pthread_mutex_init(&l->lock, NULL);
     return &l->provider;

@@ -14,21 +14,25 @@ struct error;
 struct provider;
 
 struct local_options {    // zeroed is the default
-    int threads;          // 0: the cores this process may use
+    int threads;          // 0: one for each fast core that this process may use
+    const char *pin;      // which CPUs they keep to: NULL or "auto", "cores", "off" (base/cores.h)
     int ctx;              // 0: the model's own, capped by memory
     int max_seqs;         // running at once; 0: the engine's default
     int speculate;        // of every request: as in engine_request
     const char *draft;    // model that guesses tokens ahead for all others; NULL: none
     const char *isa;      // NULL: the best this CPU has
-    const char *kv_type;  // NULL: the model's default; "f32", "f16"
+    const char *kv_type;  // NULL: the model's default; "f32", "f16", "q8_0", "q4_0"
     // NULL: weights stay as the file has them; else they are rounded while they load ("q8_0").
     const char *quantize;
+    // Disk space for packed weights of large models, which load faster next time: NULL or "auto",
+    // "off", or a number of gigabytes.
+    const char *packed;
     // While a model loads: done of total bytes; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, const char *model, uint64_t done, uint64_t total);
     void *progress_self;
 };
 
-// NULL with err (negative numbers). A wrong kv_type, isa or quantize is told when a model loads.
-// The texts are copied.
+// NULL with err (negative numbers). A wrong pin, kv_type, isa, quantize or packed is told when a
+// model loads. The texts are copied.
 struct provider *provider_local_new(const struct local_options *o, struct error *err);
 // Freed by its own ops: provider->ops->free(provider).

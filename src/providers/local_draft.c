@@ -60,6 +60,7 @@ bool local_draft_open(struct local_model *m, const struct local_options *o, stru
     struct local_draft *d = &m->draft;
     if (model_ref_path(o->draft, path, err) && (d->file = model_file_open(path, MODEL_ALL, err)) &&
         check_tokens(m, err) && check_memory(m, &mo, err) &&
+        packed_options_read(o->packed, &mo.packed, err) &&
         (d->model = model_load(d->file, m->backend, &mo, err)))
         return true;
     return error_wrap(err, "draft model '%s'", o->draft);

@@ -69,27 +69,14 @@ static bool open_template(struct local_model *m, struct error *err)
     return m->chat_template || error_wrap(err, "chat template");
 }
 
-static bool kv_dtype(const char *name, enum dtype *out, struct error *err)
-{
-    *out = DTYPE_COUNT;
-    if (!name || !name[0])
-        return true;
-    if (strcmp(name, "f32") == 0)
-        *out = DTYPE_F32;
-    else if (strcmp(name, "f16") == 0)
-        *out = DTYPE_F16;
-    else
-        return error_set(err, ERR_USAGE, "type of the KV cache: '%s' is not f32 or f16", name);
-    return true;
-}
-
 // What does not fit is told before it is loaded, not by the system when it ends the process.
 static bool check_memory(const struct local_model *m, const struct local_options *o,
                          struct error *err)
 {
     struct fit_machine machine;
     struct fit_wish wish = {.ctx = o->ctx};
-    if (!kv_dtype(o->kv_type, &wish.kv_type, err) || !convert_mix(o->quantize, &wish.mix, err))
+    if (!kv_type_from_name(o->kv_type, &wish.kv_type, err) ||
+        !convert_mix(o->quantize, &wish.mix, err))
         return false;
     fit_machine_read(&machine, false);
     return fit_check(m->file, &wish, &machine, err);
@@ -104,9 +91,11 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
                                .progress = o->progress ? on_progress : NULL,
                                .progress_self = &loading};
     struct engine_options eo = {.ctx = o->ctx, .max_seqs = o->max_seqs};
-    if (!kv_dtype(o->kv_type, &eo.kv_dtype, err) || !convert_mix(o->quantize, &mo.mix, err))
+    struct cpu_options co = {.threads = o->threads, .isa = o->isa};
+    if (!pin_from_name(o->pin, &co.pin, err) || !kv_type_from_name(o->kv_type, &eo.kv_dtype, err) ||
+        !convert_mix(o->quantize, &mo.mix, err) || !packed_options_read(o->packed, &mo.packed, err))
         return false;
-    m->backend = backend_cpu_new(&(struct cpu_options){.threads = o->threads, .isa = o->isa}, err);
+    m->backend = backend_cpu_new(&co, err);
     if (!m->backend)
         return false;
     m->model = model_load(m->file, m->backend, &mo, err);

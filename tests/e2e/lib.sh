@@ -4,7 +4,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${HEARTH_BIN:=$PWD/build/release/hearth}"
 tmp=$(mktemp -d); trap 'rm -rf "$tmp"' EXIT
-export HOME=$tmp XDG_STATE_HOME= XDG_DATA_HOME= XDG_CONFIG_HOME= NO_COLOR=1 LC_ALL=C.UTF-8
+export HOME=$tmp XDG_STATE_HOME= XDG_DATA_HOME= XDG_CONFIG_HOME= XDG_CACHE_HOME= NO_COLOR=1 LC_ALL=C.UTF-8
 unset HEARTH_MODEL HEARTH_HOME
 shared=../shared/data
 model=models/hearth-small.gguf

@@ -12,6 +12,10 @@ for t in q4_0 f16; do
 done
 hearth fit $model --ctx 512 --json
 claim "half the context takes about half the keys and values" eval 'py "o[\"options\"][0][\"kv_bytes\"] < 0.6*json.load(open(\"$tmp/fit\"))[\"options\"][0][\"kv_bytes\"]"'
+hearth fit $model --kv q8_0 --json
+claim "--kv q8_0 takes 17/32 of F16's bytes" eval 'py "o[\"options\"][0][\"kv_bytes\"]*32 == 17*json.load(open(\"$tmp/fit\"))[\"options\"][0][\"kv_bytes\"]"'
+hearth fit --kv q4_0 --json; claim "and for the list too" eval 'is_json && py "all(m[\"kv_bytes\"]>0 for m in o[\"models\"])"'
+hearth fit $model --kv big; claim "an unknown type is wrong usage" eval '[ "$status" -eq 2 ] && has err big'
 hearth fit $model; claim "as text it names device, context and each quantization" eval '[ "$status" -eq 0 ] && has out "cpu:" && has out "context 1024" && has out q4_k_m && [ ! -s "$tmp/err" ]'
 hearth fit; claim "without a model: a list with sizes and licences" eval '[ "$status" -eq 0 ] && has out "Qwen/Qwen2.5-1.5B-Instruct-GGUF:q4_k_m" && has out Apache-2.0'
 hearth fit --json; claim "and as JSON, at most one of them suggested" eval 'is_json && py "len(o[\"models\"])>5 and sum(m[\"suggested\"] for m in o[\"models\"])<=1 and all(m[\"weights_bytes\"]>1e8 for m in o[\"models\"])"'

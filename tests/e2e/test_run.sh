@@ -7,6 +7,11 @@ hearth run $model "$ask" --raw --temperature 0 -n 20
 claim "a greedy answer is text on standard output and nothing else" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ] && [ ! -s "$tmp/err" ]'
 cp "$tmp/out" "$tmp/first"
 hearth run $model "$ask" --raw --temperature 0 -n 20 -t 1; claim "one thread gives the same bytes" cmp -s "$tmp/out" "$tmp/first"
+for how in cores off auto; do hearth run $model "$ask" --raw --temperature 0 -n 20 --pin $how -t 2; claim "--pin $how gives the same bytes" cmp -s "$tmp/out" "$tmp/first"; done
+hearth run $model "$ask" --pin loosely; claim "--pin with another word is wrong usage" eval '[ "$status" -eq 2 ] && has err "not auto, cores or off"'
+hearth run $model "$ask" --packed lots; claim "--packed with another word is wrong usage" eval '[ "$status" -eq 2 ] && has err "not auto, off, or a number of gigabytes"'
+HEARTH_PACKED=-3 hearth run $model "$ask"; claim "and so is its variable" eval '[ "$status" -eq 2 ] && has err "'\''-3'\'' is not auto"'
+hearth run $model "$ask" --raw --temperature 0 -n 20 --packed 1; claim "a small model is not kept" eval 'cmp -s "$tmp/out" "$tmp/first" && [ ! -e "$HOME/.cache" ]'
 echo -n "$ask" >"$tmp/in"; hearth_in "$tmp/in" run $model - --raw --temperature 0 -n 20; claim "a prompt from standard input gives the same" cmp -s "$tmp/out" "$tmp/first"
 hearth run $model "$ask" --raw --temperature 0 -n 20 --json
 claim "--json is one value with ids, finish reason, usage and timings" eval 'is_json && py "len(o[\"sequences\"][0][\"tokens\"])==o[\"usage\"][\"completion_tokens\"] and len(o[\"prompt_tokens\"])==o[\"usage\"][\"prompt_tokens\"] and o[\"usage\"][\"total_tokens\"]==o[\"usage\"][\"prompt_tokens\"]+o[\"usage\"][\"completion_tokens\"] and o[\"sequences\"][0][\"finish_reason\"] in (\"stop\",\"length\") and o[\"timings\"][\"decode_tokens_per_s\"]>0"'
@@ -49,7 +54,12 @@ python3 -c "import sys; d=open(sys.argv[1],'rb').read(); w=b'<|im_start|>'; asse
 hearth run $model "$ask" --draft "$tmp/other.gguf"
 claim "a draft model with another tokenizer is refused, and why" eval '[ "$status" -eq 2 ] && has err "same tokenizer" && has err other.gguf && [ ! -s "$tmp/out" ]'
 hearth run $model "$ask" --draft "$tmp/nowhere.gguf"; claim "one that is not there too" eval '[ "$status" -eq 1 ] && has err nowhere'
-for isa in scalar avx2 avx512_vnni; do
+for t in f32 q8_0 q4_0; do
+  for when in off 7; do hearth_in "$tmp/copied" run $model --temperature 0.9 --seed 3 -n 40 --kv $t --speculate $when --json; cp "$tmp/out" "$tmp/kv.$when"; done
+  claim "--kv $t gives an answer, the same with and without guesses" eval 'is_json && python3 -c "import json; a,b=(json.load(open(\"$tmp/kv.\"+w))[\"sequences\"] for w in (\"off\",\"7\")); assert a==b and a[0][\"tokens\"]"'
+done
+HEARTH_KV=q5_1 hearth run $model "$ask"; claim "a type that keys and values cannot have is wrong usage, with those that they can" eval '[ "$status" -eq 2 ] && has err "q5_1" && has err "q8_0 or q4_0" && [ ! -s "$tmp/out" ]'
+for isa in scalar avx2 avx2_vnni avx512 avx512_vnni amx_int8 neon neon_dotprod neon_i8mm; do
   hearth run $model "$ask" --raw --temperature 0 -n 8 --isa $isa
   if [ "$status" -ne 0 ] && grep -q "this CPU" "$tmp/err"; then skip "--isa $isa (not on this CPU)"; continue; fi
   claim "--isa $isa answers" eval '[ "$status" -eq 0 ] && [ -s "$tmp/out" ]'

@@ -21,7 +21,17 @@ hearth show $model --json; claim "show --json" eval 'is_json && py "o[\"architec
 
 text=docs/examples/declaration-of-independence.txt
 hearth perplexity $model $text --ctx 256 --json --save-logits "$tmp/logits"
-claim "perplexity is a number above one" eval '[ "$status" -eq 0 ] && py "o[\"perplexity\"]>1 and o[\"tokens\"]>200"'
+claim "perplexity is a number above one" eval '[ "$status" -eq 0 ] && py "o[\"perplexity\"]>1 and o[\"tokens\"]>200 and o[\"tokens_read\"]>o[\"tokens\"] and o[\"tokens_per_s\"]>0"'
+hearth perplexity $model $text --ctx 256 --threads 1 --save-logits "$tmp/one"; claim "one thread saves the same logits" cmp -s "$tmp/one" "$tmp/logits"
+claim "and tells how fast it read" has out "tokens read a second"
+while read -r t kl; do
+  hearth perplexity $model $text --ctx 256 --kv $t --json --against "$tmp/logits"
+  claim "keys and values in $t predict nearly as in f16, and not quite" eval '[ "$status" -eq 0 ] && py "0 < o[\"kl_mean\"] < $kl"'
+done <<'KV'
+f32 0.01
+q8_0 0.01
+q4_0 0.2
+KV
 while read -r t kl same; do
   hearth quantize $model "$tmp/$t.gguf" --type $t --threads 2; claim "quantize to $t" test "$status" -eq 0
   hearth perplexity "$tmp/$t.gguf" $text --ctx 256 --json --against "$tmp/logits"
@@ -54,7 +64,12 @@ claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
 cp "$tmp/q8_0.gguf" "$tmp/mine.gguf"; ln -s mine.gguf "$tmp/link.gguf"; hearth quantize "$tmp/mine.gguf" "$tmp/link.gguf" --type f16
 claim "a model is not written over itself, by whatever name" eval '[ "$status" -eq 2 ] && has err "over itself" && cmp -s "$tmp/mine.gguf" "$tmp/q8_0.gguf"'
 hearth quantize $model /dev/full --type f16; claim "a full disk is told" test "$status" -eq 1
-hearth bench $model -p 32 -n 8 --batch 2 -r 1 --json; claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"batch\"][0][\"sequences\"]==2 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
+hearth bench $model -p 32,16 -n 8 -d 20 --batch 2,3 -r 1 --kv q8_0 --json
+claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'
+claim "what was asked for" py "[p['tokens'] for p in o['prefills']]==[32,16] and o['prefill']==o['prefills'][0] and o['decode']['depth']==20 and [b['sequences'] for b in o['batch']]==[2,3]"
+claim "with bytes and operations a second" py "all(r['gbytes_per_s']>0 and r['tops']>0 for r in [*o['prefills'],o['decode'],*o['batch']])"
+hearth bench $model -p 0 -n 4 --batch 0 -r 1; claim "as a table with shares of the machine's rates" eval '[ "$status" -eq 0 ] && has out "of reads" && has out "of int8" && has out "decode at" && ! has out "prefill"'
+hearth bench $model -p 8,x; claim "a list that is none is told" eval '[ "$status" -eq 2 ] && has err "--prompt" && has err "8,x"'
 
 # Files that lie: an error of one line, never a crash.
 size=$(stat -c %s $model)

@@ -82,7 +82,8 @@ struct way {
     bool no_prefix_cache;
 };
 
-static void serve(const struct model_file *file, const struct way *w, struct said *said)
+static void serve(const struct model_file *file, enum dtype kv_type, const struct way *w,
+                  struct said *said)
 {
     struct error err;
     struct backend *cpu = backend_cpu_new(&(struct cpu_options){.threads = w->threads}, &err);
@@ -91,14 +92,14 @@ static void serve(const struct model_file *file, const struct way *w, struct sai
     if (!m)
         fail_msg("%s", err.text);
     struct engine_options o = {
-        .ctx = CTX, .kv_dtype = DTYPE_COUNT, .no_prefix_cache = w->no_prefix_cache};
+        .ctx = CTX, .kv_dtype = kv_type, .no_prefix_cache = w->no_prefix_cache};
     for (int g = 0; w->n_pages && g < model_n_groups(m); g++) {
         const struct kv_group *group = model_group(m, g);
         struct kv_shape shape = {.n_layers = group->n_layers,
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = w->n_pages,
-                                 .dtype = model_kv_default(m)};
+                                 .dtype = kv_type == DTYPE_COUNT ? model_kv_default(m) : kv_type};
         o.kv_bytes += (uint64_t)w->n_pages * kv_page_bytes(&shape);
     }
     struct engine *e = engine_new(m, NULL, &o, &err);
@@ -121,7 +122,8 @@ static void serve(const struct model_file *file, const struct way *w, struct sai
     backend_free(cpu);
 }
 
-static void check_file(const char *name, const struct model_file *file)
+// DTYPE_COUNT: the model's own type of keys and values.
+static void check_file(const char *name, const struct model_file *file, enum dtype kv_type)
 {
     static const struct way ways[] = {
         {"alone", false, 1, 512, 1, 0, true},
@@ -133,7 +135,7 @@ static void check_file(const char *name, const struct model_file *file)
     };
     static struct said want[N_REQUESTS], got[N_REQUESTS];
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
-        serve(file, &ways[w], w ? got : want);
+        serve(file, kv_type, &ways[w], w ? got : want);
         for (int i = 0; w && i < N_REQUESTS; i++)
             if (memcmp(&got[i], &want[i], sizeof got[i]) != 0)
                 fail_msg("%s, %s: request %d says something else", name, ways[w].name, i);
@@ -151,7 +153,7 @@ static void check(const char *name)
     struct model_file *file = model_file_open(folder, MODEL_ALL, &err);
     if (!file)
         fail_msg("%s", err.text);
-    check_file(name, file);
+    check_file(name, file, DTYPE_COUNT);
     model_file_close(file);
     json_decref(golden);
     temp_folder_remove(folder);
@@ -203,7 +205,9 @@ static void a_trained_model_in_blocks(void **state)
     struct model_file *file = model_file_open("models/hearth-small.gguf", MODEL_ALL, &err);
     if (!file)
         fail_msg("%s", err.text);
-    check_file("hearth-small", file);
+    check_file("hearth-small", file, DTYPE_COUNT);
+    check_file("hearth-small, q8_0", file, DTYPE_Q8_0);
+    check_file("hearth-small, q4_0", file, DTYPE_Q4_0);
     model_file_close(file);
 }
 

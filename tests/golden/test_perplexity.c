@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -122,11 +123,75 @@ static void steps_of_any_size_give_the_same_bits(void **state)
     struct perplexity_result a, b;
     struct perplexity_options o = {.ctx = CTX};
     measure(t, 512, 256, &o, &a);
-    int sizes[][2] = {{7, 3}, {60, 2}, {200, 64}, {1, 1}};
+    int few[][2] = {{7, 3}, {60, 2}, {200, 64}, {1, 1}};
     for (int i = 0; i < 4; i++) {
-        measure(t, sizes[i][0], sizes[i][1], &o, &b);
+        measure(t, few[i][0], few[i][1], &o, &b);
         assert_true(a.perplexity == b.perplexity);
         assert_true(a.standard_error == b.standard_error);
+    }
+}
+
+static void path_of(char *path, size_t n, const struct tiny *t, const char *name)
+{
+    (void)snprintf(path, n, "%s/%s", t->folder, name);
+}
+
+static struct buf contents(const char *path)
+{
+    struct buf b = {0};
+    struct error err;
+    if (!file_read(path, 1 << 24, &b, &err))
+        fail_msg("%s", err.text);
+    return b;
+}
+
+// Rows of a step, wanted ones among them, threads.
+static const int sizes[][3] = {{1, 1, 1}, {512, 256, 3}, {60, 2, 2}, {200, 64, 4}, {70, 40, 1}};
+enum { N_SIZES = sizeof sizes / sizeof *sizes };
+
+static void saved_logits_are_the_same_bytes_with_any_steps_and_threads(void **state)
+{
+    const struct tiny *t = *state;
+    char path[600];
+    path_of(path, sizeof path, t, "logits");
+    struct buf want = {0};
+    for (int i = 0; i < N_SIZES; i++) {
+        struct perplexity_result r;
+        struct perplexity_options o = {.ctx = CTX, .threads = sizes[i][2], .save_logits = path};
+        measure(t, sizes[i][0], sizes[i][1], &o, &r);
+        struct buf got = contents(path);
+        if (!i)
+            buf_add(&want, got.ptr, got.len);
+        assert_int_equal(got.len, want.len);
+        assert_memory_equal(got.ptr, want.ptr, want.len);
+        buf_release(&got);
+    }
+    buf_release(&want);
+}
+
+static void divergence_is_the_same_bits_with_any_steps_and_threads(void **state)
+{
+    const struct tiny *t = *state;
+    char path[600];
+    path_of(path, sizeof path, t, "logits");
+    struct perplexity_result first, r;
+    measure(t, 90, 60, &(struct perplexity_options){.ctx = CTX, .save_logits = path}, &r);
+    struct buf file = contents(path);
+    size_t n_rows = 5 * 24, row_bytes = (file.len - 24 - sizeof(int32_t) * 5 * CTX) / n_rows;
+    for (size_t i = 1; i <= n_rows; i++)  // another model's: the bits of one distance in each row
+        file.ptr[file.len - i * row_bytes + 4 + 2 * (i % 90)] ^= 64;
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(file.ptr, 1, file.len, f), file.len);
+    assert_int_equal(fclose(f), 0);
+    buf_release(&file);
+    for (int i = 0; i < N_SIZES; i++) {
+        struct perplexity_options o = {.ctx = CTX, .threads = sizes[i][2], .against = path};
+        measure(t, sizes[i][0], sizes[i][1], &o, &r);
+        first = i ? first : r;
+        assert_true(r.kl_mean > 1e-9 && r.kl_mean == first.kl_mean && r.kl_p99 == first.kl_p99);
+        assert_true(r.perplexity == first.perplexity && r.same_top == first.same_top);
+        assert_true(r.their_perplexity == first.their_perplexity);
     }
 }
 
@@ -237,6 +302,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(perplexity_is_what_its_definition_says),
         cmocka_unit_test(steps_of_any_size_give_the_same_bits),
+        cmocka_unit_test(saved_logits_are_the_same_bytes_with_any_steps_and_threads),
+        cmocka_unit_test(divergence_is_the_same_bits_with_any_steps_and_threads),
         cmocka_unit_test(a_model_does_not_diverge_from_itself),
         cmocka_unit_test(saved_logits_of_something_else_are_refused),
         cmocka_unit_test(it_can_be_interrupted),

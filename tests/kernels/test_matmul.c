@@ -9,11 +9,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
+#include "../support/emulated.h"
 #include "local/kernels/kernels.h"
+#include "local/kernels/parts.h"
 
 static uint64_t seed = 1;
 
@@ -27,6 +30,8 @@ static float draw_float(void)
 {
     return (float)((double)draw() / 1073741824.0 - 1.0);
 }
+
+static int every_byte = -1;  // of the weights drawn next; -1: random
 
 // Any bits are quants; only the scales must be numbers.
 static void draw_weights(enum dtype type, uint8_t *w, size_t bytes)
@@ -42,7 +47,7 @@ static void draw_weights(enum dtype type, uint8_t *w, size_t bytes)
     };
     size_t unit = (size_t)dtype_info(type)->block_bytes;
     for (size_t i = 0; i < bytes; i++)
-        w[i] = (uint8_t)draw();
+        w[i] = (uint8_t)(every_byte >= 0 ? every_byte : (int)draw());
     for (size_t i = 0; i < bytes; i += unit) {
         float f = draw_float();
         uint16_t h = f32_to_f16(f), bf = f32_to_bf16(f);
@@ -184,12 +189,23 @@ static void check_close(const struct problem *p, const float *y, double toleranc
     free(x);
 }
 
-static const char *const isas[] = {"scalar", "avx2", "avx512", "avx512_vnni"};
+static bool (*const emulated[])(struct kernels *k) = {emulated_avx2_vnni, emulated_amx_int8};
+enum { N_EMULATED = sizeof emulated / sizeof emulated[0] };
 
-static bool table(struct kernels *k, size_t i)
+static size_t n_tables(void)
+{
+    size_t n = 0;
+    while (isa_name(n))
+        n++;
+    return n + N_EMULATED;
+}
+
+static bool table(struct kernels *k, size_t i)  // false: not on this CPU
 {
     unsigned isa = 0;
-    assert_true(isa_from_name(isas[i], &isa));
+    if (i >= n_tables() - N_EMULATED)
+        return emulated[i - (n_tables() - N_EMULATED)](k);
+    assert_true(isa_from_name(isa_name(i), &isa));
     if (isa & ~isa_detect())
         return false;
     kernels_init(k, isa);
@@ -215,7 +231,7 @@ static void check_shape(enum dtype type, int rows, int cols, int n_x)
     struct problem p;
     problem_init(&p, type, rows, cols, n_x);
     float *y = malloc(sizeof(float) * (size_t)rows * (size_t)n_x);
-    for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+    for (size_t i = 0; i < n_tables(); i++) {
         struct kernels k;
         if (!table(&k, i))
             continue;
@@ -249,6 +265,58 @@ static void every_format_agrees_with_doubles_and_with_itself_in_any_company(void
     }
 }
 
+#if defined(__x86_64__)
+// What AVX-512 VNNI's kernels read, so that a machine without them tests it too.
+static void tiles_of_whole_sums_are_those_of_the_specification(void **state)
+{
+    (void)state;
+    struct kernels k, spec;
+    enum { COLS = 96 };
+    float x[7 * COLS];
+    uint8_t a[7 * COLS * 4], b[7 * COLS * 4];
+    if (!table(&k, 1))
+        return;
+    act_use_sums(&k);
+    kernels_init(&spec, 0);
+    for (int i = 0; i < 7 * COLS; i++)
+        x[i] = draw_float();
+    memset(x + COLS, 0, 32 * sizeof(float));
+    for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++) {
+        size_t bytes = 7 * act_row_bytes((enum act_form)f, COLS);
+        assert_true(bytes <= sizeof a);
+        k.act_tile[f](a, x, COLS, 7, COLS);
+        spec.act_tile[f](b, x, COLS, 7, COLS);
+        assert_memory_equal(a, b, bytes);
+    }
+}
+#endif
+
+// Sums in 16 bits have no room to spare: all quants and all of x as large as they can be.
+static void the_largest_sums_do_not_overflow(void **state)
+{
+    (void)state;
+    static const int bytes[] = {0x00, 0xff, 0x0f, 0xf0, 0x7f, 0x80};
+    for (int t = 0; t < DTYPE_COUNT; t++)
+        for (size_t i = 0; act_form_of((enum dtype)t) != ACT_F32 && i < 6 * n_tables(); i++) {
+            struct problem p;
+            struct kernels k;
+            float y[16 * 17];
+            if (!table(&k, i % n_tables()))
+                continue;
+            every_byte = bytes[i / n_tables()];
+            problem_init(&p, (enum dtype)t, 16, 256, 17);
+            every_byte = -1;
+            for (size_t j = 0; j < (size_t)17 * 256; j++)
+                p.x[j] = j / 256 % 3 == 0   ? 1.0f
+                         : j / 256 % 3 == 1 ? -1.0f
+                         : j % 4 < 2        ? 1.0f
+                                            : -1.0f;
+            compute(&k, &p, 0, 17, y, false);
+            check_close(&p, y, 2e-6, false);
+            problem_release(&p);
+        }
+}
+
 static void rounding_activations_to_int8_costs_less_than_two_percent(void **state)
 {
     (void)state;
@@ -277,7 +345,7 @@ static void a_nan_or_infinite_activation_shows_in_every_output(void **state)
 {
     (void)state;
     for (int t = 0; t < DTYPE_COUNT; t++)
-        for (size_t i = 0; i < sizeof isas / sizeof isas[0]; i++) {
+        for (size_t i = 0; i < n_tables(); i++) {
             struct problem p;
             struct kernels k;
             float y[20 * 3];
@@ -335,12 +403,38 @@ static void a_transposed_matrix_packs_like_its_transpose(void **state)
     assert_memory_equal(a, b, sizeof a);
 }
 
+static void every_set_has_a_name_and_a_table_of_its_own(void **state)
+{
+    (void)state;
+    struct kernels all[16];
+    size_t n = 0;
+    printf("sets on this CPU:");
+    for (size_t i = 0; i < n_tables(); i++) {
+        if (!table(&all[n], i))
+            continue;
+        printf(" %s", i < n_tables() - N_EMULATED ? isa_name(i) : "(emulated)");
+        for (size_t j = 0; j < n; j++)
+            assert_true(strcmp(all[j].name, all[n].name) != 0 &&
+                        (all[j].gemm[DTYPE_Q4_K] != all[n].gemm[DTYPE_Q4_K] ||
+                         all[j].gemm[DTYPE_F32] != all[n].gemm[DTYPE_F32]));
+        n++;
+    }
+    printf("\n");
+    unsigned isa;
+    assert_true(n > 0 && !isa_from_name("mmx", &isa));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_set_has_a_name_and_a_table_of_its_own),
         cmocka_unit_test(a_panel_gives_back_the_files_blocks),
         cmocka_unit_test(a_transposed_matrix_packs_like_its_transpose),
         cmocka_unit_test(every_format_agrees_with_doubles_and_with_itself_in_any_company),
+#if defined(__x86_64__)
+        cmocka_unit_test(tiles_of_whole_sums_are_those_of_the_specification),
+#endif
+        cmocka_unit_test(the_largest_sums_do_not_overflow),
         cmocka_unit_test(rounding_activations_to_int8_costs_less_than_two_percent),
         cmocka_unit_test(a_nan_or_infinite_activation_shows_in_every_output),
     };

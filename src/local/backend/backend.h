@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cores.h"
 #include "local/backend/batch.h"
 #include "local/kernels/activation.h"
 #include "local/tensor/dtype.h"
@@ -19,6 +20,8 @@ struct backend;
 struct error;
 struct kv_cache;
 struct weight;
+
+enum { PACK_ROWS = 16 };
 
 enum weight_use { WEIGHT_MATMUL, WEIGHT_EMBED, WEIGHT_VECTOR };
 
@@ -30,6 +33,8 @@ struct weight_source {
     int64_t rows, cols;  // y[rows] = W[rows, cols] x[cols]; vectors: rows = 1
     const void *data;    // rows one after another, unaligned; stays valid for WEIGHT_EMBED
     bool transposed;     // data is [cols, rows] instead (GPT-2's folders); plain types only
+    const void *packed;  // NULL, or what pack() made of it, at a multiple of 64 bytes: used in
+                         // place, and stays valid; data is not read
 };
 
 enum norm_kind { NORM_RMS, NORM_LAYER };
@@ -110,11 +115,11 @@ struct moe_args {
     struct weight *const *gate, *const *up, *const *down;  // [n_experts]
 };
 
-// Keys and values of one layer group. K as [kv_head][head_dim][PAGE_TOKENS], V as
-// [kv_head][PAGE_TOKENS][head_dim] in each page.
+// Keys and values of one layer group: in each page, layer by layer, K of all heads, then V
+// (kernels/kv_page.h).
 struct kv_shape {
     int n_layers, n_kv_heads, head_dim, n_pages;
-    enum dtype dtype;  // F32 or F16 (Q8_0 and Q4_0 where the backend has them)
+    enum dtype dtype;  // F32, F16, Q8_0 or Q4_0
 };
 
 struct backend_stats {  // since the last reset, for bench and /metrics
@@ -133,6 +138,16 @@ struct backend_ops {
                                  struct error *err);
     void (*weight_free)(struct backend *b, struct weight *w);
     size_t (*weight_bytes)(const struct weight *w);
+    // The bytes of a weight as this backend lays it out, to be kept and given back as
+    // weight_source.packed. layout() is another number where these bytes would be others; 0 where
+    // they should not be kept, since memory is nearer to those who touched it first.
+    uint64_t (*layout)(const struct backend *b);
+    // 0: nothing is laid out anew, or weight_new() will refuse it.
+    size_t (*packed_bytes)(const struct backend *b, const struct weight_source *s);
+    // The bytes of rows [first, first + n), of which there are packed_bytes() of n rows. first is a
+    // multiple of PACK_ROWS, and n too, but for the last rows.
+    void (*pack)(struct backend *b, const struct weight_source *s, int64_t first, int64_t n,
+                 void *out);
     // NULL with err (ERR_MEMORY, ERR_UNSUPPORTED).
     struct kv_cache *(*kv_new)(struct backend *b, const struct kv_shape *s, struct error *err);
     void (*kv_free)(struct backend *b, struct kv_cache *kv);
@@ -163,8 +178,9 @@ struct backend {
 };
 
 struct cpu_options {
-    int threads;      // 0: the cores this process may use (affinity and cgroup quota)
-    const char *isa;  // NULL: the best; "scalar", "avx2", "avx512", "avx512_vnni" force one
+    int threads;      // 0: one for each fast core that this process may use (base/cores.h)
+    enum pin pin;     // which CPUs they keep to
+    const char *isa;  // NULL: the best; a name of kernels.h (isa_name) forces that set
 };
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err);
 static inline void backend_free(struct backend *b)
@@ -175,3 +191,9 @@ static inline void backend_free(struct backend *b)
 
 // Page size in bytes of one page of a cache of that shape (all its layers).
 size_t kv_page_bytes(const struct kv_shape *s);
+// Whether keys and values can have that type; false with err (ERR_UNSUPPORTED): Q8_0 and Q4_0 want
+// heads of a multiple of 32 numbers.
+bool kv_type_check(enum dtype type, int head_dim, struct error *err);
+// "f32", "f16", "q8_0" or "q4_0"; NULL and "" are DTYPE_COUNT, which stands for a model's own.
+// False with err (ERR_USAGE) for others.
+bool kv_type_from_name(const char *name, enum dtype *type, struct error *err);

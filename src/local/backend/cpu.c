@@ -87,6 +87,7 @@ static void cpu_free(struct backend *b)
     scratch_release(&c->act);
     scratch_release(&c->worker);
     scratch_release(&c->attention);
+    scratch_release(&c->parts);
     scratch_release(&c->moe);
     free(c);
 }
@@ -114,6 +115,7 @@ static void cpu_release(struct backend *b, float *p, size_t n_floats)
 static void cpu_begin(struct backend *b, const struct batch *batch)
 {
     struct cpu *c = cpu_of(b);
+    thread_pool_caller_begin(c->pool);
     c->batch = batch;
     c->stats.steps++;
     c->stats.rows += batch->n_rows;
@@ -122,6 +124,7 @@ static void cpu_begin(struct backend *b, const struct batch *batch)
 static void cpu_end(struct backend *b)
 {
     cpu_of(b)->batch = NULL;
+    thread_pool_caller_end(cpu_of(b)->pool);
 }
 
 static void cpu_stats(struct backend *b, struct backend_stats *out, bool reset)
@@ -140,6 +143,9 @@ static const struct backend_ops cpu_ops = {
     .weight_new = cpu_weight_new,
     .weight_free = cpu_weight_free,
     .weight_bytes = cpu_weight_bytes,
+    .layout = cpu_layout,
+    .packed_bytes = cpu_packed_bytes,
+    .pack = cpu_pack,
     .kv_new = cpu_kv_new,
     .kv_free = cpu_kv_free,
     .begin = cpu_begin,
@@ -164,6 +170,16 @@ static void on_thread_start(void)
     (void)denormals_off();
 }
 
+static void start_threads(struct cpu *c, const struct cpu_options *o)
+{
+    struct cores *cores = memory_array(struct cores, 1);
+    cores_find(cores);
+    int n = o->threads > 0 ? o->threads : cores->n_threads;
+    c->pool = thread_pool_new_on(cores, o->pin, n, on_thread_start);
+    c->n_threads = thread_pool_size(c->pool);
+    free(cores);
+}
+
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err)
 {
     unsigned isa = isa_detect();
@@ -182,9 +198,7 @@ struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err)
     struct cpu *c = memory_new(1, sizeof *c);
     c->base.ops = &cpu_ops;
     kernels_init(&c->kernels, isa);
-    int threads = o->threads > 0 ? o->threads : thread_pool_default_size();
-    c->pool = thread_pool_new(threads, on_thread_start);
-    c->n_threads = thread_pool_size(c->pool);
+    start_threads(c, o);
     (void)snprintf(c->description, sizeof c->description, "CPU, %s, %d thread%s", c->kernels.name,
                    c->n_threads, c->n_threads == 1 ? "" : "s");
     return &c->base;

@@ -12,8 +12,9 @@ struct weight {
     enum dtype dtype;
     int rows, cols;
     const uint8_t *data;  // WEIGHT_EMBED: the file's rows, or own memory where they had to change
-    uint8_t *own;         // panels, or rows of our own
-    size_t own_bytes;
+    uint8_t *own;         // rows or panels in memory of our own; NULL: they lie elsewhere
+    const uint8_t *panels;
+    size_t bytes;  // of rows or panels that are not the file's
     size_t panel_bytes;
     int n_panels;
 };
@@ -43,6 +44,7 @@ struct cpu {
     struct scratch worker;  // n_threads parts of worker_bytes
     size_t worker_bytes;
     struct scratch attention;  // the step's list of attention items
+    struct scratch parts;      // of attention that is split over a text's segments
     struct scratch moe;
     struct backend_stats stats;
     char description[96];
@@ -70,6 +72,10 @@ void cpu_run_rows(struct cpu *c, void (*fn)(void *self, int first, int n), void 
 struct weight *cpu_weight_new(struct backend *b, const struct weight_source *s, struct error *err);
 void cpu_weight_free(struct backend *b, struct weight *w);
 size_t cpu_weight_bytes(const struct weight *w);
+uint64_t cpu_layout(const struct backend *b);
+size_t cpu_packed_bytes(const struct backend *b, const struct weight_source *s);
+void cpu_pack(struct backend *b, const struct weight_source *s, int64_t first, int64_t n,
+              void *out);
 void cpu_embed(struct backend *b, float *x, const struct weight *table, const int32_t *ids,
                int n_rows, float scale);
 
@@ -92,12 +98,14 @@ void cpu_gather(struct backend *b, float *out, const float *x, const int32_t *ro
                 int width);
 void cpu_softcap(struct backend *b, float *x, size_t n, float scale, float cap);
 
-// cpu_attention.c
+// cpu_kv.c
 struct kv_cache *cpu_kv_new(struct backend *b, const struct kv_shape *s, struct error *err);
 void cpu_kv_free(struct backend *b, struct kv_cache *kv);
 void cpu_rope_store(struct backend *b, const struct rope_store_args *a);
-void cpu_attention(struct backend *b, const struct attention_args *a);
 void cpu_copy_page(struct backend *b, struct kv_cache *kv, int from, int to);
+
+// cpu_attention.c
+void cpu_attention(struct backend *b, const struct attention_args *a);
 
 // cpu_moe.c
 void cpu_moe(struct backend *b, const struct moe_args *a);

@@ -108,7 +108,7 @@ static void plan_output(struct plan *p, const struct matmul_job *job, const stru
     assert(w->use == WEIGHT_MATMUL && w->cols == job->out[0].w->cols);
     *product = (struct product){
         .g = {.dtype = w->dtype,
-              .panels = w->own,
+              .panels = w->panels,
               .panel_bytes = w->panel_bytes,
               .rows = w->rows,
               .cols = w->cols,

@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 #include "local/backend/cpu.h"
 
 static bool check(const struct weight_source *s, struct error *err)
@@ -24,31 +26,87 @@ static bool check(const struct weight_source *s, struct error *err)
 }
 
 struct pack_run {
-    struct weight *w;
     const struct weight_source *s;
+    int64_t first, n;  // rows
     size_t row_bytes;
-    int panels_per_item;
+    uint8_t *out;
 };
+
+enum { PANELS_PER_ITEM = 8 };
 
 static void pack_some(void *self, int item, int worker)
 {
     const struct pack_run *run = self;
-    const struct weight *w = run->w;
+    const struct weight_source *s = run->s;
+    const uint8_t *data = s->data;
+    int cols = (int)s->cols;
+    size_t unit = (size_t)dtype_info(s->dtype)->block_bytes;
     (void)worker;
-    int last = (item + 1) * run->panels_per_item;
-    for (int p = item * run->panels_per_item; p < last && p < w->n_panels; p++) {
-        int row = p * PANEL_ROWS;
-        int n = w->rows - row < PANEL_ROWS ? w->rows - row : PANEL_ROWS;
-        uint8_t *panel = w->own + (size_t)p * w->panel_bytes;
-        const uint8_t *data = run->s->data;
-        size_t unit = (size_t)dtype_info(w->dtype)->block_bytes;
-        if (run->s->transposed)
-            panel_pack_transposed(w->dtype, panel, data + (size_t)row * unit,
-                                  (size_t)w->rows * unit, n, w->cols);
+    for (int64_t p = (int64_t)item * PANELS_PER_ITEM;
+         p < ((int64_t)item + 1) * PANELS_PER_ITEM && p * PANEL_ROWS < run->n; p++) {
+        int64_t left = run->n - p * PANEL_ROWS, row = run->first + p * PANEL_ROWS;
+        int n = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
+        uint8_t *panel = run->out + (size_t)p * run->row_bytes * PANEL_ROWS;
+        if (s->transposed)
+            panel_pack_transposed(s->dtype, panel, data + (size_t)row * unit,
+                                  (size_t)s->rows * unit, n, cols);
         else
-            panel_pack(w->dtype, panel, data + (size_t)row * run->row_bytes, run->row_bytes, n,
-                       w->cols);
+            panel_pack(s->dtype, panel, data + (size_t)row * run->row_bytes, run->row_bytes, n,
+                       cols);
     }
+}
+
+static size_t row_bytes_of(const struct weight_source *s)
+{
+    const struct dtype_info *info = dtype_info(s->dtype);
+    return (size_t)(s->cols / info->block_len) * (size_t)info->block_bytes;
+}
+
+void cpu_pack(struct backend *b, const struct weight_source *s, int64_t first, int64_t n, void *out)
+{
+    _Static_assert((int)PACK_ROWS == (int)PANEL_ROWS, "runs of rows are runs of panels");
+    struct pack_run run = {s, first, n, row_bytes_of(s), out};
+    enum { ROWS_PER_ITEM = PANELS_PER_ITEM * PANEL_ROWS };
+    cpu_run(cpu_of(b), pack_some, &run, (int)((n + ROWS_PER_ITEM - 1) / ROWS_PER_ITEM));
+}
+
+static size_t panels_bytes(const struct weight_source *s)
+{
+    return row_bytes_of(s) * PANEL_ROWS * (size_t)((s->rows + PANEL_ROWS - 1) / PANEL_ROWS);
+}
+
+size_t cpu_packed_bytes(const struct backend *b, const struct weight_source *s)
+{
+    struct error ignored;
+    (void)b;
+    return s->use == WEIGHT_MATMUL && check(s, &ignored) ? panels_bytes(s) : 0;
+}
+
+// What packing makes of a pattern in every type, so that no change of the layout is forgotten. The
+// pattern has groups of blocks with a rest, and a panel that is not full.
+uint64_t cpu_layout(const struct backend *b)
+{
+    enum { ROWS = PANEL_ROWS + 3, BLOCKS = 5 };
+    static const char version[] = "panels 1";
+    uint64_t layout = hash_bytes(version, sizeof version, 0);
+    if (thread_pool_n_nodes(((const struct cpu *)b)->pool) > 1)
+        return 0;
+    for (int t = 0; t < DTYPE_COUNT; t++) {
+        int cols = BLOCKS * dtype_info((enum dtype)t)->block_len;
+        if (!panel_layout((enum dtype)t)->fields[0].unit)
+            continue;
+        size_t panel = panel_bytes((enum dtype)t, cols), row = panel / PANEL_ROWS;
+        uint8_t *rows = memory_new(ROWS, row), *panels = memory_new(2, panel);
+        for (size_t i = 0; i < ROWS * row; i++)
+            rows[i] = (uint8_t)hash_mix(i);
+        panel_pack((enum dtype)t, panels, rows, row, PANEL_ROWS, cols);
+        panel_pack((enum dtype)t, panels + panel, rows + PANEL_ROWS * row, row, ROWS - PANEL_ROWS,
+                   cols);
+        layout = hash_bytes(panels, 2 * panel, layout);
+        free(rows);
+        free(panels);
+    }
+    return layout;
 }
 
 // Columns of a transposed table become rows of our own.
@@ -60,13 +118,22 @@ static void copy_transposed(struct weight *w, const uint8_t *data, size_t unit)
                    data + (c * (size_t)w->rows + r) * unit, unit);
 }
 
+// Rows of our own, where the file's cannot be used.
+static void copy_rows(struct weight *w, const struct weight_source *s)
+{
+    if (s->transposed)
+        copy_transposed(w, s->data, (size_t)dtype_info(s->dtype)->block_bytes);
+    else
+        memcpy(w->own, s->data, w->bytes);
+    w->data = w->own;
+}
+
 struct weight *cpu_weight_new(struct backend *b, const struct weight_source *s, struct error *err)
 {
     struct cpu *c = cpu_of(b);
     if (!check(s, err))
         return NULL;
     struct weight *w = memory_new(1, sizeof *w);
-    const struct dtype_info *info = dtype_info(s->dtype);
     w->use = s->use;
     w->dtype = s->dtype;
     w->rows = (int)s->rows;
@@ -74,30 +141,28 @@ struct weight *cpu_weight_new(struct backend *b, const struct weight_source *s, 
     w->data = s->data;
     if (s->use == WEIGHT_EMBED && !s->transposed)
         return w;
-    size_t row_bytes = (size_t)(s->cols / info->block_len) * (size_t)info->block_bytes;
     w->n_panels = (w->rows + PANEL_ROWS - 1) / PANEL_ROWS;
-    w->panel_bytes = row_bytes * PANEL_ROWS;
+    w->panel_bytes = row_bytes_of(s) * PANEL_ROWS;
     // A panel kernel may prefetch, but never reads, past the last panel.
-    w->own_bytes = w->use == WEIGHT_MATMUL ? w->panel_bytes * (size_t)w->n_panels
-                                           : row_bytes * (size_t)w->rows;
-    w->own = memory_big_new(w->own_bytes);
+    bool matmul = s->use == WEIGHT_MATMUL;
+    w->bytes = matmul ? panels_bytes(s) : row_bytes_of(s) * (size_t)w->rows;
+    if (matmul && w->cols > c->max_cols)
+        c->max_cols = w->cols;
+    w->panels = matmul ? s->packed : NULL;
+    if (w->panels)
+        return w;
+    w->own = memory_big_new(w->bytes);
     if (!w->own) {
-        error_set(err, ERR_MEMORY, "no memory for a weight of %zu bytes", w->own_bytes);
+        error_set(err, ERR_MEMORY, "no memory for a weight of %zu bytes", w->bytes);
         free(w);
         return NULL;
     }
-    if (w->use != WEIGHT_MATMUL) {
-        if (s->transposed)
-            copy_transposed(w, s->data, (size_t)info->block_bytes);
-        else
-            memcpy(w->own, s->data, w->own_bytes);
-        w->data = w->own;
+    if (!matmul) {
+        copy_rows(w, s);
         return w;
     }
-    if (w->cols > c->max_cols)
-        c->max_cols = w->cols;
-    struct pack_run run = {w, s, row_bytes, 8};
-    cpu_run(c, pack_some, &run, (w->n_panels + 7) / 8);
+    cpu_pack(b, s, 0, s->rows, w->own);
+    w->panels = w->own;
     w->data = NULL;
     return w;
 }
@@ -107,13 +172,13 @@ void cpu_weight_free(struct backend *b, struct weight *w)
     (void)b;
     if (!w)
         return;
-    memory_big_free(w->own, w->own_bytes);
+    memory_big_free(w->own, w->bytes);
     free(w);
 }
 
 size_t cpu_weight_bytes(const struct weight *w)
 {
-    return w->own_bytes;
+    return w->bytes;
 }
 
 struct embed_run {

@@ -240,8 +240,11 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
         .kv_bytes = o->kv_bytes,
         .available = system_memory_available(),
     };
-    for (int g = 0; g < m.n_groups; g++)
+    for (int g = 0; g < m.n_groups; g++) {
         f.groups[g] = *model_group(model, g);
+        if (!kv_type_check(f.dtype, f.groups[g].head_dim, err))
+            return NULL;
+    }
     for (int g = 0; o->draft && g < m.draft.n_groups; g++) {
         struct kv_shape shape = shape_of(model_group(o->draft, g), 1, model_kv_default(o->draft));
         f.page_bytes_more[m.draft.group] += kv_page_bytes(&shape);

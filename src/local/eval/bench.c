@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "local/eval/probe.h"
-#include "local/models/facts.h"
+#include "local/eval/roofline.h"
 #include "local/models/model.h"
 
 enum { REPEATS = 3, REPEATS_MAX = 1000 };
@@ -17,6 +17,7 @@ struct bench {
     const struct bench_options *o;
     struct bench_result *out;
     int max_rows, repeats, n_pages, pages_per_seq;
+    enum dtype kv_type;
     struct kv_cache *kv[BATCH_GROUPS_MAX];
     struct batch *batch;
     float *logits;
@@ -30,17 +31,22 @@ static int most(int a, int b)
     return a > b ? a : b;
 }
 
+static int largest(const int *list, int n)
+{
+    int largest = 0;
+    for (int i = 0; i < n; i++)
+        largest = most(largest, list[i]);
+    return largest;
+}
+
 static int largest_batch(const struct bench_options *o)
 {
-    int n = 1;
-    for (int i = 0; i < o->n_batch; i++)
-        n = most(n, o->batch[i]);
-    return n;
+    return most(1, largest(o->batch, o->n_batch));
 }
 
 int bench_ctx(const struct bench_options *o)
 {
-    int ctx = most(o->prefill, o->depth + o->decode);
+    int ctx = most(largest(o->prefill, o->n_prefill), o->depth + o->decode);
     return most(ctx, BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS);
 }
 
@@ -53,8 +59,10 @@ static bool check(struct bench *b, struct error *err)
 {
     int max_wanted, max_seqs, batch = largest_batch(b->o), ctx = bench_ctx(b->o);
     model_limits(b->m, &b->max_rows, &max_wanted, &max_seqs);
-    if (b->o->prefill < 0 || b->o->decode < 0 || b->o->depth < 0 || b->o->repeats < 0 ||
-        b->o->repeats > REPEATS_MAX)
+    for (int i = 0; i < b->o->n_prefill; i++)
+        if (b->o->prefill[i] < 1)
+            return error_set(err, ERR_USAGE, "a prompt of %d tokens", b->o->prefill[i]);
+    if (b->o->decode < 0 || b->o->depth < 0 || b->o->repeats < 0 || b->o->repeats > REPEATS_MAX)
         return error_set(err, ERR_USAGE,
                          "numbers of tokens and repeats cannot be negative, nor "
                          "repeats more than %d",
@@ -70,6 +78,10 @@ static bool check(struct bench *b, struct error *err)
 
 static bool prepare(struct bench *b, struct error *err)
 {
+    if (!kv_type_from_name(b->o->kv_type, &b->kv_type, err))
+        return false;
+    if (b->kv_type == DTYPE_COUNT)
+        b->kv_type = model_kv_default(b->m);
     struct backend *backend = model_backend(b->m);
     int n_seqs = largest_batch(b->o);
     b->repeats = b->o->repeats ? b->o->repeats : REPEATS;
@@ -81,7 +93,7 @@ static bool prepare(struct bench *b, struct error *err)
                                  .n_kv_heads = group->n_kv_heads,
                                  .head_dim = group->head_dim,
                                  .n_pages = b->n_pages,
-                                 .dtype = model_kv_default(b->m)};
+                                 .dtype = b->kv_type};
         b->kv[g] = backend->ops->kv_new(backend, &shape, err);
         if (!b->kv[g])
             return false;
@@ -189,53 +201,31 @@ static bool next_measurement(struct bench *b, const char *what, struct error *er
     return true;
 }
 
-// Bytes of weights one token reads: of a mixture, only the experts it is routed to.
-static double weight_bytes_read(const struct model *m)
+// Steps a second of that shape, and what they come to, are added to the rate.
+static void add_step(const struct bench *b, struct bench_rate *r, double per_s,
+                     const struct step_shape *s)
 {
-    const struct model_facts *f = model_facts(m);
-    double bytes = (double)model_weight_bytes(m);
-    if (!f->n_experts)
-        return bytes;
-    double embd = f->n_embd, experts = 0;
-    double heads = f->n_heads + f->n_kv_heads;
-    double rest = (double)f->n_vocab * embd + f->n_layers * 2 * embd * heads * f->head_dim;
-    for (int i = 0; i < f->n_layers; i++)
-        if (f->dense[i])
-            rest += 3 * embd * f->n_ff;
-        else
-            experts += 3 * embd * f->n_expert_ff * f->n_experts;
-    double used = experts * f->n_experts_used / f->n_experts;
-    return bytes * (rest + used) / (rest + experts);
+    r->gbytes_per_s += step_bytes(b->m, s) * per_s * 1e-9;
+    r->tops += step_operations(b->m, s) * per_s * 1e-12;
 }
 
-static double kv_bytes_read(const struct model *m, int depth)
-{
-    double bytes = 0;
-    for (int g = 0; g < model_n_groups(m); g++) {
-        const struct kv_group *group = model_group(m, g);
-        struct kv_shape shape = {.n_layers = group->n_layers,
-                                 .n_kv_heads = group->n_kv_heads,
-                                 .head_dim = group->head_dim,
-                                 .n_pages = 1,
-                                 .dtype = model_kv_default(m)};
-        int seen = group->window && group->window < depth ? group->window : depth;
-        bytes += (double)kv_page_bytes(&shape) / PAGE_TOKENS * seen;
-    }
-    return bytes;
-}
-
-static bool measure_prefill(struct bench *b, struct error *err)
+static bool measure_prefill(struct bench *b, int n, struct error *err)
 {
     double rates[REPEATS_MAX] = {0};
     for (int i = 0; i < b->repeats; i++) {
         if (!next_measurement(b, "prefill", err))
             return false;
         double start = clock_s();
-        prefill(b, b->o->prefill);
-        rates[i] = b->o->prefill / (clock_s() - start);
+        prefill(b, n);
+        rates[i] = n / (clock_s() - start);
     }
-    b->out->prefill_tokens = b->o->prefill;
-    b->out->prefill_tokens_per_s = median(rates, b->repeats);
+    struct bench_rate *r = &b->out->prefill[b->out->n_prefill++];
+    *r = (struct bench_rate){.n = n, .tokens_per_s = median(rates, b->repeats)};
+    for (int from = 0; from < n; from += b->max_rows) {
+        int rows = n - from < b->max_rows ? n - from : b->max_rows;
+        struct step_shape s = {rows, from + rows == n, 1, from + rows, b->kv_type};
+        add_step(b, r, r->tokens_per_s / n, &s);
+    }
     return true;
 }
 
@@ -252,12 +242,11 @@ static bool measure_decode(struct bench *b, struct error *err)
         decode(b, b->o->depth, b->o->decode);
         rates[i] = b->o->decode / (clock_s() - start);
     }
-    b->out->decode_tokens = b->o->decode;
+    struct bench_rate *r = &b->out->decode;
+    *r = (struct bench_rate){.n = b->o->decode, .tokens_per_s = median(rates, b->repeats)};
     b->out->depth = b->o->depth;
-    b->out->decode_tokens_per_s = median(rates, b->repeats);
-    int middle = b->o->depth + b->o->decode / 2;
-    b->out->decode_gbytes_per_s = (weight_bytes_read(b->m) + kv_bytes_read(b->m, middle)) * 1e-9 *
-                                  b->out->decode_tokens_per_s;
+    struct step_shape s = {1, 1, 1, b->o->depth + b->o->decode / 2, b->kv_type};
+    add_step(b, r, r->tokens_per_s, &s);
     return true;
 }
 
@@ -272,9 +261,11 @@ static bool measure_batch(struct bench *b, int n_seqs, struct error *err)
         batch_decode(b, n_seqs);
         rates[i] = (double)n_seqs * BENCH_BATCH_STEPS / (clock_s() - start);
     }
-    int k = b->out->n_batch++;
-    b->out->batch[k].sequences = n_seqs;
-    b->out->batch[k].tokens_per_s = median(rates, b->repeats);
+    struct bench_rate *r = &b->out->batch[b->out->n_batch++];
+    *r = (struct bench_rate){.n = n_seqs, .tokens_per_s = median(rates, b->repeats)};
+    int seen = BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS / 2;
+    struct step_shape s = {n_seqs, n_seqs, n_seqs, seen, b->kv_type};
+    add_step(b, r, r->tokens_per_s / n_seqs, &s);
     return true;
 }
 
@@ -294,13 +285,15 @@ static bool probe_machine(struct bench *b, struct error *err)
 static bool measure(struct bench *b, struct error *err)
 {
     const struct bench_options *o = b->o;
-    b->total = 2 + (o->prefill ? b->repeats : 0) + (o->decode ? b->repeats + 1 : 0) +
-               o->n_batch * b->repeats;
+    b->total = 2 + (o->n_prefill + o->n_batch) * b->repeats + (o->decode ? b->repeats + 1 : 0);
     if (!probe_machine(b, err))
         return false;
     prefill(b, BENCH_BATCH_PROMPT);  // what is mapped and not yet touched, costs only here
     decode(b, BENCH_BATCH_PROMPT, 1);
-    if ((o->prefill && !measure_prefill(b, err)) || (o->decode && !measure_decode(b, err)))
+    for (int i = 0; i < o->n_prefill; i++)
+        if (!measure_prefill(b, o->prefill[i], err))
+            return false;
+    if (o->decode && !measure_decode(b, err))
         return false;
     for (int i = 0; i < o->n_batch; i++)
         if (!measure_batch(b, o->batch[i], err))

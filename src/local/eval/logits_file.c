@@ -1,5 +1,6 @@
 #include "local/eval/logits_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "local/tensor/dtype.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "numbers are written as they lie in memory"
@@ -25,7 +25,7 @@ static void forget(struct logits_file *l)
 {
     if (l->f)
         (void)fclose(l->f);
-    free(l->row);
+    free(l->rows);
     *l = (struct logits_file){0};
 }
 
@@ -40,7 +40,7 @@ bool logits_file_create(struct logits_file *l, const char *path, struct logits_h
     *l = (struct logits_file){.f = fopen(path, "wbe"), .path = path, .header = h};
     if (!l->f)
         return failed(l, "create", err);
-    l->row = memory_array(uint16_t, (size_t)h.n_vocab);
+    l->rows = memory_new(LOGITS_BLOCK, logits_row_bytes(l));
     uint32_t numbers[4] = {VERSION, (uint32_t)h.ctx, (uint32_t)h.n_vocab, (uint32_t)h.n_windows};
     if (fwrite(magic, sizeof magic, 1, l->f) == 1 &&
         fwrite(numbers, sizeof numbers, 1, l->f) == 1 &&
@@ -109,35 +109,46 @@ bool logits_file_open(struct logits_file *l, const char *path, struct logits_hea
         forget(l);
         return false;
     }
-    l->row = memory_array(uint16_t, (size_t)h.n_vocab);
+    l->rows = memory_new(LOGITS_BLOCK, logits_row_bytes(l));
     return true;
 }
 
-bool logits_file_write(struct logits_file *l, const float *logits, float max, float logprob,
-                       struct error *err)
+static unsigned char *row(const struct logits_file *l, int i)
 {
-    size_t n = (size_t)l->header.n_vocab;
-    for (size_t i = 0; i < n; i++)
-        l->row[i] = f32_to_f16(max - logits[i]);
-    if (fwrite(&logprob, sizeof logprob, 1, l->f) != 1 ||
-        fwrite(l->row, sizeof *l->row, n, l->f) != n)
-        return failed(l, "write", err);
-    return true;
+    assert(i >= 0 && i < LOGITS_BLOCK);
+    return l->rows + (size_t)i * logits_row_bytes(l);
 }
 
-bool logits_file_read(struct logits_file *l, float *distances, float *logprob, struct error *err)
+// A row may begin at any even address, so its float is copied.
+float logits_file_logprob(const struct logits_file *l, int i)
 {
-    size_t n = (size_t)l->header.n_vocab;
-    if (fread(logprob, sizeof *logprob, 1, l->f) != 1 ||
-        fread(l->row, sizeof *l->row, n, l->f) != n)
-        return failed(l, "read", err);
-    for (size_t i = 0; i < n; i++) {
-        distances[i] = f16_to_f32(l->row[i]);
-        if (!(distances[i] >= 0))
-            return error_set(err, ERR_FORMAT, "'%s': a distance of %g", l->path,
-                             (double)distances[i]);
-    }
-    return true;
+    float logprob;
+    memcpy(&logprob, row(l, i), sizeof logprob);
+    return logprob;
+}
+
+void logits_file_set_logprob(struct logits_file *l, int i, float logprob)
+{
+    memcpy(row(l, i), &logprob, sizeof logprob);
+}
+
+uint16_t *logits_file_distances(const struct logits_file *l, int i)
+{
+    return (uint16_t *)(void *)(row(l, i) + sizeof(float));
+}
+
+bool logits_file_read(struct logits_file *l, int n_rows, struct error *err)
+{
+    assert(n_rows <= LOGITS_BLOCK);
+    return fread(l->rows, logits_row_bytes(l), (size_t)n_rows, l->f) == (size_t)n_rows ||
+           failed(l, "read", err);
+}
+
+bool logits_file_write(struct logits_file *l, int n_rows, struct error *err)
+{
+    assert(n_rows <= LOGITS_BLOCK);
+    return fwrite(l->rows, logits_row_bytes(l), (size_t)n_rows, l->f) == (size_t)n_rows ||
+           failed(l, "write", err);
 }
 
 bool logits_file_close(struct logits_file *l, struct error *err)

@@ -16,6 +16,8 @@
 
 struct error;
 
+enum { LOGITS_BLOCK = 32 };  // rows that are read or written at once
+
 struct logits_header {
     int ctx, n_vocab, n_windows;
 };
@@ -23,12 +25,16 @@ struct logits_file {
     FILE *f;
     const char *path;  // borrowed
     struct logits_header header;
-    uint16_t *row;  // [n_vocab]
+    unsigned char *rows;  // [LOGITS_BLOCK] as in the file
 };
 
 static inline int logits_rows(int ctx)  // scored in a window
 {
     return ctx - 1 - ctx / 2;
+}
+static inline size_t logits_row_bytes(const struct logits_file *l)
+{
+    return sizeof(float) + (size_t)l->header.n_vocab * sizeof(uint16_t);
 }
 
 bool logits_file_create(struct logits_file *l, const char *path, struct logits_header header,
@@ -36,8 +42,10 @@ bool logits_file_create(struct logits_file *l, const char *path, struct logits_h
 // Checks that the file holds predictions of these very tokens.
 bool logits_file_open(struct logits_file *l, const char *path, struct logits_header header,
                       const int32_t *tokens, struct error *err);
-bool logits_file_write(struct logits_file *l, const float *logits, float max, float logprob,
-                       struct error *err);
-// distances [n_vocab]
-bool logits_file_read(struct logits_file *l, float *distances, float *logprob, struct error *err);
+// Row i of the block that was read last, or that is to be written next.
+float logits_file_logprob(const struct logits_file *l, int i);
+void logits_file_set_logprob(struct logits_file *l, int i, float logprob);
+uint16_t *logits_file_distances(const struct logits_file *l, int i);  // [n_vocab]
+bool logits_file_read(struct logits_file *l, int n_rows, struct error *err);
+bool logits_file_write(struct logits_file *l, int n_rows, struct error *err);
 bool logits_file_close(struct logits_file *l, struct error *err);  // false if not all was written

@@ -20,6 +20,8 @@ struct tokenizer;
 struct perplexity_options {
     int ctx;                  // 0: 512
     int max_windows;          // 0: all
+    int threads;              // that score; 0: the cores this process may use
+    const char *kv_type;      // of keys and values; NULL: the model's own
     const char *save_logits;  // NULL, or a file to write (logits_file.h)
     const char *against;      // NULL, or such a file, made from the same tokens
     // Called after each step, windows done of all; false cancels (ERR_CANCELLED).
@@ -30,6 +32,7 @@ struct perplexity_result {
     double perplexity;
     double standard_error;  // of the perplexity, by the spread of the tokens' likelihoods
     size_t tokens;          // scored
+    size_t tokens_read;     // computed: all but the last of each window
     int ctx, windows;
     double seconds;
     bool compared;           // with `against`: what follows is set
@@ -38,8 +41,10 @@ struct perplexity_result {
     double their_perplexity;
 };
 
-// Steps are as large as the model was loaded for: max_rows, and max_wanted scored rows in each
-// (model_options; 256 of them suit windows of 512).
+// Windows are computed several at a time: steps are as large as the model was loaded for, max_rows,
+// and max_wanted scored rows in each (model_options; half of max_rows suits any window), or fewer
+// where the logits of these would take more than 256 MiB. What is found does not depend on either,
+// nor on the threads, bit for bit.
 bool perplexity_tokens(struct model *m, const int32_t *tokens, size_t n, int32_t bos,
                        const struct perplexity_options *o, struct perplexity_result *out,
                        struct error *err);

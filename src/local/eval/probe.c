@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/thread_pool.h"
 
 enum { THREADS_MAX = 64, SAMPLES = 5 };
 static const size_t read_bytes = (size_t)256 << 20;
@@ -100,10 +101,7 @@ static int usable(int threads)
 
 int probe_cores(void)
 {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return n > 0 ? n : 1;
+    return thread_pool_default_size();
 }
 
 double probe_read_gbytes_per_s(int threads)

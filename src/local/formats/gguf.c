@@ -415,6 +415,11 @@ void gguf_close(struct gguf *g)
     free(g);
 }
 
+const struct mapping *gguf_mapping(const struct gguf *g)
+{
+    return &g->map;
+}
+
 size_t gguf_type_bytes(enum gguf_type type)
 {
     return type_bytes[type];

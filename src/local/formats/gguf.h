@@ -14,6 +14,7 @@
 
 struct error;
 struct gguf;
+struct mapping;
 struct model_tensor;
 
 enum gguf_type {
@@ -59,6 +60,8 @@ struct gguf *gguf_open_start(const void *bytes, size_t len, uint64_t file_bytes,
 // *tensors, and there are none then; else tensors->code is ERR_NONE.
 struct gguf *gguf_open_keys(const char *path, struct error *tensors, struct error *err);
 void gguf_close(struct gguf *g);  // NULL is fine
+// The file; for a view of memory its ptr is NULL.
+const struct mapping *gguf_mapping(const struct gguf *g);
 
 size_t gguf_type_bytes(enum gguf_type type);  // 0 for strings and arrays
 

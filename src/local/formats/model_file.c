@@ -16,6 +16,7 @@
 #include "local/formats/gguf_parts.h"
 #include "local/formats/hf_folder.h"
 #include "local/formats/hf_templates.h"
+#include "local/formats/safetensors.h"
 #include "local/formats/shown.h"
 
 enum {
@@ -158,6 +159,19 @@ bool model_file_is_at(const struct model_file *m, const char *path)
 const struct gguf *model_file_gguf(const struct model_file *m)
 {
     return is_gguf(m) ? m->gguf.parts[0] : NULL;
+}
+
+size_t model_file_n_mappings(const struct model_file *m)
+{
+    if (!is_gguf(m))
+        return m->weights.n_shards;
+    return gguf_mapping(m->gguf.parts[0])->ptr ? m->gguf.n : 0;
+}
+
+const struct mapping *model_file_mapping(const struct model_file *m, size_t i)
+{
+    assert(i < model_file_n_mappings(m));
+    return is_gguf(m) ? gguf_mapping(m->gguf.parts[i]) : safetensors_mapping(m->weights.shards[i]);
 }
 
 size_t model_file_n_tensors(const struct model_file *m)

@@ -18,6 +18,7 @@
 struct error;
 struct gguf;
 struct json_t;
+struct mapping;
 
 struct model_tensor {
     const char
@@ -66,6 +67,10 @@ const char *model_file_path(const struct model_file *m);
 bool model_file_is_at(const struct model_file *m, const char *path);
 // The file (of parts the first) that holds the keys; NULL for a folder. Tensors are found below.
 const struct gguf *model_file_gguf(const struct model_file *m);
+
+// The files that hold the tensors, as they are mapped. None after model_file_open_starts.
+size_t model_file_n_mappings(const struct model_file *m);
+const struct mapping *model_file_mapping(const struct model_file *m, size_t i);
 
 size_t model_file_n_tensors(const struct model_file *m);
 const struct model_tensor *model_file_tensor(const struct model_file *m, size_t i);

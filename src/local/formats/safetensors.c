@@ -316,6 +316,11 @@ void safetensors_close(struct safetensors *s)
     free(s);
 }
 
+const struct mapping *safetensors_mapping(const struct safetensors *s)
+{
+    return &s->map;
+}
+
 size_t safetensors_n_tensors(const struct safetensors *s)
 {
     return s->n_tensors;

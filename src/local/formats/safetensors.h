@@ -11,6 +11,7 @@
 #include "base/slice.h"
 
 struct error;
+struct mapping;
 struct model_tensor;
 struct raw_tensor;
 struct safetensors;
@@ -21,6 +22,8 @@ enum { SAFETENSORS_HEADER_MAX = 16 << 20 };  // bytes of JSON
 struct safetensors *safetensors_open_memory(const void *bytes, size_t len, struct error *err);
 struct safetensors *safetensors_open(const char *path, struct error *err);
 void safetensors_close(struct safetensors *s);  // NULL is fine
+// The file; for a view of memory its ptr is NULL.
+const struct mapping *safetensors_mapping(const struct safetensors *s);
 
 size_t safetensors_n_tensors(const struct safetensors *s);
 const struct model_tensor *safetensors_tensor(const struct safetensors *s, size_t i);

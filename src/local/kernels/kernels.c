@@ -4,7 +4,11 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <xmmintrin.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 enum act_form act_form_of(enum dtype type)
@@ -48,6 +52,14 @@ static uint64_t xcr0(void)
     return (uint64_t)high << 32 | low;
 }
 
+// Linux saves tile registers only for programs that asked for them.
+static bool tiles_allowed(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return (xcr0() & 0x60000) == 0x60000 &&
+           syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
 unsigned isa_detect(void)
 {
     unsigned a, b, c, d;
@@ -58,13 +70,17 @@ unsigned isa_detect(void)
         return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b >> 5 & 1))
         return 0;
-    unsigned isa = ISA_AVX2;
+    unsigned isa = ISA_AVX2, sub_leaf = a;
     bool f = b >> 16 & 1, dq = b >> 17 & 1, bw = b >> 30 & 1, vl = b >> 31 & 1, vnni = c >> 11 & 1;
     if (f && dq && bw && vl && (xcr0() & 0xe6) == 0xe6) {
         isa |= ISA_AVX512;
         if (vnni)
             isa |= ISA_AVX512_VNNI;
+        if (vnni && (d >> 24 & 1) && (d >> 25 & 1) && tiles_allowed())
+            isa |= ISA_AMX_INT8;
     }
+    if (sub_leaf >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1))
+        isa |= ISA_AVX2_VNNI;
     return isa;
 }
 
@@ -78,6 +94,34 @@ unsigned denormals_off(void)
 void denormals_restore(unsigned mode)
 {
     _mm_setcsr(mode);
+}
+#elif defined(__aarch64__)
+// Bits of the kernel's interface, which older C libraries do not name.
+enum { CAP_DOTPROD = 1 << 20, CAP2_I8MM = 1 << 13 };
+
+unsigned isa_detect(void)
+{
+    unsigned isa = ISA_NEON;
+    if (getauxval(AT_HWCAP) & CAP_DOTPROD) {
+        isa |= ISA_NEON_DOTPROD;
+        if (getauxval(AT_HWCAP2) & CAP2_I8MM)
+            isa |= ISA_NEON_I8MM;
+    }
+    return isa;
+}
+
+unsigned denormals_off(void)
+{
+    enum { FLUSH_TO_ZERO = 1 << 24 };
+    uint64_t old;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" : : "r"(old | FLUSH_TO_ZERO));
+    return (unsigned)old;
+}
+
+void denormals_restore(unsigned mode)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode));
 }
 #else
 unsigned isa_detect(void)
@@ -96,23 +140,35 @@ void denormals_restore(unsigned mode)
 }
 #endif
 
+static const struct {
+    const char *name;
+    unsigned isa;
+} names[] = {
+    {"scalar", 0},
+    {"avx2", ISA_AVX2},
+    {"avx2_vnni", ISA_AVX2 | ISA_AVX2_VNNI},
+    {"avx512", ISA_AVX2 | ISA_AVX512},
+    {"avx512_vnni", ISA_AVX2 | ISA_AVX512 | ISA_AVX512_VNNI},
+    {"amx_int8", ISA_AVX2 | ISA_AVX512 | ISA_AVX512_VNNI | ISA_AMX_INT8},
+    {"neon", ISA_NEON},
+    {"neon_dotprod", ISA_NEON | ISA_NEON_DOTPROD},
+    {"neon_i8mm", ISA_NEON | ISA_NEON_DOTPROD | ISA_NEON_I8MM},
+};
+enum { N_NAMES = sizeof names / sizeof names[0] };
+
 bool isa_from_name(const char *name, unsigned *isa)
 {
-    static const struct {
-        const char *name;
-        unsigned isa;
-    } names[] = {
-        {"scalar", 0},
-        {"avx2", ISA_AVX2},
-        {"avx512", ISA_AVX2 | ISA_AVX512},
-        {"avx512_vnni", ISA_AVX2 | ISA_AVX512 | ISA_AVX512_VNNI},
-    };
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; i < N_NAMES; i++)
         if (strcmp(name, names[i].name) == 0) {
             *isa = names[i].isa;
             return true;
         }
     return false;
+}
+
+const char *isa_name(size_t i)
+{
+    return i < N_NAMES ? names[i].name : NULL;
 }
 
 void kernels_init(struct kernels *k, unsigned isa)
@@ -121,10 +177,21 @@ void kernels_init(struct kernels *k, unsigned isa)
 #if defined(__x86_64__)
     if (isa & ISA_AVX2)
         kernels_use_avx2(k);  // overrides what it has, keeps the rest
+    if (isa & ISA_AVX2_VNNI)
+        kernels_use_avx2_vnni(k);
     if (isa & ISA_AVX512)
         kernels_use_avx512(k);
     if (isa & ISA_AVX512_VNNI)
         kernels_use_avx512_vnni(k);
+    if (isa & ISA_AMX_INT8)
+        kernels_use_amx_int8(k);
+#elif defined(__aarch64__)
+    if (isa & ISA_NEON)
+        kernels_use_neon(k);
+    if (isa & ISA_NEON_DOTPROD)
+        kernels_use_neon_dotprod(k);
+    if (isa & ISA_NEON_I8MM)
+        kernels_use_neon_i8mm(k);
 #else
     (void)isa;
 #endif

@@ -11,10 +11,20 @@
 #include <stdint.h>
 
 #include "local/kernels/activation.h"
+#include "local/kernels/attention.h"
 #include "local/kernels/panel.h"
 #include "local/tensor/dtype.h"
 
-enum isa { ISA_AVX2 = 1, ISA_AVX512 = 2, ISA_AVX512_VNNI = 4 };
+enum isa {
+    ISA_AVX2 = 1,
+    ISA_AVX512 = 2,
+    ISA_AVX512_VNNI = 4,
+    ISA_NEON = 8,
+    ISA_NEON_DOTPROD = 16,
+    ISA_NEON_I8MM = 32,
+    ISA_AVX2_VNNI = 64,
+    ISA_AMX_INT8 = 128,
+};
 
 // What a row of activations is turned into before it meets a weight: a function of the weight's
 // format alone. The Q8 forms hold int8 with one float scale per 32 columns; they differ in what
@@ -31,7 +41,8 @@ enum act_form {
     ACT_FORM_COUNT
 };
 // Activations of a tile of T rows: F32 [cols][T]; Q8 for each 32 columns: header words [words][T]
-// (d first), then [8][T] words of four int8. A form takes the same bytes for each row.
+// (d first), then [8][T] words of four int8 (AMX: [T][8]). A form takes the same bytes for each
+// row.
 static inline int act_header_words(enum act_form form)
 {
     return form == ACT_F32 ? 0 : form == ACT_Q8_HALF || form == ACT_Q8_HALF_MIN ? 3 : 2;
@@ -41,7 +52,6 @@ static inline size_t act_row_bytes(enum act_form form, int cols)
     return form == ACT_F32 ? (size_t)cols * 4
                            : (size_t)(cols / 32) * (size_t)(8 + act_header_words(form)) * 4;
 }
-enum { ACT_TILE_MAX = 14 };
 
 // Which form a weight format wants.
 enum act_form act_form_of(enum dtype type);
@@ -71,30 +81,6 @@ struct gemm {
     bool add;           // y += instead of y =
 };
 
-// Attention of some queries of one sequence that share a KV head. Their K and V are read page by
-// page, once for all of them.
-enum { KERNEL_PAGE = 64, ATTENTION_QUERIES = 64 };
-struct attention_task {
-    int n_queries;  // 1..ATTENTION_QUERIES
-    const float *q[ATTENTION_QUERIES];
-    float *out[ATTENTION_QUERIES];
-    int32_t pos[ATTENTION_QUERIES];  // sees positions <= pos
-    float sink[ATTENTION_QUERIES];   // used if has_sinks
-    const int32_t *pages;            // page numbers of the sequence
-    const uint8_t *k, *v;            // of page 0: K [head_dim][KERNEL_PAGE], V [..][head_dim]
-    size_t page_bytes;               // from page to page
-    enum dtype dtype;                // of K and V: F32 or F16
-    int head_dim;
-    float scale, softcap;  // softcap 0: none
-    int window;            // 0: all; else positions > pos - window
-    bool has_sinks;
-};
-// Floats of scratch that attention needs.
-static inline size_t attention_scratch(int head_dim)
-{
-    return (size_t)ATTENTION_QUERIES * ((size_t)head_dim * 2 + KERNEL_PAGE + 4) + 64;
-}
-
 struct kernels {
     const char *name;  // "scalar", "AVX2", ...
     int tile_rows[ACT_FORM_COUNT];
@@ -109,7 +95,7 @@ struct kernels {
     void (*glu)(enum activation act, float *out, const float *gate, const float *up, int n);
     void (*add)(float *x, const float *y, size_t n);
     void (*softcap)(float *x, size_t n, float scale, float cap);
-    void (*attention)(const struct attention_task *t, float *scratch);
+    struct attention_kernels attention;
     // Rotates the n pairs (x[i], x[n + i]) by cos and sin of table [n][2].
     void (*rotate)(float *x, const float *table, int n);
     void (*to_f16)(uint16_t *out, const float *x, size_t n);
@@ -117,15 +103,26 @@ struct kernels {
 
 size_t gemm_scratch(int cols);
 
-unsigned isa_detect(void);  // bits of enum isa that this CPU and system have
-// "scalar", "avx2", "avx512", "avx512_vnni"; with all that they imply. False if unknown.
+// Bits of enum isa that this CPU and system have. Asks the system for AMX's registers, which it may
+// refuse.
+unsigned isa_detect(void);
+// A set by its name, with all that it implies. Names of other processors are known too; false if
+// unknown.
 bool isa_from_name(const char *name, unsigned *isa);
+// The names in the order of what they ask for, "scalar" first; NULL after the last.
+const char *isa_name(size_t i);
 void kernels_init(struct kernels *k, unsigned isa);
 
 void kernels_use_scalar(struct kernels *k);
 void kernels_use_avx2(struct kernels *k);
+void kernels_use_avx2_vnni(struct kernels *k);
 void kernels_use_avx512(struct kernels *k);
 void kernels_use_avx512_vnni(struct kernels *k);
+void kernels_use_amx_int8(struct kernels *k);
+
+void kernels_use_neon(struct kernels *k);
+void kernels_use_neon_dotprod(struct kernels *k);
+void kernels_use_neon_i8mm(struct kernels *k);
 
 // Denormal numbers cost up to 40 times as much as others: computing threads flush them to zero.
 // Returns the old mode for denormals_restore.

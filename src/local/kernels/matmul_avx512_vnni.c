@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #if defined(__x86_64__)
+#include "local/kernels/parts.h"
 #include "local/kernels/simd_avx512.inc"
 #include "local/kernels/unpack_simd.inc"
 
@@ -24,7 +25,7 @@ enum source { FROM_TILE, FROM_Q4_0, FROM_Q8_0, FROM_Q4_K, FROM_Q6_K };
 struct weights {
     const uint8_t *q[PAIR];
     const float *s[PAIR];  // FROM_TILE and FROM_Q4_K: unpacked scales
-    int n_blocks;          // of a row, for the panels' layout
+    int np, n_blocks;      // panels; blocks of a row, for the panels' layout
     bool ahead;            // whether panels come from memory and should be asked for early
     size_t left, skip;     // bytes to the panels' end; from there to the next pair's
 };
@@ -342,9 +343,21 @@ static void gemm_q6_k(const struct gemm *g, int first, int n, void *scratch)
         gemm_direct(g, first, n, scratch);
 }
 
+void gemm_avx512_vnni(const struct gemm *g, int first, int n, void *scratch)
+{
+    switch (g->dtype) {
+    case DTYPE_Q4_0:
+    case DTYPE_Q8_0: gemm_direct(g, first, n, scratch); break;
+    case DTYPE_Q4_K: gemm_q4_k(g, first, n, scratch); break;
+    case DTYPE_Q6_K: gemm_q6_k(g, first, n, scratch); break;
+    default: gemm_unpacked(g, first, n, scratch);
+    }
+}
+
 void kernels_use_avx512_vnni(struct kernels *k)
 {
     k->name = "AVX-512 VNNI";
+    act_use_sums(k);
     for (int f = ACT_F32 + 1; f < ACT_FORM_COUNT; f++)
         k->tile_rows[f] = X_MAX;
     for (int t = 0; t < DTYPE_COUNT; t++)

@@ -12,6 +12,6 @@ void kernels_use_avx2(struct kernels *k)
     k->name = "AVX2";
     matmul_use_avx2(k);
     use_rows_simd(k);
-    k->attention = attention_simd;
+    use_attention_simd(k);
 }
 #endif

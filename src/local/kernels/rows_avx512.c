@@ -12,6 +12,6 @@ void kernels_use_avx512(struct kernels *k)
     k->name = "AVX-512";
     matmul_use_avx512(k);
     use_rows_simd(k);
-    k->attention = attention_simd;
+    use_attention_simd(k);
 }
 #endif

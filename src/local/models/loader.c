@@ -3,7 +3,8 @@
 // Two passes over the tensors: the first finds each, checks its shape against the facts and adds
 // up bytes; only then is anything allocated, so that a lying config cannot ask for more memory
 // than the file's tensors justify. The second packs them one after another; a tensor that must be
-// turned, unpacked or rounded first exists twice only while it is packed.
+// turned, unpacked or rounded first exists twice only while it is packed. Large models are packed
+// into a file by a pass between, and then loaded from there (loader_packed.c).
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,19 +14,7 @@
 #include "base/thread_pool.h"
 #include "local/formats/model_file.h"
 #include "local/models/convert.h"
-#include "local/models/model_impl.h"
-
-struct loader {
-    const struct model_file *file;
-    struct model *m;
-    const struct model_options *o;
-    struct thread_pool *pool;  // converts rows; made when first needed
-    bool packing;              // second pass
-    bool narrow;               // a matrix with fewer than 32 bits was seen
-    uint64_t done, total;
-    size_t n_floats;  // of all vectors
-    struct error *err;
-};
+#include "local/models/loader_impl.h"
 
 // Blocks of vectors and scratch start on their own cache line.
 static size_t padded(size_t n)
@@ -33,7 +22,7 @@ static size_t padded(size_t n)
     return (n + 15) / 16 * 16;
 }
 
-static bool advance(struct loader *l, uint64_t bytes)
+bool loader_advance(struct loader *l, uint64_t bytes)
 {
     l->done += bytes;
     if (!l->o->progress || l->o->progress(l->o->progress_self, l->done, l->total))
@@ -46,14 +35,6 @@ static bool not_finite(struct loader *l, const struct tensor_view *v)
     return error_set(l->err, ERR_NUMERIC, "%s: tensor '%s' holds NaN or infinity",
                      model_file_path(l->file), tensor_view_name(v));
 }
-
-// A matrix, and the type it is loaded as.
-struct matrix {
-    struct tensor_view view;
-    enum dtype type;
-    uint64_t bytes;  // of all rows in that type
-    bool direct;     // used where it lies in the file
-};
 
 static struct matrix matrix_of(const struct loader *l, const struct tensor_view *v,
                                enum tensor_role role, int layer)
@@ -68,40 +49,55 @@ static struct matrix matrix_of(const struct loader *l, const struct tensor_view 
     return m;
 }
 
-// Hands the rows to the backend; copy is where they stand if they had to be read (kept by the
-// caller), else NULL.
+bool loader_finite(struct loader *l, const struct matrix *x, const void *rows)
+{
+    return tensor_finite(x->type, rows, x->bytes) || not_finite(l, &x->view);
+}
+
+// Hands the rows to the backend: where they stand in the file, in a copy (kept by the caller), or
+// as they were packed by an earlier start, which saw that they are finite.
 static struct weight *pack(struct loader *l, const struct matrix *x, enum weight_use use,
                            const void *copy)
 {
     const struct tensor_view *v = &x->view;
     struct backend *b = l->m->backend;
-    const void *data = copy ? copy : tensor_view_file_data(v);
-    if (!tensor_finite(x->type, data, x->bytes)) {
-        (void)not_finite(l, v);
-        return NULL;
-    }
     struct weight_source s = {
-        .use = use, .dtype = x->type, .rows = v->rows, .cols = v->cols, .data = data};
+        .use = use, .dtype = x->type, .rows = v->rows, .cols = v->cols, .data = copy};
+    const void *kept = loader_kept(l, x, use);
+    if (use == WEIGHT_MATMUL)
+        s.packed = kept;
+    else if (kept)
+        s.data = kept;
+    if (!kept && !copy)
+        s.data = tensor_view_file_data(v);
+    if (!l->m->packed && !loader_finite(l, x, s.data))
+        return NULL;
     struct weight *w = b->ops->weight_new(b, &s, l->err);
     if (!w) {
         error_wrap(l->err, "tensor '%s'", tensor_view_name(v));
         return NULL;
     }
     l->m->weight_bytes += b->ops->weight_bytes(w);
-    tensor_view_forget(l->file, v);
+    if (!l->m->packed)
+        tensor_view_forget(l->file, v);
     return w;
 }
 
-static void *read_rows(struct loader *l, const struct matrix *x)
+struct thread_pool *loader_pool(struct loader *l)
 {
     if (!l->pool)
         l->pool =
             thread_pool_new(l->o->threads > 0 ? l->o->threads : thread_pool_default_size(), NULL);
+    return l->pool;
+}
+
+void *loader_read_rows(struct loader *l, const struct matrix *x)
+{
     void *rows = memory_big_new(x->bytes);
     if (!rows) {
         error_set(l->err, ERR_MEMORY, "tensor '%s': no memory for %" PRIu64 " bytes",
                   tensor_view_name(&x->view), x->bytes);
-    } else if (!convert_rows(&x->view, x->type, l->pool, rows, l->err)) {
+    } else if (!convert_rows(&x->view, x->type, loader_pool(l), rows, l->err)) {
         error_wrap(l->err, "%s", model_file_path(l->file));
         memory_big_free(rows, x->bytes);
         return NULL;
@@ -111,42 +107,49 @@ static void *read_rows(struct loader *l, const struct matrix *x)
 
 static bool visit_matrix(struct loader *l, const struct matrix *x, struct weight **w)
 {
-    if (!l->packing) {
+    if (l->pass == LOAD_COUNT) {
         l->total += x->bytes;
         l->narrow |= x->type != DTYPE_F32;
+        loader_plan(l, x, WEIGHT_MATMUL);
         return true;
     }
+    if (l->pass == LOAD_KEEP)
+        return loader_keep(l, x, WEIGHT_MATMUL);
     void *copy = NULL;
-    if (!x->direct && !(copy = read_rows(l, x)))
+    if (!x->direct && !l->m->packed && !(copy = loader_read_rows(l, x)))
         return false;
     *w = pack(l, x, WEIGHT_MATMUL, copy);
     memory_big_free(copy, x->bytes);
-    return *w && advance(l, x->bytes);
+    return *w && loader_advance(l, x->bytes);
 }
 
 // Embeddings are read row by row from where they lie; index names the slot for a kept copy.
 static bool visit_embedding(struct loader *l, const struct matrix *x, struct weight **w, int index)
 {
-    if (!l->packing) {
+    if (l->pass == LOAD_COUNT) {
         l->total += x->bytes;
+        loader_plan(l, x, WEIGHT_EMBED);
         return true;
     }
-    if (!x->direct) {
-        l->m->embd_rows[index] = read_rows(l, x);
+    if (l->pass == LOAD_KEEP)
+        return loader_keep(l, x, WEIGHT_EMBED);
+    if (!x->direct)
+        l->m->weight_bytes += x->bytes;
+    if (!x->direct && !l->m->packed) {
+        l->m->embd_rows[index] = loader_read_rows(l, x);
         l->m->embd_bytes[index] = x->bytes;
         if (!l->m->embd_rows[index])
             return false;
-        l->m->weight_bytes += x->bytes;
     }
     *w = pack(l, x, WEIGHT_EMBED, l->m->embd_rows[index]);
-    return *w && advance(l, x->bytes);
+    return *w && loader_advance(l, x->bytes);
 }
 
 static bool visit_vector(struct loader *l, const struct tensor_view *v, float **out)
 {
     size_t n = (size_t)(v->rows * v->cols);
-    if (!l->packing) {
-        l->n_floats += padded(n);
+    if (l->pass != LOAD_PACK) {
+        l->n_floats += l->pass == LOAD_COUNT ? padded(n) : 0;
         return true;
     }
     float *to = l->m->vectors + l->m->n_vectors_used;
@@ -165,12 +168,12 @@ static bool visit_experts(struct loader *l, int i)
                                                          TENSOR_EXPERT_DOWN};
     const struct model_facts *f = &l->m->facts;
     for (int part = 0; part < EXPERT_PARTS; part++) {
-        if (l->packing)
+        if (l->pass == LOAD_PACK)
             l->m->layers[i].expert[part] = memory_array(struct weight *, (size_t)f->n_experts);
         for (int e = 0; e < f->n_experts; e++) {
             struct tensor_view v;
             struct weight *ignored = NULL,
-                          **w = l->packing ? &l->m->layers[i].expert[part][e] : &ignored;
+                          **w = l->pass == LOAD_PACK ? &l->m->layers[i].expert[part][e] : &ignored;
             if (!tensor_need(l->file, f, roles[part], i, e, &v, l->err))
                 return false;
             struct matrix x = matrix_of(l, &v, roles[part], i);
@@ -184,7 +187,7 @@ static bool visit_experts(struct loader *l, int i)
 static bool visit_layer(struct loader *l, int i)
 {
     const struct model_facts *f = &l->m->facts;
-    struct layer nowhere = {0}, *layer = l->packing ? &l->m->layers[i] : &nowhere;
+    struct layer nowhere = {0}, *layer = l->pass == LOAD_PACK ? &l->m->layers[i] : &nowhere;
     for (enum tensor_role role = TENSOR_ATTN_NORM; role < TENSOR_ROLES; role++) {
         enum tensor_presence presence = tensor_presence(f, i, role);
         struct tensor_view v;
@@ -241,7 +244,7 @@ static bool visit_output(struct loader *l)
            visit_matrix(l, &x, &l->m->output);
 }
 
-static bool visit_all(struct loader *l)
+bool loader_visit_all(struct loader *l)
 {
     if (!visit_embeddings(l))
         return false;
@@ -364,7 +367,7 @@ static bool load(struct loader *l)
     if (!facts_read(l->file, &m->facts, l->err))
         return false;
     set_options(m, l->o);
-    if (!visit_all(l))
+    if (!loader_visit_all(l) || !loader_find_packed(l))
         return false;
     m->kv_default = l->narrow ? DTYPE_F16 : DTYPE_F32;
     m->layers = memory_array(struct layer, (size_t)m->facts.n_layers);
@@ -373,8 +376,8 @@ static bool load(struct loader *l)
     m->vectors = b->ops->alloc(b, m->n_vectors, l->err);
     if (!m->vectors || !make_scratch(m, l->err))
         return false;
-    l->packing = true;
-    return visit_all(l);
+    l->pass = LOAD_PACK;
+    return loader_visit_all(l);
 }
 
 struct model *model_load(const struct model_file *file, struct backend *backend,
@@ -386,6 +389,7 @@ struct model *model_load(const struct model_file *file, struct backend *backend,
     m->backend = backend;
     bool ok = load(&l);
     thread_pool_free(l.pool);
+    packed_plan_release(&l.plan);
     if (ok)
         return m;
     model_free(m);
@@ -426,6 +430,7 @@ void model_free(struct model *m)
         b->ops->release(b, m->vectors, m->n_vectors);
     if (m->scratch_block)
         b->ops->release(b, m->scratch_block, m->n_scratch);
+    packed_close(m->packed);
     free(m->wanted_rows);
     free(m->layers);
     free(m);

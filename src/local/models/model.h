@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "local/backend/backend.h"
+#include "local/models/packed.h"
 
 struct error;
 struct mix;  // quantize/mix.h
@@ -24,6 +25,7 @@ struct model_options {
     // Weights are rounded while they are read, as `hearth quantize` would (convert.h); NULL: they
     // stay as they are.
     const struct mix *mix;
+    struct packed_options packed;  // whether packed weights are kept on disk for the next start
     // Called between layers while loading, done of total bytes; false cancels (ERR_CANCELLED).
     bool (*progress)(void *self, uint64_t done, uint64_t total);
     void *progress_self;

@@ -56,6 +56,7 @@ struct model {
     size_t n_vectors, n_vectors_used;
     void *embd_rows[2];  // embeddings that could not be used where they lie in the file
     uint64_t embd_bytes[2];
+    struct packed *packed;  // what the weights lie in, or NULL: in memory of the backend's
 
     float *scratch_block;
     size_t n_scratch;

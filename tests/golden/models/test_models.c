@@ -253,11 +253,12 @@ static void half_precision_folders_agree_within_rounding(void **state)
 static void every_instruction_set_answers_the_same(void **state)
 {
     (void)state;
-    static const char *const sets[] = {"scalar", "avx2", "avx512_vnni"};
+    static const char *const sets[] = {"scalar",   "avx2", "avx2_vnni",    "avx512_vnni",
+                                       "amx_int8", "neon", "neon_dotprod", "neon_i8mm"};
     static const char *const some[] = {"llama-odd", "mixtral", "gemma3", "gpt2-odd"};
     struct backend *usual = cpu;
     int n_sets = 0;
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         cpu = backend_cpu_new(&(struct cpu_options){.threads = 1, .isa = sets[i]}, NULL);
         if (!cpu)
             continue;  // this machine lacks it
