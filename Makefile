@@ -86,8 +86,8 @@ tests: $(TESTS) $(REPLAY)        ## build every test program
 test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
 
-# What of it needs no library, for 64-bit Arm: static, with a small cmocka (tests/cross).
-NEON_SRC := $(filter-out %/json.c,$(wildcard src/base/*.c src/local/tensor/*.c src/local/kernels/*.c src/local/backend/*.c)) $(wildcard tests/support/emulated*.c)
+# What of it needs no library, for 64-bit Arm: static, with a small cmocka and without hwloc (tests/cross).
+NEON_SRC := tests/cross/cores.c $(filter-out %/json.c src/base/cores.c,$(wildcard src/base/*.c src/local/tensor/*.c src/local/kernels/*.c src/local/backend/*.c)) $(wildcard tests/support/emulated*.c)
 NEON_TESTS := $(B)/neon/test_matmul $(B)/neon/test_cpu
 $(B)/neon/test_matmul: $(B)/tests/kernels/test_matmul.o
 $(B)/neon/test_cpu: $(B)/tests/unit/backend/test_cpu.o
