@@ -230,9 +230,10 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
     struct engine_model m = {0};
     if (!choose_limits(model, o, &m, err) || (o->draft && !choose_draft(o->draft, &m, err)))
         return NULL;
+    enum dtype type = o->kv_dtype == DTYPE_COUNT ? model_kv_default(model) : o->kv_dtype;
     struct kv_facts f = {
         .n_groups = m.n_groups,
-        .dtype = o->kv_dtype == DTYPE_COUNT ? model_kv_default(model) : o->kv_dtype,
+        .dtype = type,
         .ctx = o->ctx && o->ctx < model_ctx(model) ? o->ctx : model_ctx(model),
         .ctx_asked = o->ctx > 0,
         .max_rows = m.max_rows,
@@ -242,7 +243,7 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
     };
     for (int g = 0; g < m.n_groups; g++) {
         f.groups[g] = *model_group(model, g);
-        if (!kv_type_check(f.dtype, f.groups[g].head_dim, err))
+        if (!kv_type_check(type, model_group(model, g)->head_dim, err))
             return NULL;
     }
     for (int g = 0; o->draft && g < m.draft.n_groups; g++) {
