@@ -88,9 +88,10 @@ test: all tests                  ## build and run all tests
 
 # What of it needs no library, for 64-bit Arm: static, with a small cmocka and without hwloc (tests/cross).
 NEON_SRC := tests/cross/cores.c $(filter-out %/json.c src/base/cores.c,$(wildcard src/base/*.c src/local/tensor/*.c src/local/kernels/*.c src/local/backend/*.c)) $(wildcard tests/support/emulated*.c)
-NEON_TESTS := $(B)/neon/test_matmul $(B)/neon/test_cpu
+NEON_TESTS := $(B)/neon/test_matmul $(B)/neon/test_cpu $(B)/neon/test_cpu_attention
 $(B)/neon/test_matmul: $(B)/tests/kernels/test_matmul.o
 $(B)/neon/test_cpu: $(B)/tests/unit/backend/test_cpu.o
+$(B)/neon/test_cpu_attention: $(B)/tests/unit/backend/test_cpu_attention.o
 $(NEON_TESTS): $(call obj,$(NEON_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS_$(BUILD)) -static -o $@ $^ -lm -pthread
