@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "local/backend/backend.h"
+#include "timing.h"
 
 enum { ROWS = 512, LEN = 8192, PAGES = LEN / PAGE_TOKENS, SAMPLES = 4000 };
 
@@ -32,21 +33,6 @@ struct setup {
     double seconds;
     bool cpu_time;
 };
-
-static double now(const struct setup *s)
-{
-    struct timespec t;
-    if (!s->cpu_time)
-        return clock_s();
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
 
 static int width(const struct setup *s)
 {
@@ -97,16 +83,16 @@ static void measure(const struct setup *s, int n_rows, int len)
     size_t n = 0;
     begin(s, len - n_rows, n_rows);
     for (double until = clock_s() + s->seconds; n < 3 || (clock_s() < until && n < SAMPLES); n++) {
-        double start = now(s);
+        double start = timing_s(s->cpu_time);
         store(s);
-        double middle = now(s);
+        double middle = timing_s(s->cpu_time);
         attend(s);
         store_s[n] = middle - start;
-        attention_s[n] = now(s) - middle;
+        attention_s[n] = timing_s(s->cpu_time) - middle;
     }
     s->b->ops->end(s->b);
-    qsort(attention_s, n, sizeof *attention_s, compare);
-    qsort(store_s, n, sizeof *store_s, compare);
+    qsort(attention_s, n, sizeof *attention_s, by_value);
+    qsort(store_s, n, sizeof *store_s, by_value);
     double median = attention_s[n / 2], p10 = attention_s[n / 10];
     double seen = (double)len - (double)(n_rows - 1) / 2;
     double adds = 2.0 * n_rows * seen * s->heads * s->dim;
@@ -142,11 +128,11 @@ static void probe(const struct setup *s)
     enum { TIMES = 41, STEPS = 20000 };
     double t[TIMES];
     for (int i = 0; i < TIMES; i++) {
-        double start = now(s);
+        double start = timing_s(s->cpu_time);
         multiply_adds(STEPS);
-        t[i] = now(s) - start;
+        t[i] = timing_s(s->cpu_time) - start;
     }
-    qsort(t, TIMES, sizeof *t, compare);
+    qsort(t, TIMES, sizeof *t, by_value);
     (void)printf("probe: %.1f G multiply-adds/s of one thread on 8-float registers (best %.1f)\n",
                  80.0 * STEPS / t[TIMES / 2] * 1e-9, 80.0 * STEPS / t[0] * 1e-9);
 }

@@ -23,6 +23,7 @@
 #include "base/thread_pool.h"
 #include "local/backend/backend.h"
 #include "local/kernels/kernels.h"
+#include "timing.h"
 
 enum { EMBD = 2048, QKV = 2560, GATE_UP = 11264, FF = 5632, VOCAB = 32000, ROWS_MAX = 512 };
 
@@ -73,24 +74,9 @@ static void multiply(const struct model *m, const struct weight *w, int n)
 // With one thread on a busy machine, CPU time tells more than the clock.
 static bool cpu_time;
 
-static double now(void)
-{
-    struct timespec t;
-    if (!cpu_time)
-        return clock_s();
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 static double at(double *t, size_t n, double part)
 {
-    qsort(t, n, sizeof *t, compare);
+    qsort(t, n, sizeof *t, by_value);
     return t[(size_t)((double)(n - 1) * part)];
 }
 
@@ -103,17 +89,17 @@ static void measure(const struct model *m, int n, double seconds, double bytes)
     double until = clock_s() + seconds;
     do {
         for (int i = 0; i < m->n_layers && n_layer < SAMPLES; i++) {
-            double start = now();
+            double start = timing_s(cpu_time);
             multiply(m, m->layers[i].qkv, n);
             multiply(m, m->layers[i].o, n);
             multiply(m, m->layers[i].gate_up, n);
             multiply(m, m->layers[i].down, n);
-            layer_s[n_layer++] = now() - start;
+            layer_s[n_layer++] = timing_s(cpu_time) - start;
         }
-        double start = now();
+        double start = timing_s(cpu_time);
         multiply(m, m->head, head_rows);
         if (n_head < SAMPLES)
-            head_s[n_head++] = now() - start;
+            head_s[n_head++] = timing_s(cpu_time) - start;
     } while (clock_s() < until);
     double layers = m->n_layers;
     double weights = layers * ((double)EMBD * (QKV + EMBD + GATE_UP + FF));
@@ -154,7 +140,7 @@ static void measure_rest(const struct model *m, int n_rows, int len, double seco
         m->b, &(struct rope_table_args){.out = table, .inv_freq = inv_freq, .n_freqs = DIM / 2});
     for (double until = clock_s() + seconds; clock_s() < until && n < SAMPLES; n++) {
         memcpy(q, m->x, (size_t)n_rows * QKV * sizeof(float));
-        double start = now();
+        double start = timing_s(cpu_time);
         ops->rope_store(m->b, &(struct rope_store_args){.q = q,
                                                         .k = q + EMBD,
                                                         .v = q + EMBD + KV_HEADS * DIM,
@@ -176,8 +162,8 @@ static void measure_rest(const struct model *m, int n_rows, int len, double seco
                                                 .eps = 1e-5f});
         ops->glu(m->b, &(struct glu_args){
                            .out = m->y, .gate = m->x, .up = m->x, .n_rows = n_rows, .n = FF});
-        rest_s[n] = now() - start;
-        start = now();
+        rest_s[n] = timing_s(cpu_time) - start;
+        start = timing_s(cpu_time);
         ops->attention(m->b, &(struct attention_args){.q = q,
                                                       .q_stride = QKV,
                                                       .out = m->y,
@@ -186,7 +172,7 @@ static void measure_rest(const struct model *m, int n_rows, int len, double seco
                                                       .n_kv_heads = KV_HEADS,
                                                       .head_dim = DIM,
                                                       .scale = 0.125f});
-        attention_s[n] = now() - start;
+        attention_s[n] = timing_s(cpu_time) - start;
     }
     ops->end(m->b);
     (void)printf("%5d rows to position %d: attention %.3f ms, norms, rope and silu %.3f ms, times "
@@ -252,15 +238,15 @@ static void probe_machine(int threads)
     struct probe p = {.memory = memory, .words_per_item = WORDS / ITEMS};
     double reads[TIMES], products[TIMES];
     for (int i = 0; i < TIMES; i++) {
-        double start = now();
+        double start = timing_s(cpu_time);
         thread_pool_run(pool, read_item, &p, ITEMS);
-        reads[i] = now() - start;
+        reads[i] = timing_s(cpu_time) - start;
         products[i] = 0;
 #if defined(__x86_64__)
         if (isa_detect() & ISA_AVX512_VNNI) {
-            start = now();
+            start = timing_s(cpu_time);
             thread_pool_run(pool, int8_item, &p, 4 * threads);
-            products[i] = now() - start;
+            products[i] = timing_s(cpu_time) - start;
         }
 #endif
     }

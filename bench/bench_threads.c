@@ -16,21 +16,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "timing.h"
 
 enum { SAMPLES = 21 };
-
-static double cpu_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static double median(double *values)
 {
@@ -59,7 +47,7 @@ static double jobs(struct thread_pool *p, struct work *w, int n_items, int n_job
 {
     double wall[SAMPLES], cpu[SAMPLES];
     for (int s = 0; s < SAMPLES; s++) {
-        double c = cpu_s(), slept = 0, t = clock_s();
+        double c = timing_s(true), slept = 0, t = clock_s();
         for (int i = 0; i < n_jobs; i++) {
             thread_pool_run(p, compute, w, n_items);
             double before = clock_s();
@@ -68,7 +56,7 @@ static double jobs(struct thread_pool *p, struct work *w, int n_items, int n_job
             slept += clock_s() - before;
         }
         wall[s] = (clock_s() - t - slept) * 1e6 / n_jobs;
-        cpu[s] = (cpu_s() - c) * 1e6 / n_jobs;
+        cpu[s] = (timing_s(true) - c) * 1e6 / n_jobs;
     }
     *cpu_us = median(cpu);
     return median(wall);
@@ -90,9 +78,9 @@ static void scaling(struct thread_pool *one, struct thread_pool *all, struct wor
 
 static void idle(void)
 {
-    double c = cpu_s();
+    double c = timing_s(true);
     (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-    (void)printf("idle              %.3f ms of CPU time in a second\n", (cpu_s() - c) * 1e3);
+    (void)printf("idle              %.3f ms of CPU time in a second\n", (timing_s(true) - c) * 1e3);
 }
 
 static void gaps(struct thread_pool *one, struct thread_pool *all, struct work *w, long pause_us)

@@ -30,20 +30,7 @@ struct weights {
     bool ahead;            // whether panels come from memory and should be asked for early
 };
 
-INLINE rows16 scale_of(const struct weights *w, int p, int b, enum source source, int n_s, int i)
-{
-    if (source == FROM_Q4_0)
-        return rows16_f16(w->q[p] + panel_at(18, 2, 16, 2, b, w->n_blocks));
-    if (source == FROM_Q8_0)
-        return rows16_f16(w->q[p] + panel_at(34, 2, 32, 2, b, w->n_blocks));
-    if (source == FROM_Q6_K) {
-        const uint8_t *scales = w->q[p] + (size_t)(b / 8) * Q6_K_BYTES + 6 * Q_BLOCK;
-        return rows16_mul(rows16_f16(scales + 16 * PANEL_ROWS),
-                          rows16_s8(load16(scales + (b % 8 * 2 + i) * PANEL_ROWS)));
-    }
-    const float *s = w->s[p] + ((size_t)b * (size_t)n_s + (size_t)i) * PANEL_ROWS;
-    return (rows16){_mm256_loadu_ps(s), _mm256_loadu_ps(s + 8)};
-}
+#include "local/kernels/panel_scale.inc"
 
 // What a kernel is made for: constants where it is inlined.
 struct shape {

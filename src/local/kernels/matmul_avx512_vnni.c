@@ -124,19 +124,7 @@ INLINE void products(__m512i sum[PAIR][X_MAX], const struct weights *w, int b, c
     }
 }
 
-INLINE __m512 scale_of(const struct weights *w, int b, int p, enum source source, int n_s, int i)
-{
-    if (source == FROM_Q4_0)
-        return rows16_f16(w->q[p] + panel_at(18, 2, 16, 2, b, w->n_blocks));
-    if (source == FROM_Q8_0)
-        return rows16_f16(w->q[p] + panel_at(34, 2, 32, 2, b, w->n_blocks));
-    if (source == FROM_Q6_K) {
-        const uint8_t *scales = w->q[p] + (size_t)(b / 8) * Q6_K_BYTES + 6 * Q_BLOCK;
-        return rows16_mul(rows16_f16(scales + 16 * PANEL_ROWS),
-                          rows16_s8(load16(scales + (b % 8 * 2 + i) * PANEL_ROWS)));
-    }
-    return _mm512_loadu_ps(w->s[p] + ((size_t)b * (size_t)n_s + (size_t)i) * 16);
-}
+#include "local/kernels/panel_scale.inc"
 
 // At a panel's end it goes on with the next pair's: between them lies the other one of this pair.
 INLINE void prefetch(const struct weights *w, int b, int np, enum source source)
@@ -190,13 +178,13 @@ INLINE void kernel(float *acc, const struct weights *w, const uint8_t *act, int 
             products(sum, w, wb, words, np, nx, source, halves ? 4 * h : 0, halves ? 4 : 8);
             UNROLL
             for (int p = 0; p < np; p++) {
-                __m512 s = scale_of(w, wb, p, source, n_s, h);
+                __m512 s = scale_of(w, p, wb, source, n_s, h);
                 UNROLL
                 for (int t = 0; t < nx; t++)
                     f[p][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[p][t]),
                                               _mm512_mul_ps(s, _mm512_set1_ps(d[t])), f[p][t]);
                 if (minima) {
-                    __m512 m = scale_of(w, wb, p, source, n_s, n_halves + h);
+                    __m512 m = scale_of(w, p, wb, source, n_s, n_halves + h);
                     UNROLL
                     for (int t = 0; t < nx; t++)
                         f[p][t] = _mm512_fmadd_ps(m, _mm512_set1_ps(d[(h + 1) * nx + t]), f[p][t]);

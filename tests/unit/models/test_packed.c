@@ -174,6 +174,15 @@ static void write_byte(const char *path, off_t at, unsigned char change)
     (void)close(fd);
 }
 
+// A world whose one model was started once: its packed file is at `path`, what it answered in
+// `logits`.
+static void world_with_a_file(struct world *w, char *path, float *logits)
+{
+    world_init(w, "llama-grouped", DTYPE_F32);
+    (void)start(w, NULL, true, logits);
+    assert_int_equal(files(w, ".packed", path), 1);
+}
+
 static void a_damaged_file_is_noticed_and_made_again(void **state)
 {
     (void)state;
@@ -181,9 +190,7 @@ static void a_damaged_file_is_noticed_and_made_again(void **state)
     struct stat st;
     char path[PATH_BYTES];
     static float logits[N_TOKENS * VOCAB_MAX];
-    world_init(&w, "llama-grouped", DTYPE_F32);
-    (void)start(&w, NULL, true, logits);
-    assert_int_equal(files(&w, ".packed", path), 1);
+    world_with_a_file(&w, path, logits);
     assert_int_equal(stat(path, &st), 0);
     int64_t size = (int64_t)st.st_size;
     assert_true(size > 20000);
@@ -216,9 +223,7 @@ static void what_others_may_have_written_is_not_believed(void **state)
     struct stat st;
     char path[PATH_BYTES], other[PATH_BYTES + 8];
     static float logits[N_TOKENS * VOCAB_MAX];
-    world_init(&w, "llama-grouped", DTYPE_F32);
-    (void)start(&w, NULL, true, logits);
-    assert_int_equal(files(&w, ".packed", path), 1);
+    world_with_a_file(&w, path, logits);
     assert_int_equal(chmod(path, 0666), 0);
     starts_the_same(&w, logits, true);
     assert_int_equal(stat(path, &st), 0);
@@ -325,9 +330,7 @@ static void one_process_writes_at_a_time(void **state)
     struct world w;
     char path[PATH_BYTES], temp[PATH_BYTES + 8], stale[PATH_BYTES];
     static float logits[N_TOKENS * VOCAB_MAX];
-    world_init(&w, "llama-grouped", DTYPE_F32);
-    (void)start(&w, NULL, true, logits);
-    assert_int_equal(files(&w, ".packed", path), 1);
+    world_with_a_file(&w, path, logits);
     assert_int_equal(unlink(path), 0);
     (void)snprintf(temp, sizeof temp, "%s.tmp", path);
     int other = open(temp, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -372,9 +375,7 @@ static void what_was_not_used_for_longest_goes_first(void **state)
     struct stat st;
     char path[PATH_BYTES];
     static float logits[N_TOKENS * VOCAB_MAX];
-    world_init(&w, "llama-grouped", DTYPE_F32);
-    (void)start(&w, NULL, true, logits);
-    assert_int_equal(files(&w, ".packed", path), 1);
+    world_with_a_file(&w, path, logits);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(unlink(path), 0);
     put(&w, "a.packed", 1000, 300);
