@@ -32,7 +32,7 @@ class Reader:
 
     def __init__(self, hearth: Path, gguf: Path) -> None:
         self.hearth, self.gguf = str(hearth), str(gguf)
-        self.n_answers = self.n_cut = 0
+        self.n_answers = self.n_cut = self.n_mended = 0
 
     def _run(self, *arguments: str, text: str | None = None, may_fail: bool = False) -> str:
         done = subprocess.run(
@@ -47,6 +47,7 @@ class Reader:
         output = self._run("summarize", "-", *options, text=document, may_fail=True)
         found = json.loads(output) if output else {"summary": ""}
         self.n_answers += 1
+        self.n_mended += found.get("mended", 0)
         self.n_cut += not output or bool(found["coverage"]["skipped"])
         return found
 
@@ -98,6 +99,7 @@ def main() -> None:
     if options.long:
         measure_whole(reader, long_documents(options.data, options.long), rarity)
     print(f"\nsummaries with a gap that was told: {reader.n_cut} of {reader.n_answers}")
+    print(f"sentences that slipped while they quoted, and were mended: {reader.n_mended}")
     text = "\n\n".join(passage.text for passage, _ in documents)
     perplexity, bits = reader.perplexity(text)
     print(f"\nheld-out prose: perplexity {perplexity:.1f} per token, {bits:.3f} bits per byte")

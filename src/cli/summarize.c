@@ -124,6 +124,7 @@ static json_t *summary_json(const struct job *j, const struct summary *r)
     json_object_set_new(o, "documents", documents);
     json_object_set_new(o, "plan", plan_json(r));
     json_object_set_new(o, "sentences", sentences_json(j, r));
+    json_object_set_new(o, "mended", json_integer(r->mended));
     json_object_set_new(o, "coverage", coverage_json(r));
     json_object_set_new(o, "usage", usage);
     json_object_set_new(o, "cost_usd", cost_json(r));

@@ -124,66 +124,6 @@ void sentences_cut_whole(struct splitter *s, struct buf *text)
     }
 }
 
-// ---- quotations
-
-struct quotation {
-    struct slice words;
-    const char *place;  // where the text has them
-};
-
-static bool next_line(struct slice text, size_t *at, struct slice *line)
-{
-    if (*at >= text.len)
-        return false;
-    const char *begin = text.ptr + *at, *end = memchr(begin, '\n', text.len - *at);
-    size_t bytes = end ? (size_t)(end - begin) : text.len - *at;
-    *line = slice_of(begin, bytes);
-    *at += bytes + 1;
-    return true;
-}
-
-// Where the text holds a line or sentence, whatever mark of a list stands before it; NULL if it
-// does not.
-static const char *place_of(struct slice text, struct slice words)
-{
-    while (words.len && strchr(" -*", words.ptr[0]))
-        words = slice_sub(words, 1, words.len);
-    return words.len ? memmem(text.ptr, text.len, words.ptr, words.len) : NULL;
-}
-
-static int by_place(const void *a, const void *b)
-{
-    const struct quotation *x = a, *y = b;
-    return (x->place > y->place) - (x->place < y->place);
-}
-
-void sentences_in_text_order(struct splitter *s, struct slice text, struct buf *answer)
-{
-    struct slice all = buf_view(answer), words;
-    bool lines = all.len && memchr(all.ptr, '\n', all.len), quoted = text.len > 0;
-    struct quotation *found = NULL;
-    size_t n = 0, capacity = 0;
-    for (size_t at = 0;
-         quoted && (lines ? next_line(all, &at, &words) : splitter_next(s, all, &at, &words));) {
-        memory_grow(found, capacity, n + 1);
-        found[n] = (struct quotation){.words = words, .place = place_of(text, words)};
-        quoted = found[n++].place != NULL;
-    }
-    if (quoted && n > 1) {
-        struct buf ordered = {0};
-        qsort(found, n, sizeof *found, by_place);
-        for (size_t i = 0; i < n; i++) {
-            if (i > 0)
-                buf_char(&ordered, lines ? '\n' : ' ');
-            buf_slice(&ordered, found[i].words);
-        }
-        buf_clear(answer);
-        buf_slice(answer, buf_view(&ordered));
-        buf_release(&ordered);
-    }
-    free(found);
-}
-
 // ---- where sentences come from
 
 enum { MAX_SOURCES = 3, MIN_WORDS = 4 };

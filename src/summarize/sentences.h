@@ -1,6 +1,5 @@
 // sentences.h - what is done with sentences of summaries: repeated ones dropped, long answers cut
-// at whole ones, quotations put in order, and each traced to where in the documents it seems to
-// come from.
+// at whole ones, and each traced to where in the documents it seems to come from.
 //
 // Threads: one at a time.
 #pragma once
@@ -28,11 +27,6 @@ void sentences_without_repeats(struct splitter *s, struct slice text, struct sen
                                struct buf *out);
 // Drops what follows the last whole sentence; all of it stays if there is none.
 void sentences_cut_whole(struct splitter *s, struct buf *text);
-
-// An answer that is nothing but quotations is put into the order of the text that it quotes: models
-// that pick sentences name the most central first. Lines are moved if there are several, else
-// sentences; one that the text does not hold word for word leaves everything as it is.
-void sentences_in_text_order(struct splitter *s, struct slice text, struct buf *answer);
 
 // The sentences of a summary, each with the blocks it most likely comes from: the block that holds
 // it word for word, else those that share most of its words, else none.

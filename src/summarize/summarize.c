@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "summarize/breaks.h"
 #include "summarize/plan.h"
+#include "summarize/quotations.h"
 #include "summarize/sentences.h"
 
 // The summary of parts first..last.
@@ -29,7 +30,7 @@ struct job {
     size_t n_documents;
     bool *lost;  // one per part: it could not be summarized
     struct node *nodes;
-    size_t n_nodes;
+    size_t n_nodes, mended;
     int levels;
 };
 
@@ -85,7 +86,7 @@ static bool take_answer(struct job *j, struct call *call, struct node *node, str
     sentences_without_repeats(j->splitter, buf_view(&call->text), &seen, &node->text);
     sentence_set_release(&seen);
     if (j->options->style != STYLE_OUTLINE)  // its headings stand where they stand
-        sentences_in_text_order(j->splitter, call->prompt.text, &node->text);
+        j->mended += quotations_restore(j->splitter, call->prompt.text, &node->text);
     return true;
 }
 
@@ -353,6 +354,7 @@ static void report(struct job *j, struct owned_summary *o)
         s->coverage.skipped[i].where = arena_text(&o->arena, slice_str(p->left_out[i].where));
         s->coverage.skipped[i].why = arena_text(&o->arena, slice_str(p->left_out[i].why));
     }
+    s->mended = (int)j->mended;
     s->n_documents = j->n_documents;
     s->documents = arena_alloc(&o->arena, j->n_documents + 1, sizeof *s->documents);
     for (size_t i = 0; i < j->n_documents; i++)

@@ -58,6 +58,7 @@ struct summary {
     size_t n_documents;
     struct summary_sentence *sentences;
     size_t n_sentences;
+    int mended;  // sentences that slipped while they quoted, over all calls (quotations.h)
     int64_t prompt_tokens, completion_tokens, bytes_sent;
     int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly
     int64_t cost_picousd;                     // -1: unknown
