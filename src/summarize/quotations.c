@@ -1,11 +1,13 @@
 // quotations.c - see quotations.h.
 #include "summarize/quotations.h"
 
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "summarize/breaks.h"
+#include "summarize/prompts.h"
 
 // A sentence without a stop at its end must have so many words to be told apart by them: a heading
 // of one word begins other sentences too.
@@ -22,8 +24,16 @@ struct piece {
 struct pieces {
     struct piece *items;
     size_t n, capacity, n_lines;
-    struct slice *sources;  // the text's sentences
-    size_t n_sources, sources_capacity;
+};
+
+struct known {
+    uint64_t opening;  // hash of the first two words
+    struct slice words;
+};
+struct quotations {
+    struct known *items;  // by opening, once sorted
+    size_t n, capacity;
+    bool sorted;
 };
 
 static bool is_mark(char c)
@@ -89,63 +99,124 @@ static const char *place_of(struct slice text, struct slice words)
     return words.len ? memmem(text.ptr, text.len, words.ptr, words.len) : NULL;
 }
 
-// The longest sentence of the text that `rest` begins with; empty if none.
-static struct slice quoted_beginning(const struct pieces *p, struct slice rest)
+// ---- sentences that are known
+
+struct quotations *quotations_new(void)
 {
-    struct slice best = {0};
-    for (size_t i = 0; i < p->n_sources; i++) {
-        struct slice s = p->sources[i];
-        if (s.len > best.len && s.len <= rest.len && memcmp(s.ptr, rest.ptr, s.len) == 0 &&
-            (s.len == rest.len || rest.ptr[s.len] == ' ') &&
-            (ends_with_stop(s) || word_count(s) >= MIN_WORDS))
-            best = s;
+    return memory_array(struct quotations, 1);
+}
+
+void quotations_free(struct quotations *q)
+{
+    if (q)
+        free(q->items);
+    free(q);
+}
+
+static uint64_t opening(struct slice s)
+{
+    size_t at = 0;
+    struct slice first = next_word(s, &at), second = next_word(s, &at);
+    return hash_bytes(first.ptr, first.len, hash_bytes(second.ptr, second.len, 1));
+}
+
+void quotations_learn(struct quotations *q, struct splitter *s, struct slice text)
+{
+    struct slice words;
+    for (size_t at = 0; splitter_next(s, text, &at, &words);) {
+        words = without_mark(words);
+        if (word_count(words) < 2)
+            continue;
+        memory_grow(q->items, q->capacity, q->n + 1);
+        q->items[q->n++] = (struct known){.opening = opening(words), .words = words};
+    }
+    q->sorted = false;
+}
+
+static int by_opening(const void *a, const void *b)
+{
+    const struct known *x = a, *y = b;
+    return (x->opening > y->opening) - (x->opening < y->opening);
+}
+
+// The first of the known sentences that open as `s` does, or n.
+static size_t first_known(const struct quotations *q, uint64_t wanted)
+{
+    size_t from = 0, to = q->n;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (q->items[middle].opening < wanted)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+// The bytes of the longest known sentence that `rest` begins with; 0 if none.
+static size_t known_beginning(const struct quotations *q, struct slice rest)
+{
+    uint64_t wanted = opening(rest);
+    size_t best = 0;
+    for (size_t i = first_known(q, wanted); i < q->n && q->items[i].opening == wanted; i++) {
+        struct slice s = q->items[i].words;
+        if (s.len <= best || s.len > rest.len || memcmp(s.ptr, rest.ptr, s.len) != 0)
+            continue;
+        if (s.len == rest.len ||
+            (rest.ptr[s.len] == ' ' && (ends_with_stop(s) || word_count(s) >= MIN_WORDS)))
+            best = s.len;
     }
     return best;
 }
 
-// One line of the answer, cut where the text's own sentences end, else by the rules for sentences.
-static void cut_line(struct splitter *s, struct slice text, struct slice line, struct pieces *p)
+// The same; of a few words without a stop only if a known sentence follows them.
+static size_t known_or_short(const struct quotations *q, struct slice rest)
 {
-    struct slice rest = without_mark(line);
+    size_t best = known_beginning(q, rest);
+    uint64_t wanted = opening(rest);
+    for (size_t i = best ? q->n : first_known(q, wanted); i < q->n && q->items[i].opening == wanted;
+         i++) {
+        struct slice s = q->items[i].words;
+        if (s.len > best && s.len < rest.len && memcmp(s.ptr, rest.ptr, s.len) == 0 &&
+            rest.ptr[s.len] == ' ' && known_beginning(q, slice_sub(rest, s.len + 1, rest.len)) > 0)
+            best = s.len;
+    }
+    return best;
+}
+
+// ---- pieces
+
+// One line, cut where known sentences end, else by the rules for sentences.
+static void cut_line(const struct quotations *q, struct splitter *s, struct slice text,
+                     struct slice line, struct pieces *p)
+{
+    struct slice rest = without_mark(line), words = {0};
     struct slice mark = slice_of(line.ptr, line.len - rest.len);
     bool begins = true;
-    while (rest.len > 0) {
-        struct slice words = {0};
-        size_t at = 0;
-        if (!splitter_next(s, rest, &at, &words))
-            break;
-        const char *place = place_of(text, words);
-        if (!place) {
-            struct slice quoted =
-                quoted_beginning(p, slice_sub(rest, (size_t)(words.ptr - rest.ptr), rest.len));
-            if (quoted.len) {
-                place = quoted.ptr;
-                words.len = quoted.len;
-            }
-        }
+    for (size_t at = 0; splitter_next(s, rest, &at, &words); at = 0) {
+        rest = slice_sub(rest, (size_t)(words.ptr - rest.ptr), rest.len);
+        size_t known = known_or_short(q, rest);
+        words.len = known ? known : words.len;
         memory_grow(p->items, p->capacity, p->n + 1);
         p->items[p->n++] = (struct piece){.words = words,
                                           .mark = mark,
                                           .line = p->n_lines,
                                           .begins_line = begins,
-                                          .place = place};
+                                          .place = place_of(text, words)};
         begins = false;
-        rest = slice_sub(rest, (size_t)(words.ptr - rest.ptr) + words.len, rest.len);
+        rest = slice_sub(rest, words.len, rest.len);
     }
     p->n_lines += !begins;
 }
 
-static void cut(struct splitter *s, struct slice text, struct slice answer, struct pieces *p)
+static struct pieces cut(const struct quotations *q, struct splitter *s, struct slice text,
+                         struct slice words)
 {
-    struct slice words;
-    for (size_t at = 0; splitter_next(s, text, &at, &words);) {
-        memory_grow(p->sources, p->sources_capacity, p->n_sources + 1);
-        words = without_mark(words);
-        if (words.len)
-            p->sources[p->n_sources++] = words;
-    }
-    for (size_t at = 0; next_line(answer, &at, &words);)
-        cut_line(s, text, words, p);
+    struct pieces p = {0};
+    struct slice line;
+    for (size_t at = 0; next_line(words, &at, &line);)
+        cut_line(q, s, text, line, &p);
+    return p;
 }
 
 static bool mostly_quoted(const struct pieces *p)
@@ -188,36 +259,54 @@ static bool said(const struct pieces *p, size_t self, struct slice words)
 }
 
 // What a piece that slipped quotes; empty if it is like nothing.
-static struct slice source_of(const struct pieces *p, struct slice words)
+static struct slice source_of(const struct pieces *sources, struct slice words)
 {
     static const double near = 0.5;
     struct slice source = {0};
     double best = 0;
-    for (size_t i = 0; i < p->n_sources; i++) {
-        double like = likeness(words, p->sources[i]);
+    for (size_t i = 0; i < sources->n; i++) {
+        double like = likeness(words, sources->items[i].words);
         if (like >= near && like > best) {
             best = like;
-            source = p->sources[i];
+            source = sources->items[i].words;
         }
     }
     return source;
 }
 
-// Puts pieces that slipped back into the text's words, and drops what was said. How many slipped;
-// *all: nothing but quotations is left.
-static size_t mend(struct pieces *p, bool *all)
+// Whether words are the model's instructions, or come to their end in them.
+static bool is_echo(struct slice instructions, struct slice words)
+{
+    size_t end = words.len;
+    for (int i = 0; i < MIN_WORDS && last_word(words, &end).len > 0; i++)
+        ;
+    while (end < words.len && words.ptr[end] == ' ')
+        end++;
+    return place_of(instructions, slice_sub(words, end, words.len)) != NULL;
+}
+
+// What `p` is put back into.
+struct wanted {
+    struct pieces sources;
+    struct slice instructions;
+};
+
+// Puts pieces that slipped back into the text's words, and drops what was said or is an echo. How
+// many slipped; *all: nothing but quotations is left.
+static size_t mend(struct pieces *p, const struct wanted *w, bool *all)
 {
     size_t mended = 0, kept = 0;
     bool begins = false;  // the line of a piece that went begins with the next one
     *all = true;
     for (size_t i = 0; i < p->n; i++) {
         struct piece piece = p->items[i];
-        struct slice source = piece.place ? piece.words : source_of(p, piece.words);
-        mended += source.len > 0 && !piece.place;
+        struct slice source = piece.place ? piece.words : source_of(&w->sources, piece.words);
+        bool echo = !source.len && is_echo(w->instructions, piece.words);
+        mended += !piece.place && (source.len > 0 || echo);
         begins = begins || piece.begins_line;
-        bool again = source.len > 0 && said(p, i, source);
+        bool goes = echo || (source.len > 0 && said(p, i, source));
         p->items[i].place = NULL;  // from here on `kept` counts
-        if (again) {
+        if (goes) {
             begins = begins && i + 1 < p->n && p->items[i + 1].line == piece.line;
             continue;
         }
@@ -254,11 +343,11 @@ static void sort(struct pieces *p)
     qsort(p->items, p->n, sizeof *p->items, by_place);
 }
 
-static void write_pieces(const struct pieces *p, struct buf *out)
+static void write_pieces(const struct pieces *p, bool last, struct buf *out)
 {
     for (size_t i = 0; i < p->n; i++) {
         const struct piece *piece = &p->items[i];
-        bool line = piece->begins_line || (i > 0 && !ends_with_stop(p->items[i - 1].words));
+        bool line = piece->begins_line || (last && i > 0 && !ends_with_stop(p->items[i - 1].words));
         if (i > 0)
             buf_char(out, line ? '\n' : ' ');
         if (line || i == 0)
@@ -267,23 +356,31 @@ static void write_pieces(const struct pieces *p, struct buf *out)
     }
 }
 
-size_t quotations_restore(struct splitter *s, struct slice text, struct buf *answer)
+size_t quotations_restore(struct quotations *q, struct splitter *s, const struct prompt *prompt,
+                          bool last, struct buf *answer)
 {
-    struct pieces p = {0};
+    if (!q->sorted && q->n)
+        qsort(q->items, q->n, sizeof *q->items, by_opening);
+    q->sorted = true;
+    struct pieces p = cut(q, s, prompt->text, buf_view(answer));
     size_t mended = 0;
-    cut(s, text, buf_view(answer), &p);
     if (mostly_quoted(&p)) {
-        struct buf restored = {0};
+        struct buf restored = {0}, instructions = {0};
+        struct prompt frame = *prompt;
         bool all = false;
-        mended = mend(&p, &all);
+        frame.text = (struct slice){0};
+        prompt_write(&instructions, &frame);
+        struct wanted w = {cut(q, s, prompt->text, prompt->text), buf_view(&instructions)};
+        mended = mend(&p, &w, &all);
         if (all)
             sort(&p);
-        write_pieces(&p, &restored);
+        write_pieces(&p, last, &restored);
         buf_clear(answer);
         buf_slice(answer, buf_view(&restored));
         buf_release(&restored);
+        buf_release(&instructions);
+        free(w.sources.items);
     }
     free(p.items);
-    free(p.sources);
     return mended;
 }

@@ -25,6 +25,7 @@ struct job {
     struct plan plan;
     struct caller caller;
     struct splitter *splitter;
+    struct quotations *quotations;
     const struct summary_options *options;
     struct document *const *documents;
     size_t n_documents;
@@ -64,7 +65,8 @@ static bool count_for_node(void *self, struct slice text, int64_t *n, struct err
 // Takes an answer as the summary of parts first..last: whole sentences, each once. One that did not
 // come to its end is used as far as its sentences are whole and it had room at first, since longer
 // ones would not fit the merges.
-static bool take_answer(struct job *j, struct call *call, struct node *node, struct error *err)
+static bool take_answer(struct job *j, struct call *call, bool last, struct node *node,
+                        struct error *err)
 {
     struct sentence_set seen = {0};
     if (call->cut) {
@@ -86,7 +88,8 @@ static bool take_answer(struct job *j, struct call *call, struct node *node, str
     sentences_without_repeats(j->splitter, buf_view(&call->text), &seen, &node->text);
     sentence_set_release(&seen);
     if (j->options->style != STYLE_OUTLINE)  // its headings stand where they stand
-        j->mended += quotations_restore(j->splitter, call->prompt.text, &node->text);
+        j->mended +=
+            quotations_restore(j->quotations, j->splitter, &call->prompt, last, &node->text);
     return true;
 }
 
@@ -123,7 +126,7 @@ static bool summarize_parts(struct job *j, struct error *err)
             j->lost[i] = true;
             last = calls[i].error;
         } else if (ok) {
-            ok = take_answer(j, &calls[i], &node, err);
+            ok = take_answer(j, &calls[i], p->direct, &node, err);
             j->nodes[j->n_nodes++] = node;
         }
         buf_release(&calls[i].text);
@@ -237,8 +240,8 @@ static bool lost_most(const struct call *call, const struct merge *m)
 }
 
 // The result of a merge becomes one node; where it failed, the summaries stay as they are, joined.
-static bool take_merge(struct job *j, struct merge *m, struct call *call, struct node *out,
-                       struct error *err)
+static bool take_merge(struct job *j, struct merge *m, struct call *call, bool last,
+                       struct node *out, struct error *err)
 {
     *out = (struct node){.first = j->nodes[m->from].first, .last = j->nodes[m->to - 1].last};
     if (m->to - m->from == 1) {
@@ -252,7 +255,7 @@ static bool take_merge(struct job *j, struct merge *m, struct call *call, struct
                          call->error.code ? call->error.text : "the model began to repeat itself"));
         buf_slice(&out->text, buf_view(&m->text));
     } else {
-        return take_answer(j, call, out, err);
+        return take_answer(j, call, last, out, err);
     }
     return true;
 }
@@ -279,7 +282,7 @@ static bool merge_level(struct job *j, bool final, struct error *err)
     j->caller.total = j->caller.done + (int)n_calls + !final;
     ok = ok && calls_run(&j->caller, calls, n_calls, err);
     for (size_t i = 0; i < n; i++) {
-        ok = ok && take_merge(j, &merges[i], call_of[i], &out[i], err);
+        ok = ok && take_merge(j, &merges[i], call_of[i], final, &out[i], err);
         buf_release(&merges[i].text);
         if (call_of[i])
             buf_release(&call_of[i]->text);
@@ -377,6 +380,8 @@ static bool run(struct job *j, struct owned_summary *o, struct error *err)
         return false;
     j->lost = memory_array(bool, j->plan.n_parts);
     j->nodes = memory_array(struct node, j->plan.n_parts);
+    for (size_t i = 0; i < j->plan.n_parts && !j->options->dry_run; i++)
+        quotations_learn(j->quotations, j->splitter, j->plan.parts[i].text);
     foresee(j, s);
     j->caller.total = s->plan.calls;
     if (!j->options->dry_run) {
@@ -422,6 +427,7 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
                     .plan.budget.ctx = info.context};
     struct owned_summary *out = memory_array(struct owned_summary, 1);
     j.splitter = splitter_new(err);
+    j.quotations = quotations_new();
     bool ok = j.splitter && run(&j, out, err);
     out->s.model = arena_text(&out->arena, slice_str(info.name));
     out->s.local = info.local;
@@ -431,6 +437,7 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
     free(j.nodes);
     free(j.lost);
     plan_release(&j.plan);
+    quotations_free(j.quotations);
     splitter_free(j.splitter);
     if (ok)
         return &out->s;
