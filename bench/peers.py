@@ -2,7 +2,8 @@
 """Hearth beside llama.cpp (and ik_llama.cpp) on the same files: medians, as a Markdown table and a plot.
 
     bench/peers.py MODEL.gguf ... [--prefill 128,512,2048] [--depth 0,2048,8192] [--batch 2,4,8,16,32]
-                   [--new 16] [--threads 2] [--rounds 3] [--cpu-time] [--ik FOLDER] [--markdown FILE] [--svg FILE]
+                   [--new 16] [--threads 2] [--rounds 3] [--cpu-time] [--ik FOLDER [--ik-setting repack]]
+                   [--markdown FILE] [--svg FILE]
 
 Needs llama-cpp-python (built with native flags). --ik takes the folder with ik_llama.cpp's llama-bench and
 llama-batched-bench. Every cell is measured in turn by each program, --rounds times, so that a slow minute of
@@ -134,12 +135,13 @@ class Hearth(Program):
 
 
 class IkLlamaCpp(Program):
-    """The better of its two settings: weights as in the file, and interleaved while they load (-rtr)."""
+    """The better of its two settings, or one: weights as in the file, and interleaved while they load (-rtr)."""
 
     name = "ik_llama.cpp"
 
     def measure(self, kind, n):
-        return max(self.once(kind, n, repack) for repack in (False, True))
+        settings = {"best": (False, True), "file": (False,), "repack": (True,)}[self.args.ik_setting]
+        return max(self.once(kind, n, repack) for repack in settings)
 
     def once(self, kind, n, repack):
         threads = ["-m", self.path, "-t", str(self.args.threads)]
@@ -236,6 +238,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--ik")
+    parser.add_argument("--ik-setting", choices=("best", "file", "repack"), default="best")
     parser.add_argument("--hearth", default=os.path.join(ROOT, "build/release/hearth"))
     parser.add_argument("--markdown")
     parser.add_argument("--svg")
