@@ -14,7 +14,8 @@
 #include "local/kernels/simd_avx2.inc"
 #include "local/kernels/act_simd.inc"
 #include "local/kernels/unpack_simd.inc"
-#define FLOAT_TWO_PANELS 0
+#define FLOAT_PAIRED_X 2
+#define FLOAT_AHEAD 2304
 #include "local/kernels/float_simd.inc"
 
 enum { X_MAX = 4, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 0 };
@@ -30,6 +31,7 @@ struct weights {
     bool ahead;            // whether panels come from memory and should be asked for early
 };
 
+#define SOURCES_OF_32
 #include "local/kernels/panel_scale.inc"
 
 // What a kernel is made for: constants where it is inlined.
@@ -151,6 +153,9 @@ KERNELS(minimum_5, ACT_Q8_MIN, FROM_TILE, FOUR)
 KERNELS(half, ACT_Q8_HALF, FROM_TILE, FOUR)
 KERNELS(half_minimum, ACT_Q8_HALF_MIN, FROM_TILE, FOUR)
 KERNELS(direct_q4_0, ACT_Q8_OFFSET_8, FROM_Q4_0, EIGHT)
+KERNELS(direct_q4_1, ACT_Q8_MIN, FROM_Q4_1, EIGHT)
+KERNELS(direct_q5_0, ACT_Q8_OFFSET_16, FROM_Q5_0, EIGHT)
+KERNELS(direct_q5_1, ACT_Q8_MIN, FROM_Q5_1, FOUR)
 KERNELS(direct_q8_0, ACT_Q8_OFFSET_128, FROM_Q8_0, WHOLE)
 KERNELS(direct_q4_k, ACT_Q8_MIN, FROM_Q4_K, EIGHT)
 KERNELS(direct_q5_k, ACT_Q8_MIN, FROM_Q5_K, FOUR)
@@ -176,6 +181,9 @@ static kernel_fn direct_of(enum dtype type, int nx)
 {
     switch (type) {
     case DTYPE_Q4_0: return direct_q4_0[nx - 1];
+    case DTYPE_Q4_1: return direct_q4_1[nx - 1];
+    case DTYPE_Q5_0: return direct_q5_0[nx - 1];
+    case DTYPE_Q5_1: return direct_q5_1[nx - 1];
     case DTYPE_Q8_0: return direct_q8_0[nx - 1];
     case DTYPE_Q4_K: return direct_q4_k[nx - 1];
     case DTYPE_Q5_K: return direct_q5_k[nx - 1];
@@ -206,7 +214,8 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
         for (int i = 0; i < g->n_tiles; i++) {
             struct x_tile x = x_tile_of(g, form, i);
             w.ahead = i == 0;
-            memset(acc, 0, sizeof acc);
+            ask_for_sums(g, p, 1, x.first, x.n);
+            zero_sums(acc, x.n);
             direct_of(g->dtype, x.n)(acc, &w, x.act, 0, g->cols / 32);
             store_sums(g, p, 1, x.first, x.n, acc);
         }
@@ -224,7 +233,7 @@ static void gemm_direct_k(const struct gemm *g, int first, int n, void *scratch)
     float s[8 * 2 * PANEL_ROWS], acc[FEW_TILES * X_MAX * PANEL_ROWS];
     for (int p = first; p < first + n; p++) {
         const uint8_t *panel = g->panels + (size_t)p * g->panel_bytes;
-        memset(acc, 0, sizeof acc);
+        zero_sums(acc, g->n_x);
         for (int from = 0; from < g->cols / 32; from += 8, panel += bytes) {
             scales_k4(s, panel + bytes - 16 * PANEL_ROWS, panel + bytes - 4 * PANEL_ROWS);
             struct weights w = {.q = {panel}, .s = {s}, .np = 1};
@@ -251,6 +260,9 @@ void matmul_use_avx2(struct kernels *k)
         if (unpackers[t])
             k->gemm[t] = gemm_unpacked;
     k->gemm[DTYPE_Q4_0] = gemm_direct;
+    k->gemm[DTYPE_Q4_1] = gemm_direct;
+    k->gemm[DTYPE_Q5_0] = gemm_direct;
+    k->gemm[DTYPE_Q5_1] = gemm_direct;
     k->gemm[DTYPE_Q8_0] = gemm_direct;
     k->gemm[DTYPE_Q6_K] = gemm_direct;
     k->gemm[DTYPE_Q4_K] = gemm_direct_k;

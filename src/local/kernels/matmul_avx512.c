@@ -4,7 +4,8 @@
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
 #include "local/kernels/simd_avx512.inc"
-#define FLOAT_TWO_PANELS 1
+#define FLOAT_PAIRED_X 6
+#define FLOAT_AHEAD 0
 #include "local/kernels/float_simd.inc"
 
 void matmul_use_avx512(struct kernels *k)

@@ -275,7 +275,7 @@ static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
                                 .ahead = i == 0,
                                 .left = g->panel_bytes,
                                 .skip = g->panel_bytes};
-            memset(acc, 0, sizeof acc);
+            zero_sums(acc, np * x.n);
             direct_of(g->dtype, np, x.n)(acc, &w, x.act, 0, g->cols / 32);
             store_sums(g, p, np, x.first, x.n, acc);
         }

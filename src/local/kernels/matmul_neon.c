@@ -8,7 +8,8 @@
 #include "local/kernels/parts.h"
 #include "local/kernels/quads_neon.inc"
 #include "local/kernels/act_neon.inc"
-#define FLOAT_TWO_PANELS 0
+#define FLOAT_PAIRED_X 0
+#define FLOAT_AHEAD 0
 #include "local/kernels/float_simd.inc"
 
 #define X_MAX 4
