@@ -18,7 +18,7 @@
 #define FLOAT_AHEAD 2304
 #include "local/kernels/float_simd.inc"
 
-enum { X_MAX = 4, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 0 };
+enum { X_MAX = 4, PAIR = 2, CHUNK = 512 / 32, ASK_TILES = 2 };
 enum { AHEAD = 2304 };   // how many bytes ahead memory is asked for
 enum { FEW_TILES = 2 };  // of x: with more, unpacking a panel once pays
 

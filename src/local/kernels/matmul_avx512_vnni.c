@@ -8,13 +8,14 @@
 #include "local/kernels/kernels.h"
 
 #include <assert.h>
+#include <limits.h>
 
 #if defined(__x86_64__)
 #include "local/kernels/parts.h"
 #include "local/kernels/simd_avx512.inc"
 #include "local/kernels/unpack_simd.inc"
 
-enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, ASK_AHEAD = 1 };
+enum { X_MAX = 7, PAIR = 2, CHUNK = 512 / 32, ASK_TILES = INT_MAX };
 // How many bytes ahead memory is asked for; farther where scales lie behind 256 columns' quants.
 enum { PREFETCH = 2304, PREFETCH_K = 6400 };
 enum { Q4_K_BYTES = PANEL_ROWS * 144, Q6_K_BYTES = PANEL_ROWS * 210 };  // 256 columns of a panel
