@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Our quantizer beside llama.cpp's: the same types and bytes, how far each is from the original, and do both engines agree.
 
-    compare_quantizers.py MODEL.gguf CALIBRATION.txt EVALUATION.txt [--types q4_k_m,q3_k_m] [--chunks 128] [--ctx 512] [--threads 2] [--engines]
+    compare_quantizers.py MODEL.gguf CALIBRATION.txt EVALUATION.txt... [--types q4_k_m,q3_k_m] [--chunks 128] [--ctx 512] [--threads 2]
+        [--only Hearth+] [--engines]
 
 MODEL is an F32, F16 or BF16 GGUF file. For each type four files are made: llama.cpp's and ours, without and with the calibration
 text, of which both read the same tokens: CALIBRATION is cut to --chunks windows (at most 128), each begun with BOS where the
 vocabulary has one, and it is checked that both tokenizers agree. llama.cpp's importance matrix is gathered as its imatrix tool does
-it: mean squares of what each matrix multiplication reads. Every file is widened to F16 again (so that only the weights differ) and its predictions of
-EVALUATION are compared with MODEL's by `hearth perplexity`: mean KL divergence, same likeliest token, perplexity. "engines" is the mean KL divergence between llama.cpp and Hearth
-running our calibrated file as it is, and how often they name the same likeliest token. Needs: llama-cpp-python, gguf, numpy.
+it: mean squares of what each matrix multiplication reads; llama.cpp's own quantizer then gets it through its C interface. Every file
+is widened to F32 (so that only the weights differ) and its predictions of each EVALUATION are compared with MODEL's by
+`hearth perplexity`: mean KL divergence, same likeliest token, perplexity. Bits are those of all tensors, a weight. "llama.cpp+" and
+"Hearth+" are with the calibration text; --only names some of the four. "engines" is the mean KL divergence between llama.cpp and
+Hearth running our calibrated file as it is, and how often they name the same likeliest token. Needs: llama-cpp-python, gguf, numpy.
 """
 import argparse
 import ctypes
@@ -158,18 +161,50 @@ def engines_agree(hearth, path, text, ctx, folder):
     return kl / n, same / n
 
 
+MAKERS = ("llama.cpp", "llama.cpp+", "Hearth", "Hearth+")
+
+
+def make(args, hearth, by, kind, path, text, matrix):
+    if by.startswith("llama.cpp"):
+        llama_quantize(args.model, path, kind, matrix if by.endswith("+") else None)
+    else:
+        hearth("quantize", args.model, path, "--type", kind, *(["--calibration", text] if by.endswith("+") else []))
+
+
+def compare(args, hearth, folder, kind, text, matrix):
+    for by in args.only:
+        path, wide = folder / f"{by}.gguf", folder / "wide.gguf"
+        make(args, hearth, by, kind, path, text, matrix)
+        hearth("quantize", path, wide, "--type", "f32")
+        tensors = gguf.GGUFReader(path).tensors
+        bits = 8 * sum(t.n_bytes for t in tensors) / sum(int(t.n_elements) for t in tensors)
+        line = f"| {kind} | {by} | {bits:.2f} |"
+        for i, evaluation in enumerate(args.evaluation):
+            r = json.loads(hearth("perplexity", wide, evaluation, "--ctx", args.ctx, "--against", folder / f"original{i}", "--json"))
+            line += f" {r['kl_mean']:.6f} | {100 * r['same_top']:.2f} % | {r['perplexity']:.3f} |"
+        print(line, flush=True)
+    made = [types_of(folder / f"{by}.gguf") for by in args.only]
+    if any(types != made[0] for types in made):
+        print(f"other types: {[{n: t[n] for n in t if t[n] != made[0][n]} for t in made]}")
+    if args.engines:
+        kl, same = engines_agree(args.hearth, folder / "Hearth+.gguf", args.evaluation[0], args.ctx, folder)
+        print(f"engines: KL {kl:.6f}, same likeliest token {100 * same:.2f} %", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("calibration")
-    parser.add_argument("evaluation")
+    parser.add_argument("evaluation", nargs="+")
     parser.add_argument("--hearth", default=str(HERE.parent / "build/release/hearth"))
     parser.add_argument("--types", default="q2_k,q3_k_m,q4_0,iq4_xs,q4_k_s,q4_k_m,q5_k_m,q6_k")
+    parser.add_argument("--only", default=",".join(MAKERS), help="of " + ", ".join(MAKERS))
     parser.add_argument("--chunks", type=int, default=128)
     parser.add_argument("--ctx", type=int, default=512)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engines", action="store_true")
     args = parser.parse_args()
+    args.only = args.only.split(",")
     assert args.chunks <= 128, "hearth quantize reads 128 windows"
     silent = llama_cpp.llama_log_callback(lambda *_: None)
     llama_cpp.llama_log_set(silent, None)
@@ -180,38 +215,19 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        text = folder / "calibration.txt"
+        text, matrix = folder / "calibration.txt", None
         chunks = cut(args.model, args.calibration, args.ctx, args.chunks, hearth, text)
-        matrix = importance_matrix(args.model, text, args.ctx, chunks, args.threads)
-        print(f"importance of {len(matrix)} tensors by llama.cpp; both read {chunks} windows of {args.ctx} tokens", flush=True)
-        r = json.loads(hearth("perplexity", args.model, args.evaluation, "--ctx", args.ctx, "--save-logits", folder / "original", "--json"))
-        print(f"original: perplexity {r['perplexity']:.4f}, {r['tokens']} tokens predicted", flush=True)
-        print("| type | by | calibrated | bytes | mean KL | same top token | perplexity |\n|---|---|---|---|---|---|---|", flush=True)
+        if "llama.cpp+" in args.only:
+            matrix = importance_matrix(args.model, text, args.ctx, chunks, args.threads)
+            print(f"importance of {len(matrix)} tensors by llama.cpp", flush=True)
+        print(f"calibration: {chunks} windows of {args.ctx} tokens", flush=True)
+        for i, evaluation in enumerate(args.evaluation):
+            r = json.loads(hearth("perplexity", args.model, evaluation, "--ctx", args.ctx, "--save-logits", folder / f"original{i}", "--json"))
+            print(f"{evaluation}: original perplexity {r['perplexity']:.3f}, {r['tokens']} tokens predicted", flush=True)
+        print("| type | by | bits |" + " mean KL | same top token | perplexity |" * len(args.evaluation))
+        print("|---" * (3 + 3 * len(args.evaluation)) + "|", flush=True)
         for kind in args.types.split(","):
             compare(args, hearth, folder, kind, text, matrix)
-
-
-def compare(args, hearth, folder, kind, text, matrix):
-    files = {("llama.cpp", "no"): folder / "llama.gguf", ("Hearth", "no"): folder / "ours.gguf",
-             ("llama.cpp", "yes"): folder / "llama-i.gguf", ("Hearth", "yes"): folder / "ours-c.gguf"}
-    llama_quantize(args.model, folder / "llama.gguf", kind, None)
-    llama_quantize(args.model, folder / "llama-i.gguf", kind, matrix)
-    hearth("quantize", args.model, folder / "ours.gguf", "--type", kind)
-    hearth("quantize", args.model, folder / "ours-c.gguf", "--type", kind, "--calibration", text)
-    for (by, calibrated), path in files.items():
-        hearth("quantize", path, folder / "wide.gguf", "--type", "f16")
-        r = json.loads(hearth("perplexity", folder / "wide.gguf", args.evaluation, "--ctx", args.ctx, "--against",
-                              folder / "original", "--json"))
-        size = sum(t.n_bytes for t in gguf.GGUFReader(path).tensors)
-        print(f"| {kind} | {by} | {calibrated} | {size} | {r['kl_mean']:.5f} | {100 * r['same_top']:.2f} % | {r['perplexity']:.4f} |",
-              flush=True)
-    a, b = types_of(folder / "llama.gguf"), types_of(folder / "ours.gguf")
-    wrong = {n: (a[n], b.get(n)) for n in a if a[n] != b.get(n)}
-    if wrong:
-        print(f"other types: {wrong}")
-    if args.engines:
-        kl, same = engines_agree(args.hearth, folder / "ours-c.gguf", args.evaluation, args.ctx, folder)
-        print(f"engines: KL {kl:.6f}, same likeliest token {100 * same:.2f} %", flush=True)
 
 
 if __name__ == "__main__":

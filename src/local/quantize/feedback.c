@@ -14,10 +14,12 @@
 // Share of H's mean diagonal that is added to it: a text is a sample, and what it says of
 // correlations is not all to be believed.
 static const double damping = 0.02;
+enum { SWEEPS = 8 };  // at most, over a rounded row; after three hardly a value changes
 
 struct feedback {
     size_t n;
     float *pull;  // [n, n]; row j, i < j: how much column j moves for an error of one in column i
+    float *h;     // [n, n]: H with the damping, both halves
 };
 
 // Cholesky's factor of H with its rows and columns in reverse order, lower triangular, in place.
@@ -66,26 +68,39 @@ static bool factorize(struct factor *f, struct thread_pool *pool)
     return true;
 }
 
-static double *reversed(const float *products, size_t n)
+static float *damped(const float *products, size_t n)
 {
-    double *h = memory_array(double, n *n), mean = 0;
+    double mean = 0;
     for (size_t i = 0; i < n; i++)
         mean += (double)products[i * n + i] / (double)n;
     double more = mean > 0 ? mean * damping : 1;
+    float *h = memory_array(float, n *n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k <= i; k++)
+            h[i * n + k] = h[k * n + i] =
+                (float)((double)products[i * n + k] + (i == k ? more : 0));
+    return h;
+}
+
+static double *reversed(const float *h, size_t n)
+{
+    double *l = memory_array(double, n *n);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k <= i; k++)  // (i, k) of H lands at (n-1-k, n-1-i): still lower
-            h[(n - 1 - k) * n + (n - 1 - i)] = (double)products[i * n + k] + (i == k ? more : 0);
-    return h;
+            l[(n - 1 - k) * n + (n - 1 - i)] = (double)h[i * n + k];
+    return l;
 }
 
 struct feedback *feedback_new(const float *products, size_t n, struct thread_pool *pool)
 {
     assert(n > 0 && n <= FEEDBACK_COLS_MAX);
-    struct factor l = {.n = n, .l = reversed(products, n)};
+    float *h = damped(products, n);
+    struct factor l = {.n = n, .l = reversed(h, n)};
     struct feedback *f = NULL;
     if (factorize(&l, pool)) {
         f = memory_array(struct feedback, 1);
         f->n = n;
+        f->h = h;
         f->pull = memory_array(float, n *n);
         for (size_t j = 0; j < n; j++) {
             // R[i][j] = l[n-1-i][n-1-j]
@@ -94,6 +109,8 @@ struct feedback *feedback_new(const float *products, size_t n, struct thread_poo
                 f->pull[j * n + i] = (float)(l.l[(n - 1 - i) * n + (n - 1 - j)] / diagonal);
         }
     }
+    if (!f)
+        free(h);
     free(l.l);
     return f;
 }
@@ -103,6 +120,7 @@ void feedback_free(struct feedback *f)
     if (!f)
         return;
     free(f->pull);
+    free(f->h);
     free(f);
 }
 
@@ -126,42 +144,97 @@ static float dot_floats(const float *a, const float *b, size_t n)
 // One block of one row: scales for the values as errors before the block have moved them, then
 // codes one by one. errors [from + block] of the row so far; those of the block are added.
 static void round_block(const struct feedback *f, const struct format *format, const float *row,
-                        const float *weights, size_t from, float *errors, unsigned char *out)
+                        const float *weights, size_t from, float *errors, struct block *b)
 {
     size_t len = (size_t)format->block_len;
     float moved[BLOCK_MAX];
-    struct block b;
     for (size_t j = 0; j < len; j++)
         moved[j] = row[from + j] - dot_floats(f->pull + (from + j) * f->n, errors, from);
-    fit_block(format, moved, weights, &b);
+    fit_block(format, moved, weights, b);
     for (size_t j = 0; j < len; j++) {
         float value,
             x = moved[j] - dot_floats(f->pull + (from + j) * f->n + from, errors + from, j);
-        b.code[j] = fit_code(format, &b, (int)j / format->group_len, x, &value);
+        b->code[j] = fit_code(format, b, (int)j / format->group_len, x, &value);
         errors[from + j] = value - row[from + j];
     }
-    format->pack(&b, out);
 }
 
-bool feedback_rows(const struct feedback *f, enum dtype type, float *rows, size_t n_rows,
+static void add_scaled(float *to, const float *x, float scale, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] += scale * x[i];
+}
+
+// slope [n_rows, n] = errors [n_rows, n] H: half of how much the loss grows with each value.
+static float *slopes_of(const struct feedback *f, const float *errors, size_t n_rows)
+{
+    size_t n = f->n;
+    float *slopes = memory_array(float, n_rows *n);
+    for (size_t i = 0; i < n; i++)  // rows inside: H is read once
+        for (size_t r = 0; r < n_rows; r++)
+            add_scaled(slopes + r * n, f->h + i * n, errors[r * n + i], n);
+    return slopes;
+}
+
+// Every value of a rounded row once more, when all others are known: the level at which the loss
+// is least. True if any changed.
+static bool sweep_row(const struct feedback *f, const struct format *format, const float *row,
+                      float *errors, float *slope, struct block *blocks)
+{
+    bool changed = false;
+    for (size_t i = 0; i < f->n; i++) {
+        size_t j = i % (size_t)format->block_len;
+        struct block *b = &blocks[i / (size_t)format->block_len];
+        float now = row[i] + errors[i], value;
+        uint8_t code = fit_code(format, b, (int)j / format->group_len,
+                                now - slope[i] / f->h[i * f->n + i], &value);
+        if (code == b->code[j])
+            continue;
+        b->code[j] = code;
+        add_scaled(slope, f->h + i * f->n, value - now, f->n);
+        errors[i] = value - row[i];
+        changed = true;
+    }
+    return changed;
+}
+
+static void pack_row(const struct format *format, size_t block_bytes, const struct block *blocks,
+                     size_t n_blocks, unsigned char *out)
+{
+    for (size_t i = 0; i < n_blocks; i++)
+        format->pack(&blocks[i], out + i * block_bytes);
+}
+
+bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows, size_t n_rows,
                    const float *importance, void *out, size_t *bad_row, struct error *err)
 {
     const struct format *format = format_of(type);
     size_t len = (size_t)format->block_len, bytes = (size_t)dtype_info(type)->block_bytes;
-    size_t n = f->n, row_bytes = n / len * bytes;
-    float *errors = memory_array(float, n_rows *n), weights[BLOCK_MAX];
-    bool ok = true;
-    for (size_t r = 0; ok && r < n_rows; r++) {
+    size_t n = f->n, n_blocks = n / len;
+    for (size_t r = 0; r < n_rows; r++) {
         *bad_row = r;
-        ok = quantize_check(type, rows + r * n, n, err);
+        if (!quantize_check(type, rows + r * n, n, err))
+            return false;
     }
+    float *errors = memory_array(float, n_rows *n), weights[BLOCK_MAX];
+    struct block *blocks = memory_array(struct block, n_rows * n_blocks);
     // Blocks outside, rows inside: the block's part of `pull` stays in the cache.
-    for (size_t from = 0; ok && from < n; from += len) {
+    for (size_t from = 0; from < n; from += len) {
         quantize_weights(importance ? importance + from : NULL, len, weights);
         for (size_t r = 0; r < n_rows; r++)
             round_block(f, format, rows + r * n, weights, from, errors + r * n,
-                        (unsigned char *)out + r * row_bytes + from / len * bytes);
+                        &blocks[r * n_blocks + from / len]);
     }
+    float *slopes = slopes_of(f, errors, n_rows);
+    for (size_t r = 0; r < n_rows; r++) {
+        struct block *of_row = blocks + r * n_blocks;
+        for (int i = 0; i < SWEEPS; i++)
+            if (!sweep_row(f, format, rows + r * n, errors + r * n, slopes + r * n, of_row))
+                break;
+        pack_row(format, bytes, of_row, n_blocks, (unsigned char *)out + r * n_blocks * bytes);
+    }
+    free(slopes);
+    free(blocks);
     free(errors);
-    return ok;
+    return true;
 }

@@ -43,6 +43,10 @@ static float level_at(const struct format *f, int i)
 static int nearest_level(const struct format *f, float v)
 {
     int i = 0;
+    if (!f->levels) {
+        float steps = floorf(v - (float)f->first + 0.5f);
+        return !(steps > 0) ? 0 : steps < (float)f->n_levels ? (int)steps : f->n_levels - 1;
+    }
     while (i + 1 < f->n_levels && v * 2 >= level_at(f, i) + level_at(f, i + 1))
         i++;
     return i;

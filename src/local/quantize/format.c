@@ -33,6 +33,13 @@ static void pack_q4_0(const struct block *b, unsigned char *out)
     put_nibbles(out + 2, b->code);
 }
 
+static void pack_q8_0(const struct block *b, unsigned char *out)
+{
+    put_half(out, b->d);
+    for (int i = 0; i < QK; i++)
+        out[2 + i] = (unsigned char)(b->code[i] - 127);
+}
+
 static void pack_q4_1(const struct block *b, unsigned char *out)
 {
     put_half(out, b->d);
@@ -180,6 +187,8 @@ static const struct format formats[DTYPE_COUNT] = {
         {.block_len = 32, .group_len = 32, .n_levels = 32, .first = -16, .pack = pack_q5_0},
     [DTYPE_Q5_1] =
         {.block_len = 32, .group_len = 32, .n_levels = 32, .has_min = true, .pack = pack_q5_1},
+    [DTYPE_Q8_0] =
+        {.block_len = 32, .group_len = 32, .n_levels = 255, .first = -127, .pack = pack_q8_0},
     [DTYPE_Q2_K] = {.block_len = 256,
                     .group_len = 16,
                     .n_levels = 4,

@@ -1,6 +1,6 @@
 // format.h - the block formats as the rounding sees them, and how a rounded block becomes bytes.
 //
-// Every block format but Q8_0 is one of two shapes. A value of group g with code q reads back as
+// Every block format is one of two shapes. A value of group g with code q reads back as
 //   d * scale[g] * level(q)                        formats without a min
 //   d * scale[g] * level(q) - dmin * min[g]        formats with one
 // where level(q) is first + q, or a table's entry. So one search (fit.h) serves all of them, and a
@@ -34,5 +34,5 @@ struct format {
     void (*pack)(const struct block *b, unsigned char *out);
 };
 
-// NULL for plain types and for Q8_0.
+// NULL for plain types.
 const struct format *format_of(enum dtype type);

@@ -100,7 +100,7 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
                   struct error *err)
 {
     const struct dtype_info *info = dtype_info(type);
-    const struct format *f = format_of(type);
+    const struct format *f = methods[type].round ? NULL : format_of(type);
     const size_t len = (size_t)info->block_len, bytes = (size_t)info->block_bytes;
     unsigned char *to = out;
     float weights[BLOCK_MAX];

@@ -1,9 +1,9 @@
 // quantize.h - rounding rows of floats to the formats that weights are stored in.
 //
-// Plain types and Q8_0 come out as ggml's reference quantizers round them, bit for bit; the other
-// block formats by a search of our own (fit.h) that loses less of the values than ggml's does
-// (tests/golden/data/quantize*.txt). A new format is one row in the table of format.c.
-// Threads: pure functions.
+// Without calibration plain types and Q8_0 come out as ggml's reference quantizers round them, bit
+// for bit; the other block formats by a search of our own (fit.h) that loses less of the values
+// than ggml's does (tests/golden/data/quantize*.txt). A new format is one row in the table of
+// format.c. Threads: pure functions.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

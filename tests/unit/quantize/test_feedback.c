@@ -77,18 +77,17 @@ static double loss(const struct setting *s, const float *row, const float *back)
 static double loss_of(const struct setting *s, enum dtype type, const struct feedback *f)
 {
     static unsigned char bytes[N_ROWS * N * 4];
-    float rows[N_ROWS * N], back[N_ROWS * N];
+    float back[N_ROWS * N];
     uint64_t row_bytes = 0;
     size_t bad;
     double sum = 0;
     struct error err;
-    memcpy(rows, s->rows, sizeof rows);
     assert_true(dtype_bytes(type, N, &row_bytes));
     if (f)
-        assert_true(feedback_rows(f, type, rows, N_ROWS, s->importance, bytes, &bad, &err));
+        assert_true(feedback_rows(f, type, s->rows, N_ROWS, s->importance, bytes, &bad, &err));
     for (size_t r = 0; !f && r < N_ROWS; r++)
         assert_true(
-            quantize_row(type, rows + r * N, s->importance, bytes + r * row_bytes, N, &err));
+            quantize_row(type, s->rows + r * N, s->importance, bytes + r * row_bytes, N, &err));
     dtype_to_f32(type, bytes, back, N_ROWS * N);
     for (size_t r = 0; r < N_ROWS; r++)
         sum += loss(s, s->rows + r * N, back + r * N);
@@ -108,8 +107,63 @@ static void correlations_are_made_use_of(void **state)
         print_message("%-7s %.3f of the loss without feedback\n", dtype_name(type), share);
         assert_true(share < 0.6);
     }
-    assert_false(feedback_can(DTYPE_Q8_0));
+    assert_true(feedback_can(DTYPE_Q8_0));
     assert_false(feedback_can(DTYPE_F16));
+    feedback_free(f);
+}
+
+// Of the values of a row's Q4_0 blocks, how many could be moved by one level to a smaller loss.
+static int would_rather_move(const struct setting *s, const float *row, const unsigned char *bytes)
+{
+    float back[N];
+    int n = 0;
+    dtype_to_f32(DTYPE_Q4_0, bytes, back, N);
+    for (int i = 0; i < N; i++) {
+        uint16_t half;
+        memcpy(&half, bytes + i / 32 * 18, sizeof half);
+        double d = (double)f16_to_f32(half), slope = 0;
+        for (int k = 0; k < N; k++)
+            slope += (double)s->h[k <= i ? i * N + k : k * N + i] * (double)(back[k] - row[k]);
+        for (int side = -1; side <= 1; side += 2) {
+            double move = side * d, level = ((double)back[i] + move) / d;
+            if (level > -8.5 && level < 7.5)
+                n += 2 * move * slope + move * move * (double)s->h[i * N + i] < 0;
+        }
+    }
+    return n;
+}
+
+// Codes are gone through again when those behind are known: what is left is little, and only since
+// H is damped there.
+static void hardly_a_value_would_rather_be_another(void **state)
+{
+    const struct setting *s = *state;
+    static unsigned char bytes[N_ROWS * N];
+    size_t bad;
+    struct error err;
+    int n = 0;
+    struct feedback *f = feedback_new(s->h, N, s->pool);
+    assert_true(feedback_rows(f, DTYPE_Q4_0, s->rows, N_ROWS, s->importance, bytes, &bad, &err));
+    for (int r = 0; r < N_ROWS; r++)
+        n += would_rather_move(s, s->rows + r * N, bytes + r * N / 32 * 18);
+    print_message("%d of %d values\n", n, N_ROWS * N);
+    assert_true(n < N_ROWS * N / 200);
+    feedback_free(f);
+}
+
+// A row's bytes do not depend on the rows that are rounded with it.
+static void rows_do_not_mind_each_other(void **state)
+{
+    const struct setting *s = *state;
+    static unsigned char together[N_ROWS * N], alone[N_ROWS * N];
+    size_t bad, row_bytes = N / 256 * 144;
+    struct error err;
+    struct feedback *f = feedback_new(s->h, N, s->pool);
+    assert_true(feedback_rows(f, DTYPE_Q4_K, s->rows, N_ROWS, s->importance, together, &bad, &err));
+    for (size_t r = 0; r < N_ROWS; r++)
+        assert_true(feedback_rows(f, DTYPE_Q4_K, s->rows + r * N, 1, s->importance,
+                                  alone + r * row_bytes, &bad, &err));
+    assert_memory_equal(together, alone, N_ROWS * row_bytes);
     feedback_free(f);
 }
 
@@ -130,7 +184,8 @@ static void without_correlations_nothing_is_gained_or_lost(void **state)
         if (!feedback_can(type))
             continue;
         double share = loss_of(even, type, f) / loss_of(even, type, NULL);
-        assert_true(fabs(share - 1) < 1e-3);
+        // Q8_0 gets its scale by ggml's rule where nothing is known, and by the search here.
+        assert_true(t == DTYPE_Q8_0 ? share < 1 : fabs(share - 1) < 1e-3);
     }
     feedback_free(f);
     free(even);
@@ -175,6 +230,8 @@ static void what_is_no_number_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(correlations_are_made_use_of),
+    cmocka_unit_test(hardly_a_value_would_rather_be_another),
+    cmocka_unit_test(rows_do_not_mind_each_other),
     cmocka_unit_test(without_correlations_nothing_is_gained_or_lost),
     cmocka_unit_test(inputs_that_are_always_zero_do_no_harm),
     cmocka_unit_test(what_is_no_number_is_refused),
