@@ -75,6 +75,32 @@ static int room_for(const struct local_model *m, const struct chat_request *req,
     return left < DEFAULT_MAX_TOKENS ? left : DEFAULT_MAX_TOKENS;
 }
 
+// The engine would refuse it too, but could not say what is too long for what.
+static bool check_context(const struct local_model *m, size_t n_prompt, int max_tokens,
+                          struct error *err)
+{
+    int ctx = engine_ctx(m->engine);
+    if (n_prompt + (size_t)max_tokens <= (size_t)ctx)
+        return true;
+    return error_set(err, ERR_CONTEXT,
+                     "the prompt has %zu tokens and the answer may have %d more, but the context "
+                     "of this model holds %d",
+                     n_prompt, max_tokens, ctx);
+}
+
+static struct engine_answer *submit_checked(const struct local_model *m,
+                                            const struct engine_request *r, struct error *err)
+{
+    struct error why = {0};
+    struct engine_answer *a = NULL;
+    if (!check_context(m, r->n_prompt, r->max_tokens, err))
+        return NULL;
+    a = engine_submit(m->engine, r, &why);
+    if (!a)  // the only other bound of the engine is that of its queue
+        (void)error_set(err, why.code == ERR_LIMIT ? ERR_BUSY : why.code, "%s", why.text);
+    return a;
+}
+
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
                                     struct error *err)
@@ -100,7 +126,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
     if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err))
-        a = engine_submit(m->engine, &r, err);
+        a = submit_checked(m, &r, err);
     arena_release(&arena);
     return a;
 }
