@@ -100,6 +100,8 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->logprobs = r->n_top >= 0;
     j->n_top = r->n_top > 0 ? r->n_top : 0;
     j->skip_special = r->skip_special;
+    j->shown = r->shown;
+    j->n_shown = r->n_shown;
     // The first token comes with the prompt, the last one is not computed: two leave none to guess.
     j->speculate = r->max_tokens > 2 ? r->speculate : SPECULATE_OFF;
     j->sampling = r->sampling;
@@ -185,6 +187,20 @@ static bool stopped_in(struct choice *c, size_t from)
     return true;
 }
 
+// A token that is shown with a text of its own ends what the tokenizer held back.
+static void add_token_text(struct choice *c, int32_t token, const struct engine_model *m)
+{
+    const struct job *j = c->job;
+    for (size_t i = 0; i < j->n_shown; i++) {
+        if (j->shown[i].token != token)
+            continue;
+        m->ops->text_finish(m->self, &c->detokenizer, &c->text);
+        buf_slice(&c->text, j->shown[i].text);
+        return;
+    }
+    m->ops->text_push(m->self, &c->detokenizer, token, &c->text);
+}
+
 static void forget_shown(struct choice *c, size_t n)
 {
     c->text.len -= n;
@@ -243,7 +259,7 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
         return false;
     }
     size_t before = c->text.len;
-    m->ops->text_push(m->self, &c->detokenizer, token, &c->text);
+    add_token_text(c, token, m);
     if (stopped_in(c, before)) {
         push_token(c, token, c->text.len, &chosen);
         choice_finish(c, FINISH_STOP, NULL, m);

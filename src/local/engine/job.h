@@ -41,6 +41,8 @@ struct job {
     size_t n_prompt, n_ends;
     int max_tokens, n_choices, n_top;
     bool skip_special, logprobs;
+    const struct shown_token *shown;
+    size_t n_shown;
     int speculate;
     int spare_room;  // events that the answer has room for beyond those of a step without guesses
     struct sampling sampling;

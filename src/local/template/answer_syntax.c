@@ -156,6 +156,11 @@ const char *answer_mark(const struct answer_shape *shape, int i)
     return answer_syntaxes[shape->format].marks[i];
 }
 
+bool answer_mark_goes_on(const struct answer_shape *shape, int i)
+{
+    return shape->format == ANSWER_HARMONY && i == MARK_SECTION_END;
+}
+
 const char *answer_thinking_label(enum answer_thinking t)
 {
     return thinkings[t].label;

@@ -53,5 +53,7 @@ bool answer_format_named(const char *name, enum answer_format *out);
 // The marks of a shape, by number; NULL where it has none with this number.
 enum { ANSWER_MARKS = 11 };
 const char *answer_mark(const struct answer_shape *shape, int i);
+// Whether an answer goes on behind a mark even if the tokenizer takes it for an end.
+bool answer_mark_goes_on(const struct answer_shape *shape, int i);
 // Whether a prompt's text ends where thoughts begin: the template has written their mark already.
 bool answer_prompt_thinks(const struct answer_shape *shape, struct slice prompt);
