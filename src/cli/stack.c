@@ -67,6 +67,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
 {
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
+                              .max_seqs = s->max_seqs,
                               .pin = s->pin,
                               .isa = s->isa,
                               .kv_type = s->kv,

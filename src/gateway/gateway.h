@@ -16,6 +16,17 @@ struct gateway_answer;
 struct gateway *gateway_new(struct provider *local);  // the provider is borrowed
 void gateway_free(struct gateway *g);
 
+// Models that callers over a network may name, each by the name of its file, folder or place in the
+// local store. While there is none, every reference means what it does on the command line. All are
+// added before the first request. False with err: there is no such model, or its id is taken.
+bool gateway_add_model(struct gateway *g, const char *reference, struct error *err);
+size_t gateway_n_models(const struct gateway *g);
+const char *gateway_model_id(const struct gateway *g, size_t i);
+int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the file; since 1970, in s
+// The id of the model that is meant by a name (NULL or empty: the first). NULL with err
+// (ERR_NOT_FOUND).
+const char *gateway_model(struct gateway *g, const char *name, struct error *err);
+
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err);
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""`hearth serve` over loopback: OpenAI's chat completions, whole and streamed, its errors, and how it ends."""
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from server import BIN, MODEL, MODEL_ID, Server, claim, finish
+
+s = Server()
+
+
+def whole_answers():
+    status, a, headers = s.chat()
+    text = a["choices"][0]["message"]["content"]
+    claim("an answer has OpenAI's shape",
+          status == 200 and a["object"] == "chat.completion" and a["id"].startswith("chatcmpl-") and
+          a["model"] == MODEL_ID and a["choices"][0]["index"] == 0 and
+          a["choices"][0]["message"]["role"] == "assistant" and
+          a["choices"][0]["finish_reason"] in ("stop", "length") and isinstance(text, str), a)
+    u = a["usage"]
+    claim("usage adds up", u["prompt_tokens"] > 0 and 0 < u["completion_tokens"] <= 8 and
+          u["total_tokens"] == u["prompt_tokens"] + u["completion_tokens"], u)
+    claim("an answer carries its id", headers["x-request-id"].startswith("req_"), headers)
+    claim("a second answer is the same", s.chat()[1]["choices"][0]["message"]["content"] == text)
+    ran = subprocess.run([BIN, "run", MODEL, "hello", "-n", "8", "--temperature", "0"],
+                         capture_output=True, text=True).stdout.rstrip("\n")
+    claim("the answer is what `hearth run` writes", text == ran, (text, ran))
+    claim("a prompt seen before is told as cached",
+          s.chat("word " * 60)[0] == 200 and
+          s.chat("word " * 60)[1]["usage"]["prompt_tokens_details"]["cached_tokens"] > 0)
+    status, a, _ = s.chat(n=3, temperature=1, seed=7)
+    claim("n gives so many choices", [c["index"] for c in a["choices"]] == [0, 1, 2], a)
+    claim("a seed repeats them", s.chat(n=3, temperature=1, seed=7)[1]["choices"] == a["choices"])
+    status, a, _ = s.chat(model=None)
+    claim("without a model the first one answers", status == 200 and a["model"] == MODEL_ID, a)
+    parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
+    claim("parts of a message are joined",
+          s.chat(parts)[1]["choices"][0]["message"]["content"] == text)
+    claim("unknown members are ignored",
+          s.chat(store=True, metadata={"a": "b"}, user="u", service_tier="auto")[0] == 200)
+
+
+def streams():
+    _, a, _ = s.chat()
+    status, events, headers = s.stream()
+    deltas = [e["choices"][0]["delta"] for e in events[:-1]]
+    claim("a stream is server-sent events to [DONE]",
+          status == 200 and headers["content-type"].startswith("text/event-stream") and
+          events[-1] == "[DONE]" and all(e["object"] == "chat.completion.chunk"
+                                         for e in events[:-1]), events)
+    claim("the role comes first, then texts, then the finish",
+          deltas[0]["role"] == "assistant" and deltas[-1] == {} and
+          events[-2]["choices"][0]["finish_reason"] == a["choices"][0]["finish_reason"] and
+          all(e["choices"][0]["finish_reason"] is None for e in events[:-2]), events)
+    claim("the stream's text is the whole answer's",
+          "".join(d.get("content", "") for d in deltas) == a["choices"][0]["message"]["content"])
+    claim("one id for all chunks", len({e["id"] for e in events[:-1]}) == 1)
+    claim("no usage unless it was asked for", not any("usage" in e for e in events[:-1]))
+    _, events, _ = s.stream(stream_options={"include_usage": True})
+    claim("the usage chunk comes before [DONE]",
+          events[-2]["choices"] == [] and events[-2]["usage"] == a["usage"] | {
+              "prompt_tokens_details": events[-2]["usage"]["prompt_tokens_details"]} and
+          all(e["usage"] is None for e in events[:-2]), events[-2])
+    _, events, _ = s.stream(n=2, temperature=1, seed=3)
+    _, a, _ = s.chat(n=2, temperature=1, seed=3)
+    for i in (0, 1):
+        text = "".join(c["delta"].get("content", "") for e in events[:-1] for c in e["choices"]
+                       if c["index"] == i)
+        claim(f"choice {i} of a stream is choice {i} of the answer",
+              text == a["choices"][i]["message"]["content"], (text, a))
+
+
+def sampling():
+    _, a, _ = s.chat(max_tokens=12)
+    text = a["choices"][0]["message"]["content"]
+    stop = text[3:5]
+    _, a, _ = s.chat(max_tokens=12, stop=stop)
+    claim("a stop text ends the answer before it",
+          a["choices"][0]["message"]["content"] == text[:text.index(stop)] and
+          a["choices"][0]["finish_reason"] == "stop", a)
+    claim("several stop texts too", s.chat(max_tokens=12, stop=["\0never", stop])[1]["choices"] ==
+          a["choices"])
+    _, a, _ = s.chat(max_completion_tokens=3, max_tokens=None)
+    claim("max_completion_tokens bounds the answer", a["usage"]["completion_tokens"] <= 3, a)
+    _, a, _ = s.chat(logprobs=True, top_logprobs=3, max_tokens=4)
+    tokens = a["choices"][0]["logprobs"]["content"]
+    claim("logprobs: a token each, the likeliest first",
+          len(tokens) == a["usage"]["completion_tokens"] and
+          all(t["logprob"] <= 0 and len(t["top_logprobs"]) == 3 and
+              t["top_logprobs"][0]["logprob"] == t["logprob"] and
+              bytes(t["bytes"]).decode("utf-8", "replace") == t["token"] for t in tokens), tokens)
+    _, events, _ = s.stream(logprobs=True, top_logprobs=3, max_tokens=4)
+    streamed = [t for e in events[:-1] for c in e["choices"] if c["logprobs"]
+                for t in c["logprobs"]["content"]]
+    claim("a stream has the same logprobs", streamed == tokens, streamed)
+
+
+def errors():
+    def refused(name, status, member=None, code=None, **members):
+        got, body, _ = s.chat(**members)
+        e = body.get("error", {}) if isinstance(body, dict) else {}
+        claim(name, got == status and e.get("message") and e.get("param") == member and
+              e.get("code") == code and e.get("type") == "invalid_request_error", (got, body))
+    refused("a wrong type is refused with the member's name", 400, "temperature", temperature="hot")
+    refused("what is out of range too", 400, "top_p", top_p=1.5)
+    refused("n has a bound", 400, "n", n=100000)
+    refused("stop has a bound", 400, "stop", stop=["x"] * 100)
+    refused("so have its texts", 400, "stop[1]", stop=["x", "y" * 1000])
+    refused("top_logprobs has a bound", 400, "top_logprobs", logprobs=True, top_logprobs=21)
+    refused("logit_bias wants ids", 400, "logit_bias", logit_bias={"x": 1})
+    refused("a token that the model has not", 400, None, logit_bias={"99999999": 1})
+    refused("messages are needed", 400, "messages", messages=None)
+    refused("not none of them", 400, "messages", messages=[])
+    refused("a role that nobody has", 400, "messages[0].role",
+            messages=[{"role": "king", "content": "x"}])
+    refused("content of a wrong type", 400, "messages[1].content",
+            messages=[{"role": "user", "content": "x"}, {"role": "user", "content": 7}])
+    refused("images", 400, "messages[0].content[0].type", "unsupported_value",
+            messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}])
+    refused("an unknown model", 404, None, "model_not_found", model="gpt-4")
+    refused("no paths for models", 404, None, "model_not_found", model=MODEL)
+    status, body, _ = s.chat("word " * 20000)
+    e = body["error"]
+    claim("a prompt that is too long is told with both numbers",
+          status == 400 and e["code"] == "context_length_exceeded" and
+          sum(w.strip(",").isdigit() for w in e["message"].split()) >= 2, body)
+    status, events, headers = s.stream(temperature="hot")
+    claim("a refused stream is no stream", status == 400 and
+          headers["content-type"] == "application/json", headers)
+    for name, body in (("nothing", b""), ("no JSON", b"{\"a\":"), ("no object", b"[]"),
+                       ("broken UTF-8", b"{\"a\":\"\xff\"}")):
+        status, answer, _ = s.post("/v1/chat/completions", body)
+        claim(f"a body that is {name} is a 400", status == 400 and answer["error"]["message"], answer)
+    status, answer, _ = s.post("/v1/nothing", {})
+    claim("an unknown route is a 404", status == 404 and answer["error"]["code"] == "unknown_url",
+          answer)
+    claim("another method is a 405", s.get("/v1/chat/completions")[0] == 405)
+
+
+def lists_and_state():
+    status, body, _ = s.get("/v1/models")
+    models = json.loads(body)
+    claim("the models are listed", status == 200 and models["object"] == "list" and
+          models["data"][0]["id"] == MODEL_ID and models["data"][0]["object"] == "model", models)
+    status, body, _ = s.get("/v1/models/" + MODEL_ID)
+    claim("one of them", status == 200 and json.loads(body)["id"] == MODEL_ID, body)
+    status, body, _ = s.get("/v1/models/nobody")
+    claim("none of them", status == 404 and json.loads(body)["error"]["code"] == "model_not_found",
+          body)
+    claim("health is ready", s.get("/health")[1] == b'{"status":"ready"}')
+    lines = s.get("/metrics")[1].decode().splitlines()
+    claim("metrics are Prometheus' text", all(l.startswith("# ") or len(l.rsplit(" ", 1)) == 2 and
+                                              float(l.rsplit(" ", 1)[1]) >= 0 for l in lines))
+    before = s.metric("vllm:generation_tokens_total")
+    _, a, _ = s.chat()
+    claim("metrics count tokens", s.metric("vllm:generation_tokens_total") ==
+          before + a["usage"]["completion_tokens"])
+    for key in ("authorization", "x-api-key", "x-goog-api-key"):
+        claim(f"any key in {key} will do", s.request("POST", "/v1/chat/completions", {
+            "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}, {key: "Bearer k"})[0]
+            == 200)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    _, _, headers = s.request("GET", "/v1/models", headers={"traceparent": trace,
+                                                            "x-request-id": "mine-1"})
+    claim("request id and trace are passed on", headers["x-request-id"] == "mine-1" and
+          headers["traceparent"] == trace, headers)
+    _, _, headers = s.request("GET", "/v1/models", headers={"traceparent": "x",
+                                                            "x-request-id": "a b\tc"})
+    claim("but not when they are wrong", "traceparent" not in headers and
+          headers["x-request-id"].startswith("req_"), headers)
+    claim("another host is refused", s.get("/v1/models", host="evil.example")[0] == 403)
+    claim("another origin too", s.get("/v1/models", origin="http://evil.example")[0] == 403)
+    claim("our own is not", s.get("/v1/models", origin=f"http://localhost:{s.port}")[0] == 200)
+
+
+def log_lines():
+    s.chat("a secret word", user="secretuser")
+    s.request("GET", "/v1/secretpath?key=secretkey", headers={"authorization": "Bearer secretkey"})
+    time.sleep(0.3)
+    lines = [json.loads(l) for l in s.logged().splitlines() if l.startswith("{")]
+    claim("each request is a line of JSON", lines and all(
+        {"time", "id", "method", "path", "status", "total_ms"} <= set(l) for l in lines), lines[-1:])
+    claim("without prompts, paths or keys", "secret" not in s.logged())
+
+
+def ends():
+    claim("SIGTERM ends it with 0", s.stop() == 0, s.logged()[-500:])
+    one = Server()
+    out = {}
+    thread = threading.Thread(target=lambda: out.update(a=one.chat(max_tokens=400, n=4,
+                                                                   temperature=1)))
+    thread.start()
+    one.wait_metric("hearth:requests_active", 2.0)
+    one.process.send_signal(signal.SIGINT)
+    while one.get("/health")[1] == b'{"status":"ready"}':
+        time.sleep(0.01)
+    health = one.get("/health")
+    claim("health says draining", health[0] == 503 and health[1] == b'{"status":"draining"}', health)
+    status, body, headers = one.chat()
+    claim("a draining server takes nothing new", status == 503 and
+          body["error"]["code"] == "server_is_overloaded" and "retry-after" in headers, body)
+    thread.join()
+    claim("and finishes what runs", out["a"][0] == 200, out)
+    claim("then it ends with 0", one.stop(None) == 0, one.logged()[-500:])
+    two = Server("--drain", "0")
+    c = socket.create_connection(("127.0.0.1", two.port))
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 2000,
+                       "stream": True, "temperature": 1, "logit_bias": {}}).encode()
+    c.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+              % len(body) + body)
+    c.recv(100)
+    claim("an answer that takes too long is cut off", two.stop() == 0, two.logged()[-500:])
+    c.close()
+
+
+def refusals():
+    def wrong(name, *options):
+        p = subprocess.run([BIN, "serve", *options], capture_output=True, text=True)
+        claim(name, p.returncode in (1, 2) and p.stderr.startswith("hearth serve: ") and
+              p.stderr.count("\n") == 1 and not p.stdout, (p.returncode, p.stderr, p.stdout))
+    wrong("an address that others reach is refused", "--host", "0.0.0.0", "-m", MODEL)
+    wrong("so is no address", "--host", "somewhere", "-m", MODEL)
+    wrong("a model that is not there", "-m", "/nowhere.gguf")
+    wrong("two models of one name", "-m", MODEL, "-m", MODEL)
+    taken = socket.create_server(("127.0.0.1", 0))
+    wrong("a port that is taken", "--port", str(taken.getsockname()[1]), "-m", MODEL)
+    taken.close()
+
+
+whole_answers()
+streams()
+sampling()
+errors()
+lists_and_state()
+log_lines()
+ends()
+refusals()
+finish()
