@@ -101,11 +101,10 @@ with tempfile.TemporaryDirectory() as folder:
           a["usage"]["completion_tokens"], a)
     claim("it ends well", server.stop() == 0, server.logged())
 
-    ran = subprocess.run([BIN, "run", os.path.join(folder, "qwen3"), "hello", "--temperature", "0", "--packed", "off"],
-                         capture_output=True, text=True)
+    run = [BIN, "run", os.path.join(folder, "qwen3"), "hello", "-n", "200", "--temperature", "0", "--packed", "off"]
+    ran = subprocess.run(run, capture_output=True, text=True)
     claim("run shows thoughts", ran.stdout.startswith("<think>\nHm. <b>\n\n</think>\n\nSee.\n<tool_call>"), ran)
-    ran = subprocess.run([BIN, "run", os.path.join(folder, "qwen3"), "hello", "--temperature", "0", "--packed", "off",
-                          "--json"], capture_output=True, text=True)
+    ran = subprocess.run([*run, "--json"], capture_output=True, text=True)
     answer = json.loads(ran.stdout)["sequences"][0]
     claim("run --json has them apart", answer["reasoning"] == "Hm. <b>\n" and answer["text"].startswith("See.") and
           len(answer["tokens"]) == json.loads(ran.stdout)["usage"]["completion_tokens"], ran)
