@@ -20,6 +20,10 @@ struct answer {
     struct choice_reader *readers;  // [n_readers], one a choice; none: all is text
     size_t n_readers;
     json_t *tools;
+    struct arena arena;
+    struct slice *stops;  // the request's
+    size_t n_stops;
+    int64_t reasoning_tokens;
     struct engine_answer *engine;
     struct tokens prompt;
     struct chat_sink sink;
@@ -61,8 +65,11 @@ static struct chat_token *tops_of(const struct answer *a, const struct engine_ev
     return top;
 }
 
-static void push(const struct answer *a, const struct chat_event *event)
+static void push(struct answer *a, const struct chat_event *event)
 {
+    if (event->kind == CHAT_REASONING)
+        a->reasoning_tokens += (int64_t)event->n_tokens;
+
     a->sink.push(a->sink.self, event);
 }
 
@@ -71,7 +78,7 @@ static struct answer_parser *parser_of(const struct answer *a, int choice)
     return choice >= 0 && (size_t)choice < a->n_readers ? a->readers[choice].parser : NULL;
 }
 
-static void push_text(const struct answer *a, int choice, struct slice text)
+static void push_text(struct answer *a, int choice, struct slice text)
 {
     struct chat_event e = {.kind = CHAT_TEXT, .choice = choice, .text = text};
     struct answer_parser *parser = parser_of(a, choice);
@@ -94,7 +101,7 @@ static void push_read(void *self, const struct chat_event *event)
     push(r->answer, &e);
 }
 
-static void push_token(const struct answer *a, const struct engine_event *e)
+static void push_token(struct answer *a, const struct engine_event *e)
 {
     struct arena scratch = {0};
     struct chat_token token = token_of(a, e->token, e->logprob, &scratch);
@@ -118,7 +125,7 @@ static void push_token(const struct answer *a, const struct engine_event *e)
     arena_release(&scratch);
 }
 
-static void push_next(const struct answer *a, const struct engine_event *e)
+static void push_next(struct answer *a, const struct engine_event *e)
 {
     struct arena scratch = {0};
     struct chat_event event = {.kind = CHAT_NEXT,
@@ -136,6 +143,7 @@ static void push_end(struct answer *a, const struct engine_event *e)
         .usage = {.prompt_tokens = (int64_t)e->usage.prompt_tokens,
                   .cached_tokens = (int64_t)e->usage.cached_tokens,
                   .completion_tokens = (int64_t)e->usage.completion_tokens,
+                  .reasoning_tokens = a->reasoning_tokens,
                   .drafted_tokens = (int64_t)e->usage.drafted_tokens,
                   .accepted_tokens = (int64_t)e->usage.accepted_tokens,
                   .queued_s = e->usage.queued_s,
@@ -152,6 +160,8 @@ static void push_finish(struct answer *a, const struct engine_event *e)
     struct answer_parser *parser = parser_of(a, e->choice);
     struct chat_event event = {
         .kind = CHAT_FINISH, .choice = e->choice, .finish = finish_of(e->finish)};
+    if (e->stop >= 0 && (size_t)e->stop < a->n_stops)
+        event.stop = a->stops[e->stop];
     push_text(a, e->choice, e->text);
     if (parser)
         answer_parser_finish(parser);
@@ -222,6 +232,11 @@ struct answer *local_answer_new(const struct local_model *m, const struct chat_r
     struct answer *a = memory_array(struct answer, 1);
     *a = (struct answer){.model = m, .engine = engine, .prompt = *prompt, .sink = sink};
     make_readers(a, req, thinking);
+    a->n_stops = req->sampling.n_stops;
+    a->stops = arena_new(&a->arena, struct slice, a->n_stops + 1);
+    for (size_t i = 0; i < a->n_stops; i++)
+        a->stops[i] =
+            slice_of(arena_text(&a->arena, req->sampling.stops[i]), req->sampling.stops[i].len);
     *prompt = (struct tokens){0};
     if (pthread_create(&a->thread, NULL, answer_main, a) == 0)
         return a;
@@ -254,6 +269,7 @@ void local_answer_free(struct answer *a)
     for (size_t i = 0; i < a->n_readers; i++)
         answer_parser_free(a->readers[i].parser);
     free(a->readers);
+    arena_release(&a->arena);
     json_decref(a->tools);
     tokens_release(&a->prompt);
     free(a);

@@ -93,6 +93,7 @@ struct engine_event {
     const struct token_logprob *top;  // n_top of them, as long as text
     int n_top;
     enum finish_reason finish;
+    int stop;  // ENGINE_FINISH: which of the stops ended it; -1: none
     size_t n_done, n_total;
     struct {
         size_t prompt_tokens, cached_tokens, completion_tokens;

@@ -174,6 +174,15 @@ bool job_is_end(const struct job *j, int32_t token)
     return false;
 }
 
+static int which_stop(const struct choice *c, struct slice text)
+{
+    const struct stop_set *stops = &c->job->stops;
+    size_t i = 0;
+    while (i + 1 < stops->n && !slice_eq(stops->patterns[i].text, text))
+        i++;
+    return (int)i;
+}
+
 // Lets the stop strings see the text after `from`. True if one is complete: the text is then cut.
 static bool stopped_in(struct choice *c, size_t from)
 {
@@ -184,6 +193,7 @@ static bool stopped_in(struct choice *c, size_t from)
     assert(from + end >= length);  // what was shown is no part of a stop
     c->text.len = from + end - length;
     c->stopped = true;
+    c->stop = which_stop(c, slice_of(c->text.ptr + c->text.len, length));
     return true;
 }
 
@@ -288,6 +298,7 @@ void choice_finish(struct choice *c, enum finish_reason reason, const struct err
         .kind = ENGINE_FINISH,
         .choice = c->index,
         .finish = reason,
+        .stop = c->stopped ? c->stop : -1,
         .text = buf_view(&c->text),
     };
     if (err)

@@ -23,6 +23,7 @@ struct choice {
     int index, n_generated;
     bool begun, finished;
     bool stopped;  // by a stop string
+    int stop;      // which
     struct sampler *sampler;
     struct detokenizer detokenizer;
     struct stop_matcher stops;
