@@ -26,31 +26,48 @@ struct state {
 
 // Reading
 
-static bool read_thinking(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+// Without `thinking` the model thinks as it likes.
+static bool read_thinking(const json_t *body, json_t *extras, struct dialect_error *err)
 {
     const json_t *thinking = NULL;
-    struct slice type = slice_str("disabled");
+    struct slice type = slice_of(NULL, 0);
     if (!member_object(body, "", "thinking", &thinking, err) ||
         !member_text(thinking, "thinking", "type", &type, err))
         return false;
+    if (!thinking)
+        return true;
     bool on = slice_is(type, "enabled") || slice_is(type, "adaptive");
     if (!on && !slice_is(type, "disabled"))
         return dialect_refuse(err, PROBLEM_REQUEST, "thinking.type",
                               "'thinking.type' is not enabled, adaptive or disabled");
-    json_t *extras = dialect_keep(c, json_object());
     json_object_set_new(extras, "enable_thinking", json_boolean(on));
-    c->request.extras = extras;
     return true;
 }
 
-static bool refuse_format(const json_t *body, struct dialect_error *err)
+// What the vendor calls xhigh and max is as much as templates know.
+static bool read_output(const json_t *body, json_t *extras, struct dialect_error *err)
 {
-    const json_t *config = json_object_get(body, "output_config");
-    const char *member = json_object_get(config, "format")        ? "output_config.format"
-                         : json_object_get(body, "output_format") ? "output_format"
-                                                                  : NULL;
-    return !member ||
-           dialect_refuse(err, PROBLEM_UNSUPPORTED, member, "'%s' is not supported", member);
+    const json_t *config = NULL, *format = json_object_get(body, "output_format");
+    struct slice effort = slice_of(NULL, 0);
+    if (!member_object(body, "", "output_config", &config, err) ||
+        !member_text(config, "output_config", "effort", &effort, err))
+        return false;
+    if (json_object_get(config, "format"))
+        format = json_object_get(config, "format");
+    if (format && !json_is_null(format))
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "output_config.format",
+                              "'output_config.format' is not supported");
+    bool most = slice_is(effort, "xhigh") || slice_is(effort, "max");
+    if (effort.ptr)
+        json_object_set_new(extras, "reasoning_effort", json_string(most ? "high" : effort.ptr));
+    return true;
+}
+
+static bool read_extras(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    json_t *extras = dialect_keep(c, json_object());
+    c->request.extras = extras;
+    return read_thinking(body, extras, err) && read_output(body, extras, err);
 }
 
 static bool read_common(const struct http_request *in, struct dialect_call *c,
@@ -62,7 +79,7 @@ static bool read_common(const struct http_request *in, struct dialect_call *c,
     if (!model.ptr)
         return dialect_refuse(err, PROBLEM_REQUEST, "model", "'model' is missing");
     c->request.model = model.ptr;
-    return anthropic_tools(c, in->body, err) && read_thinking(c, in->body, err) &&
+    return anthropic_tools(c, in->body, err) && read_extras(c, in->body, err) &&
            anthropic_messages(c, in->body, err);
 }
 
@@ -79,8 +96,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
            member_float(body, "", "top_p", 0, 1, &s->top_p, err) &&
            member_int(body, "", "top_k", 0, TOKENS_MAX, &s->top_k, err) &&
            member_bool(body, "", "stream", &c->request.stream, err) &&
-           member_stops(c, body, "stop_sequences", err) && refuse_format(body, err) &&
-           read_common(in, c, err);
+           member_stops(c, body, "stop_sequences", err) && read_common(in, c, err);
 }
 
 // Writing
@@ -108,8 +124,12 @@ static void write_usage(const struct chat_usage *u, struct buf *out)
 {
     buf_printf(out,
                "{\"input_tokens\":%" PRId64 ",\"cache_creation_input_tokens\":0,"
-               "\"cache_read_input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64 "}",
+               "\"cache_read_input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64,
                u->prompt_tokens - u->cached_tokens, u->cached_tokens, u->completion_tokens);
+    if (u->reasoning_tokens)
+        buf_printf(out, ",\"output_tokens_details\":{\"thinking_tokens\":%" PRId64 "}",
+                   u->reasoning_tokens);
+    buf_char(out, '}');
 }
 
 static void write_head(const struct dialect_call *c, struct buf *out)

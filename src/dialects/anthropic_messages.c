@@ -10,7 +10,7 @@ enum { TOOLS_MAX = 1024 };
 // One message while its blocks are read.
 struct reading {
     struct turns *turns;
-    bool assistant;
+    bool assistant, user;  // or neither: system
     struct buf text, thoughts;
     json_t *calls;
 };
@@ -130,7 +130,7 @@ static bool read_block(struct reading *r, const json_t *block, const char *at,
     }
     if (r->assistant && slice_is(type, "redacted_thinking"))
         return true;  // thoughts that only their author can read
-    if (!r->assistant && slice_is(type, "tool_result"))
+    if (r->user && slice_is(type, "tool_result"))
         return read_tool_result(r, block, at, err);
     return unsupported(at, type, err);
 }
@@ -172,9 +172,10 @@ static bool read_message(struct turns *t, const json_t *m, const char *at,
     if (!needed(m, at, "role", &role, err))
         return false;
     r.assistant = slice_is(role, "assistant");
-    if (!r.assistant && !slice_is(role, "user")) {
+    r.user = slice_is(role, "user");
+    if (!r.assistant && !r.user && !slice_is(role, "system")) {
         p = member_path(at, "role", -1);
-        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not user or assistant",
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not user, assistant or system",
                               p.text);
     }
     r.calls = json_array();
@@ -182,7 +183,7 @@ static bool read_message(struct turns *t, const json_t *m, const char *at,
     if (ok && r.assistant)
         turns_assistant(t, kept(&r, &r.text), kept(&r, &r.thoughts), json_incref(r.calls));
     else if (ok && (r.text.len || t->n == before))  // results of tools need no text beside them
-        turns_text(t, ROLE_USER, kept(&r, &r.text));
+        turns_text(t, r.user ? ROLE_USER : ROLE_SYSTEM, kept(&r, &r.text));
     json_decref(r.calls);
     buf_release(&r.text);
     buf_release(&r.thoughts);

@@ -30,7 +30,8 @@ static void conversations_become_messages_of_templates(void **state)
         "\"name\":\"f\",\"input\":{\"a\":[1]}}]},"
         "{\"role\":\"user\",\"content\":[{\"type\":\"tool_result\",\"tool_use_id\":\"toolu_1\","
         "\"content\":[{\"type\":\"text\",\"text\":\"42\"}],\"is_error\":false},"
-        "{\"type\":\"text\",\"text\":\"so?\"}]},{\"role\":\"assistant\",\"content\":\"yes\"}]}");
+        "{\"type\":\"text\",\"text\":\"so?\"}]},{\"role\":\"assistant\",\"content\":\"yes\"},"
+        "{\"role\":\"system\",\"content\":\"now short\"}]}");
     if (!d.read)
         fail_msg("%s", d.err.text);
     assert_string_equal(
@@ -41,7 +42,8 @@ static void conversations_become_messages_of_templates(void **state)
         "\"tool_calls\":[{\"id\":\"toolu_1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
         "\"arguments\":{\"a\":[1]}}}]},"
         "{\"role\":\"tool\",\"content\":\"42\",\"tool_call_id\":\"toolu_1\",\"name\":\"f\"},"
-        "{\"role\":\"user\",\"content\":\"so?\"},{\"role\":\"assistant\",\"content\":\"yes\"}]");
+        "{\"role\":\"user\",\"content\":\"so?\"},{\"role\":\"assistant\",\"content\":\"yes\"},"
+        "{\"role\":\"system\",\"content\":\"now short\"}]");
     dialect_case_end(&d);
 }
 
@@ -53,6 +55,7 @@ static void settings_and_tools_are_read(void **state)
                        "{" HI "," TOOLS ",\"temperature\":0.5,\"top_p\":0.25,\"top_k\":7,"
                        "\"stop_sequences\":[\"a\",\"b\"],\"metadata\":{\"user_id\":\"u\"},"
                        "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024},"
+                       "\"output_config\":{\"effort\":\"max\"},"
                        "\"tool_choice\":{\"type\":\"tool\",\"name\":\"f\","
                        "\"disable_parallel_tool_use\":true}}");
     const struct chat_request *r = &d.call.request;
@@ -63,6 +66,7 @@ static void settings_and_tools_are_read(void **state)
     assert_int_equal(r->sampling.top_k, 7);
     assert_int_equal(r->sampling.n_stops, 2);
     assert_true(json_is_true(json_object_get(r->extras, "enable_thinking")));
+    assert_string_equal(json_string_value(json_object_get(r->extras, "reasoning_effort")), "high");
     assert_int_equal(r->tool_choice, TOOLS_NAMED);
     assert_string_equal(r->tool_name, "f");
     assert_true(r->one_tool_call && !r->stream);
@@ -91,7 +95,7 @@ static void tool_choices_have_their_names(void **state)
         dialect_case_begin(&d, "POST", PATH, json);
         assert_true(d.read);
         assert_int_equal(d.call.request.tool_choice, rows[i].choice);
-        assert_true(json_is_false(json_object_get(d.call.request.extras, "enable_thinking")));
+        assert_null(json_object_get(d.call.request.extras, "enable_thinking"));
         dialect_case_end(&d);
     }
 }
@@ -104,8 +108,8 @@ static void what_is_wrong_is_named(void **state)
         {"{}", "'max_tokens' is missing"},
         {"{\"max_tokens\":9}", "'model' is missing"},
         {"{" HEAD "\"messages\":[]}", "'messages' is missing or empty"},
-        {"{" HEAD "\"messages\":[{\"role\":\"system\",\"content\":\"x\"}]}",
-         "'messages[0].role' is not user or assistant"},
+        {"{" HEAD "\"messages\":[{\"role\":\"tool\",\"content\":\"x\"}]}",
+         "'messages[0].role' is not user, assistant or system"},
         {"{" HEAD "\"messages\":[{\"role\":\"user\"}]}",
          "'messages[0].content' must be a string or an array of blocks, not nothing"},
         {"{" HEAD "\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image\"}]}]}",
@@ -165,7 +169,7 @@ static void say(struct dialect_case *d)
     EVENT("ping", "")
 #define USAGE                                                                                      \
     "\"usage\":{\"input_tokens\":6,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":" \
-    "4,\"output_tokens\":7}"
+    "4,\"output_tokens\":7,\"output_tokens_details\":{\"thinking_tokens\":2}}"
 
 static void a_stream_has_its_events_in_order(void **state)
 {
