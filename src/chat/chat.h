@@ -79,6 +79,7 @@ enum chat_finish {
 struct chat_usage {
     int64_t prompt_tokens;  // cached ones included
     int64_t cached_tokens, completion_tokens;
+    int64_t reasoning_tokens;                 // of the completion; 0 where unknown
     int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly; 0 where unknown
     double queued_s, prefill_s, decode_s;     // 0 where unknown
     int64_t bytes_sent;                       // that left this machine
@@ -120,6 +121,7 @@ struct chat_event {
     const int32_t *prompt;  // valid during the call
     size_t n_prompt;
     enum chat_finish finish;
+    struct slice stop;  // CHAT_FINISH: the stop text that ended the choice; else empty
     struct chat_usage usage;
     size_t n_done, n_total;
     struct error error;

@@ -43,7 +43,7 @@ struct settings {
     const char *revision, *name;
     int connections;
     // serve
-    const char *host;
+    const char *host, *tool_format;
     int port, max_seqs, timeout, drain;
     // everywhere
     bool json, verbose, quiet, help;

@@ -119,6 +119,10 @@ static const struct option option_rows[] = {
      FIELD(timeout), .min = 1, .max = 86400},
     {"drain", 0, "S", "seconds that running answers may still take at the end (default 30)",
      FIELD(drain), .min = 0, .max = 86400},
+    {"tool-format", 0, "NAME",
+     "how the models write calls of tools, if not as their chat templates show: hermes, qwen-xml, "
+     "glm, mistral, deepseek, kimi, llama, list, cohere, harmony, gemma, gemma4, json or plain",
+     FIELD(tool_format)},
     {"max-seqs", 0, "N", "texts that are written at once; more wait (default 64)", FIELD(max_seqs),
      .min = 1, .max = 4096},
     {"json", 0, NULL, "print exactly one JSON value", FIELD(json)},

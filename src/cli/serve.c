@@ -84,8 +84,9 @@ const struct command command_serve = {
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",
-    .options = "model host port timeout drain max-seqs ctx threads pin isa kv quantize packed "
-               "speculate draft",
+    .options =
+        "model host port timeout drain tool-format max-seqs ctx threads pin isa kv quantize packed "
+        "speculate draft",
     .min_words = 0,
     .max_words = 0,
     .run = serve_command,

@@ -15,6 +15,7 @@ static void release_choice(struct dialect_choice *c)
 {
     buf_release(&c->text);
     buf_release(&c->reasoning);
+    buf_release(&c->stop);
     for (size_t i = 0; i < c->n_tools; i++) {
         free(c->tools[i].id);
         free(c->tools[i].name);
@@ -76,7 +77,10 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
         if (c->n_tools)
             buf_slice(&c->tools[c->n_tools - 1].arguments, e->text);
         break;
-    case CHAT_FINISH: c->finish = e->finish; break;
+    case CHAT_FINISH:
+        c->finish = e->finish;
+        buf_slice(&c->stop, e->stop);
+        break;
     default: return;
     }
     if (a->with_tokens && e->n_tokens)

@@ -19,6 +19,7 @@ struct dialect_choice {
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
     size_t n_tokens, capacity;
     enum chat_finish finish;
+    struct buf stop;  // the stop text that ended it, or empty
 };
 struct dialect_answer {
     struct dialect_choice *choices;

@@ -10,7 +10,7 @@
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *pin, *isa, *kv_type, *quantize, *packed, *draft;
+    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format;
     pthread_mutex_t lock;  // of the list; held while a model loads, so that it loads once
     struct local_model *models;
 };
@@ -60,7 +60,7 @@ static bool count(struct provider *p, const struct chat_request *req, int64_t *n
 {
     struct tokens tokens = {0};
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    bool ok = m && local_prompt(m, req, &tokens, err);
+    bool ok = m && local_prompt(m, req, &tokens, NULL, err);
     *n = (int64_t)tokens.n;
     *exact = true;
     tokens_release(&tokens);
@@ -177,6 +177,12 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
                  .priority = flow->priority},
     };
     r.ends = tokenizer_ends(m->tokenizer, &r.n_ends);
+    if (req->input == INPUT_MESSAGES && m->chat_template) {
+        r.ends = m->ends;
+        r.n_ends = m->n_ends;
+        r.shown = m->marks;
+        r.n_shown = m->n_marks;
+    }
     struct engine_answer *a = NULL;
     if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
@@ -191,11 +197,12 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
 {
     struct tokens prompt = {0};
     struct answer *answer = NULL;
+    bool thinking = false;
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    if (m && local_prompt(m, req, &prompt, err)) {
+    if (m && local_prompt(m, req, &prompt, &thinking, err)) {
         struct engine_answer *engine = submit(m, req, &flow, &prompt, err);
         if (engine)
-            answer = local_answer_new(m, engine, &prompt, sink, err);
+            answer = local_answer_new(m, req, engine, &prompt, thinking, sink, err);
     }
     tokens_release(&prompt);
     return answer;
@@ -217,6 +224,7 @@ static void free_local(struct provider *p)
     free(l->quantize);
     free(l->packed);
     free(l->draft);
+    free(l->tool_format);
     free(l);
 }
 
@@ -236,6 +244,11 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
         (void)error_set(err, ERR_USAGE, "threads, context and sequences cannot be negative");
         return NULL;
     }
+    enum answer_format format;
+    if (o->tool_format && !answer_format_named(o->tool_format, &format)) {
+        (void)error_set(err, ERR_USAGE, "tool format: '%.40s' is not known", o->tool_format);
+        return NULL;
+    }
     struct local *l = memory_array(struct local, 1);
     l->provider.ops = &ops;
     l->options = *o;
@@ -245,6 +258,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options.quantize = l->quantize = memory_text(o->quantize);
     l->options.packed = l->packed = memory_text(o->packed);
     l->options.draft = l->draft = memory_text(o->draft);
+    l->options.tool_format = l->tool_format = memory_text(o->tool_format);
     pthread_mutex_init(&l->lock, NULL);
     return &l->provider;
 }
