@@ -123,7 +123,7 @@ const struct dialect *dialect_find(const char *method, const char *path,
 // For a path that no route has: the one that most likely was meant, by its beginning.
 const struct dialect *dialect_guess(const char *path);
 
-extern const struct dialect dialect_openai_chat, dialect_openai_models;
+extern const struct dialect dialect_openai_chat, dialect_openai_completions, dialect_openai_models;
 extern const struct dialect dialect_anthropic, dialect_anthropic_count;
 extern const struct dialect dialect_gemini, dialect_gemini_stream, dialect_gemini_count;
 extern const struct dialect dialect_gemini_models;

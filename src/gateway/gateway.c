@@ -123,6 +123,25 @@ bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n
     return resolve(g, &routed.model, err) && g->local->ops->count(g->local, &routed, n, exact, err);
 }
 
+bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
+                      size_t *n, struct error *err)
+{
+    struct chat_request routed = *req;
+    return resolve(g, &routed.model, err) &&
+           g->local->ops->tokenize(g->local, &routed, plain, ids, n, err);
+}
+
+bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
+                        struct buf *out, struct error *err)
+{
+    return resolve(g, &model, err) && g->local->ops->detokenize(g->local, model, ids, n, out, err);
+}
+
+bool gateway_load(struct gateway *g, size_t i, struct provider_load *out)
+{
+    return g->local->ops->load(g->local, i, out);
+}
+
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
                                      struct chat_sink sink, struct error *err)
 {

@@ -9,6 +9,7 @@
 #include "chat/chat.h"
 #include "providers/provider.h"
 
+struct buf;
 struct error;
 struct gateway;
 struct gateway_answer;
@@ -31,6 +32,12 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
                       struct error *err);
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err);
+// As the provider's own (providers/provider.h).
+bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
+                      size_t *n, struct error *err);
+bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
+                        struct buf *out, struct error *err);
+bool gateway_load(struct gateway *g, size_t i, struct provider_load *out);
 // NULL with err if no candidate accepts; else every event goes to the sink, DONE or ERROR last.
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
                                      struct chat_sink sink, struct error *err);

@@ -67,6 +67,61 @@ static bool count(struct provider *p, const struct chat_request *req, int64_t *n
     return ok;
 }
 
+static bool plain_tokens(const struct local_model *m, const struct chat_request *req,
+                         struct tokens *out, struct error *err)
+{
+    if (req->input != INPUT_TEXT)
+        return error_set(err, ERR_USAGE, "only a raw text has no special tokens");
+    return tokenizer_encode(m->tokenizer, req->text, TOKENIZE_PLAIN, out, err);
+}
+
+static bool tokenize(struct provider *p, const struct chat_request *req, bool plain, int32_t **ids,
+                     size_t *n, struct error *err)
+{
+    struct tokens tokens = {0};
+    struct local_model *m = find_model((struct local *)p, req->model, err);
+    bool ok =
+        m && (plain ? plain_tokens(m, req, &tokens, err) : local_prompt(m, req, &tokens, err));
+    if (!ok)
+        tokens_release(&tokens);
+    *ids = tokens.ids;
+    *n = tokens.n;
+    return ok;
+}
+
+static bool detokenize(struct provider *p, const char *model, const int32_t *ids, size_t n,
+                       struct buf *out, struct error *err)
+{
+    const struct local_model *m = find_model((struct local *)p, model, err);
+    return m && tokenizer_decode(m->tokenizer, ids, n, false, out, err);
+}
+
+static bool load(struct provider *p, size_t i, struct provider_load *out)
+{
+    struct local *l = (struct local *)p;
+    struct engine_stats s;
+    if (pthread_mutex_trylock(&l->lock) != 0)
+        return false;  // a model is being loaded, which may take long
+    const struct local_model *m = l->models;
+    while (m && i--)
+        m = m->next;
+    pthread_mutex_unlock(&l->lock);  // a model stays as long as the provider
+    if (!m)
+        return false;
+    engine_stats(m->engine, &s);
+    *out = (struct provider_load){.running = s.running,
+                                  .waiting = s.waiting,
+                                  .pages_free = s.pages_free,
+                                  .pages_total = s.pages_total,
+                                  .preemptions = s.preemptions,
+                                  .steps = s.steps,
+                                  .rows = s.rows,
+                                  .drafted_tokens = s.drafted_tokens,
+                                  .accepted_tokens = s.accepted_tokens};
+    (void)snprintf(out->name, sizeof out->name, "%s", m->name);
+    return true;
+}
+
 static int room_for(const struct local_model *m, const struct chat_request *req, size_t n_prompt)
 {
     if (req->max_tokens >= 0)
@@ -181,6 +236,9 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
                                             .cancel = local_answer_cancel,
                                             .answer_free = local_answer_free,
                                             .count = count,
+                                            .tokenize = tokenize,
+                                            .detokenize = detokenize,
+                                            .load = load,
                                             .free = free_local};
     if (o->threads < 0 || o->ctx < 0 || o->max_seqs < 0) {
         (void)error_set(err, ERR_USAGE, "threads, context and sequences cannot be negative");

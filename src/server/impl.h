@@ -125,5 +125,9 @@ const struct own_route *routes_find(const char *path);
 // GET of a dialect's list of models.
 void routes_models(struct exchange *x);
 
+// routes_tokens.c
+void routes_tokenize(struct exchange *x);
+void routes_detokenize(struct exchange *x);
+
 // access_log.c
 void access_log(const struct exchange *x);  // at its very end

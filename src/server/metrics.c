@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "gateway/gateway.h"
 
 static const double second_bounds[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
                                        0.75,  1,     2.5,  5,    7.5,  10,   20,   40,  80,   160};
@@ -116,14 +117,86 @@ static void write_counters(const struct metrics *m, struct buf *out)
         buf_printf(out, "hearth:responses_total{class=\"%dxx\"} %" PRId64 "\n", i, m->by_status[i]);
 }
 
+struct load_row {
+    const char *name, *type, *help;
+    double (*value)(const struct provider_load *l);
+};
+
+static double running(const struct provider_load *l)
+{
+    return (double)l->running;
+}
+static double waiting(const struct provider_load *l)
+{
+    return (double)l->waiting;
+}
+static double pages_used(const struct provider_load *l)
+{
+    return l->pages_total ? 1 - (double)l->pages_free / (double)l->pages_total : 0;
+}
+static double preemptions(const struct provider_load *l)
+{
+    return (double)l->preemptions;
+}
+static double steps(const struct provider_load *l)
+{
+    return (double)l->steps;
+}
+static double rows(const struct provider_load *l)
+{
+    return (double)l->rows;
+}
+static double drafted(const struct provider_load *l)
+{
+    return (double)l->drafted_tokens;
+}
+static double accepted(const struct provider_load *l)
+{
+    return (double)l->accepted_tokens;
+}
+
+// One line for each model that is loaded.
+static void write_loads(struct gateway *g, struct buf *out)
+{
+    static const struct load_row table[] = {
+        {"vllm:num_requests_running", "gauge", "Texts that are being written.", running},
+        {"vllm:num_requests_waiting", "gauge", "Texts that wait to be.", waiting},
+        {"vllm:kv_cache_usage_perc", "gauge", "Share of the pages of keys and values in use.",
+         pages_used},
+        {"vllm:num_preemptions_total", "counter", "Texts that gave their pages up for a while.",
+         preemptions},
+        {"vllm:spec_decode_num_draft_tokens_total", "counter", "Tokens that were guessed ahead.",
+         drafted},
+        {"vllm:spec_decode_num_accepted_tokens_total", "counter", "Those that were right.",
+         accepted},
+        {"hearth:steps_total", "counter", "Forward passes.", steps},
+        {"hearth:rows_total", "counter", "Tokens in them.", rows},
+    };
+    enum { LOADS_MAX = 64 };
+    struct provider_load loads[LOADS_MAX];
+    size_t n = 0;
+    while (n < LOADS_MAX && gateway_load(g, n, &loads[n]))
+        n++;
+    for (size_t r = 0; n && r < sizeof table / sizeof *table; r++) {
+        head(out, table[r].name, table[r].type, table[r].help);
+        for (size_t i = 0; i < n; i++) {
+            buf_printf(out, "%s{model_name=", table[r].name);
+            json_write_text(out, slice_str(loads[i].name));  // the same escapes
+            buf_text_add(out, "} ");
+            json_write_number(out, table[r].value(&loads[i]));
+            buf_char(out, '\n');
+        }
+    }
+}
+
 void metrics_write(struct metrics *m, struct gateway *g, int n_active, struct buf *out)
 {
-    (void)g;
     pthread_mutex_lock(&m->lock);
     struct metrics now = *m;
     pthread_mutex_unlock(&m->lock);
     write_number(out, "hearth:requests_active", "gauge",
                  "Requests that were taken and are not answered yet.", n_active);
+    write_loads(g, out);
     write_counters(&now, out);
     write_histogram(out, "vllm:time_to_first_token_seconds", "From the request to its first token.",
                     &now.first, second_bounds, N_SECONDS);

@@ -30,6 +30,8 @@ static void metrics(struct exchange *x)
 static const struct own_route routes[] = {
     {"GET", "/health", true, health},
     {"GET", "/metrics", true, metrics},
+    {"POST", "/tokenize", false, routes_tokenize},
+    {"POST", "/detokenize", false, routes_detokenize},
 };
 
 const struct own_route *routes_find(const char *path)

@@ -158,6 +158,8 @@ def lists_and_state():
     _, a, _ = s.chat()
     claim("metrics count tokens", s.metric("vllm:generation_tokens_total") ==
           before + a["usage"]["completion_tokens"])
+    claim("and tell what the engine does", s.metric("vllm:num_requests_running") == 0 and
+          s.metric("vllm:kv_cache_usage_perc") is not None)
     for key in ("authorization", "x-api-key", "x-goog-api-key"):
         claim(f"any key in {key} will do", s.request("POST", "/v1/chat/completions", {
             "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}, {key: "Bearer k"})[0]
@@ -174,6 +176,44 @@ def lists_and_state():
     claim("another host is refused", s.get("/v1/models", host="evil.example")[0] == 403)
     claim("another origin too", s.get("/v1/models", origin="http://evil.example")[0] == 403)
     claim("our own is not", s.get("/v1/models", origin=f"http://localhost:{s.port}")[0] == 200)
+
+
+def completions():
+    status, a, _ = s.post("/v1/completions", {"prompt": "Once upon", "max_tokens": 6,
+                                              "temperature": 0, "logprobs": 2})
+    c = a["choices"][0]
+    ran = subprocess.run([BIN, "run", MODEL, "Once upon", "--raw", "-n", "6", "--temperature", "0"],
+                         capture_output=True, text=True).stdout.rstrip("\n")
+    claim("a completion continues a raw text", status == 200 and c["text"] == ran and
+          a["object"] == "text_completion", (a, ran))
+    lp = c["logprobs"]
+    claim("with its own form of logprobs", len(lp["tokens"]) == len(lp["token_logprobs"]) ==
+          len(lp["top_logprobs"]) == len(lp["text_offset"]) == a["usage"]["completion_tokens"], lp)
+    status, events, _ = s.stream("/v1/completions", prompt="Once upon", max_tokens=6, messages=None,
+                                 echo=True)
+    claim("echo gives the prompt back", status == 200 and "".join(
+        e["choices"][0]["text"] for e in events[:-1]) == "Once upon" + c["text"], events)
+    claim("several prompts are refused", s.post("/v1/completions", {"prompt": ["a", "b"]})[0] == 400)
+
+
+def tokens():
+    status, a, _ = s.post("/tokenize", {"model": MODEL_ID, "prompt": "Once upon a time"})
+    claim("a text becomes ids", status == 200 and a["count"] == len(a["tokens"]) > 0 and
+          a["max_model_len"] > 0, a)
+    _, b, _ = s.post("/tokenize", {"content": "Once upon a time", "add_special_tokens": False})
+    ran = subprocess.run([BIN, "tokenize", MODEL, "Once upon a time", "--no-special"],
+                         capture_output=True, text=True).stdout.split()
+    claim("without special tokens too", [str(i) for i in b["tokens"]] == ran, (b, ran))
+    _, t, _ = s.post("/detokenize", {"tokens": b["tokens"]})
+    claim("and ids a text", t["prompt"].strip() == "Once upon a time", t)
+    _, m, _ = s.post("/tokenize", {"messages": [{"role": "user", "content": "hello"}]})
+    claim("messages are counted as the model reads them",
+          m["count"] == s.chat()[1]["usage"]["prompt_tokens"], m)
+    _, a, _ = s.post("/v1/completions", {"prompt": b["tokens"], "max_tokens": 1})
+    claim("ids are a prompt", a["usage"]["prompt_tokens"] == b["count"], a)
+    claim("ids that are none are refused", s.post("/detokenize", {"tokens": [-1]})[0] == 400 and
+          s.post("/detokenize", {"tokens": [99999999]})[0] == 400 and
+          s.post("/detokenize", {"tokens": "x"})[0] == 400 and s.post("/tokenize", {})[0] == 400)
 
 
 def log_lines():
@@ -234,6 +274,8 @@ whole_answers()
 streams()
 sampling()
 errors()
+completions()
+tokens()
 lists_and_state()
 log_lines()
 ends()
