@@ -1,5 +1,5 @@
 // gemini.c - POST /v1beta/models/MODEL:generateContent, :streamGenerateContent, :countTokens, and
-// GET /v1beta/models.
+// GET /v1beta/models; the same below /v1, but for the list of models, which is OpenAI's there.
 //
 // A stream is server-sent events with alt=sse, else one JSON array; its chunks have the shape of a
 // whole answer. A call of a function comes whole. Thoughts come only if they are asked for, and
@@ -502,19 +502,28 @@ static void write_models(const struct dialect_model *models, size_t n, struct bu
     .write_error = write_error
 
 static const struct dialect_route generate_routes[] = {
-    {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT}, {0}};
+    {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT},
+    {"POST", "/v1/models/*:generateContent", DIALECT_CHAT},
+    {0},
+};
 const struct dialect dialect_gemini = {GEMINI("gemini"), .routes = generate_routes,
                                        .read_request = read_generate, .write_event = write_event,
                                        .write_response = write_response};
 
 static const struct dialect_route stream_routes[] = {
-    {"POST", "/v1beta/models/*:streamGenerateContent", DIALECT_CHAT}, {0}};
+    {"POST", "/v1beta/models/*:streamGenerateContent", DIALECT_CHAT},
+    {"POST", "/v1/models/*:streamGenerateContent", DIALECT_CHAT},
+    {0},
+};
 const struct dialect dialect_gemini_stream = {
     GEMINI("gemini_stream"), .routes = stream_routes, .read_request = read_stream,
     .write_event = write_event, .write_response = write_response};
 
 static const struct dialect_route count_routes[] = {
-    {"POST", "/v1beta/models/*:countTokens", DIALECT_COUNT}, {0}};
+    {"POST", "/v1beta/models/*:countTokens", DIALECT_COUNT},
+    {"POST", "/v1/models/*:countTokens", DIALECT_COUNT},
+    {0},
+};
 const struct dialect dialect_gemini_count = {GEMINI("gemini_count"), .routes = count_routes,
                                              .read_request = read_count,
                                              .write_count = write_count};

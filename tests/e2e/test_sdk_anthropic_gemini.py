@@ -136,10 +136,13 @@ def gemini_whole(client, config):
         types.Content(role="user", parts=[types.Part(text="?")]), r.candidates[0].content,
         types.Content(role="user", parts=[answer])])
     claim("gemini: the call and its response can be sent back", again.candidates[0].content.role == "model", again)
+    beta = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=url, api_version="v1beta"))
+    claim("gemini: v1beta is the same", beta.models.generate_content(model="talker", contents="Hi", config={
+        "temperature": 0}).text == "Gr\u00fc\u00dfe aus Hearth. STOP here.")
     n = client.models.count_tokens(model="talker", contents="Hi")
     claim("gemini: tokens are counted", n.total_tokens > 0, n)
-    claim("gemini: models are listed", "models/talker" in [m.name for m in client.models.list()])
-    claim("gemini: a model is shown", client.models.get(model="talker").name == "models/talker")
+    claim("gemini: models are listed", "models/talker" in [m.name for m in beta.models.list()])
+    claim("gemini: a model is shown", beta.models.get(model="talker").name == "models/talker")
 
 
 def gemini_stream(client, config):
