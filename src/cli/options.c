@@ -119,6 +119,9 @@ static const struct option option_rows[] = {
      FIELD(timeout), .min = 1, .max = 86400},
     {"drain", 0, "S", "seconds that running answers may still take at the end (default 30)",
      FIELD(drain), .min = 0, .max = 86400},
+    {"tls-cert", 0, "FILE", "serve https with this certificate (PEM, with its chain)",
+     FIELD(tls_cert)},
+    {"tls-key", 0, "FILE", "the certificate's private key (PEM)", FIELD(tls_key)},
     {"tool-format", 0, "NAME",
      "how the models write calls of tools, if not as their chat templates show: hermes, qwen-xml, "
      "glm, mistral, deepseek, kimi, llama, list, cohere, harmony, gemma, gemma4, json or plain",

@@ -2,8 +2,10 @@
 // reverse.
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mapping.h"
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "gateway/gateway.h"
@@ -19,11 +21,24 @@ static bool add_models(struct gateway *g, const struct settings *s, struct error
     return true;
 }
 
+enum { PEM_BYTES_MAX = 1 << 20 };
+
+static bool read_tls(const struct settings *s, struct buf *certificate, struct buf *key,
+                     struct error *err)
+{
+    if (!s->tls_cert && !s->tls_key)
+        return true;
+    if (!s->tls_cert || !s->tls_key)
+        return error_set(err, ERR_USAGE, "--tls-cert and --tls-key belong together");
+    return file_read(s->tls_cert, PEM_BYTES_MAX, certificate, err) &&
+           file_read(s->tls_key, PEM_BYTES_MAX, key, err);
+}
+
 static void tell_address(const struct settings *s, const struct server *server)
 {
     bool v6 = strchr(s->host, ':');
-    (void)printf("listening on http://%s%s%s:%d\n", v6 ? "[" : "", s->host, v6 ? "]" : "",
-                 server_port(server));
+    (void)printf("listening on http%s://%s%s%s:%d\n", s->tls_cert ? "s" : "", v6 ? "[" : "",
+                 s->host, v6 ? "]" : "", server_port(server));
     (void)fflush(stdout);
 }
 
@@ -51,9 +66,13 @@ static int serve_command(struct settings *s)
     struct server_options o = {
         .host = s->host, .port = s->port, .timeout_s = s->timeout, .quiet = s->quiet};
     struct server *server = NULL;
+    struct buf certificate = {0}, key = {0};
     interrupt_catch_all();
-    bool ok = stack_open(&st, s, model_option(s), &err) && add_models(st.gateway, s, &err);
+    bool ok = stack_open(&st, s, model_option(s), &err) && add_models(st.gateway, s, &err) &&
+              read_tls(s, &certificate, &key, &err);
     if (ok) {
+        o.certificate = certificate.ptr;
+        o.key = key.ptr;
         server = server_open(st.gateway, &o, &err);
         ok = server != NULL;
     }
@@ -61,6 +80,8 @@ static int serve_command(struct settings *s)
         tell_address(s, server);
         ok = serve(&st, server, s, &err);
     }
+    buf_release(&certificate);
+    buf_release(&key);
     server_close(server);
     stack_close(&st);
     return ok ? EXIT_DONE : fail_error(&err);
@@ -84,9 +105,9 @@ const struct command command_serve = {
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",
-    .options =
-        "model host port timeout drain tool-format max-seqs ctx threads pin isa kv quantize packed "
-        "speculate draft",
+    .options = "model host port timeout drain tls-cert tls-key tool-format max-seqs ctx threads "
+               "pin isa kv quantize packed "
+               "speculate draft",
     .min_words = 0,
     .max_words = 0,
     .run = serve_command,

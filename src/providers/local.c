@@ -80,8 +80,8 @@ static bool tokenize(struct provider *p, const struct chat_request *req, bool pl
 {
     struct tokens tokens = {0};
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    bool ok =
-        m && (plain ? plain_tokens(m, req, &tokens, err) : local_prompt(m, req, &tokens, err));
+    bool ok = m && (plain ? plain_tokens(m, req, &tokens, err)
+                          : local_prompt(m, req, &tokens, NULL, err));
     if (!ok)
         tokens_release(&tokens);
     *ids = tokens.ids;

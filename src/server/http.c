@@ -317,8 +317,11 @@ static enum MHD_Result dispatch(struct exchange *x)
     struct server *s = x->server;
     struct dialect_error err = {0};
     x->dispatched = true;
-    if (x->own && x->own->at_once) {
-        x->own->answer(x);
+    if (x->own ? x->own->at_once : routes_is_list(x->route)) {
+        if (x->own)
+            x->own->answer(x);
+        else
+            routes_models(x);
         return look_again(x);
     }
     if (watch_set(&s->watch, x->socket, x, http_deadline(s->options.answer_s)))
@@ -443,8 +446,18 @@ struct MHD_Daemon *http_listen(struct server *s, struct error *err)
 {
     struct sockaddr_storage address;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)s->options.certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)s->options.key},
+        {MHD_OPTION_END, 0, NULL},
+    };
     if (!read_address(s, &address, &flags, err))
         return NULL;
+    if (s->options.certificate)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
+    errno = 0;
     struct MHD_Daemon *d = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
@@ -452,8 +465,11 @@ struct MHD_Daemon *http_listen(struct server *s, struct error *err)
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->options.timeout_s,
         MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)BACKLOG, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
         MHD_OPTION_URI_LOG_CALLBACK, on_line, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_END);
-    if (!d)
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+    bool address_bad = errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES;
+    if (!d && s->options.certificate && !address_bad)
+        (void)error_set(err, ERR_FORMAT, "--tls-cert, --tls-key: not a certificate with its key");
+    else if (!d)
         (void)error_set(err, ERR_IO, "listen on %s, port %d: %s", s->host, s->options.port,
                         strerror(errno));
     return d;

@@ -122,7 +122,8 @@ struct own_route {
     void (*answer)(struct exchange *x);
 };
 const struct own_route *routes_find(const char *path);
-// GET of a dialect's list of models.
+// A dialect's list of models, or one of them: takes no time either.
+bool routes_is_list(const struct dialect_route *r);
 void routes_models(struct exchange *x);
 
 // routes_tokens.c

@@ -70,6 +70,11 @@ static bool show_model(struct exchange *x, struct buf *body, struct dialect_erro
                           (int)(x->matched.len < 100 ? x->matched.len : 100), x->matched.ptr);
 }
 
+bool routes_is_list(const struct dialect_route *r)
+{
+    return r->action == DIALECT_MODELS || r->action == DIALECT_MODEL;
+}
+
 void routes_models(struct exchange *x)
 {
     struct buf body = {0};

@@ -20,7 +20,9 @@ struct server_options {  // zeroed numbers are the defaults
     int timeout_s;
     int answer_s;         // seconds that an answer may take in all; 0: 3600
     uint64_t body_bytes;  // largest request; 0: 32 MiB
-    bool quiet;           // no line for each request
+    // PEM texts of a certificate (chain) and its key, for TLS; NULL: plain HTTP. Copied by open.
+    const char *certificate, *key;
+    bool quiet;  // no line for each request
 };
 
 // Listens at once, so that /health can tell that models are still loading. NULL with err.

@@ -99,9 +99,7 @@ static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
     bool ok = true;
-    if (x->route && (x->route->action == DIALECT_MODELS || x->route->action == DIALECT_MODEL))
-        routes_models(x);
-    else if (!parse_body(x, &err))
+    if (!parse_body(x, &err))
         ok = false;
     else if (x->own)
         x->own->answer(x);

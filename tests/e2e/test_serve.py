@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """`hearth serve` over loopback: OpenAI's chat completions, whole and streamed, its errors, and how it ends."""
+import http.client
 import json
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -270,6 +274,38 @@ def refusals():
     taken.close()
 
 
+def tls():
+    if not shutil.which("openssl"):
+        print("skip TLS: there is no openssl to make a certificate with")
+        return
+    with tempfile.TemporaryDirectory() as d:
+        cert, key = d + "/cert.pem", d + "/key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-keyout", key,
+                        "-out", cert], check=True, capture_output=True)
+        t = Server("--tls-cert", cert, "--tls-key", key, wait=False)
+        trust = ssl.create_default_context(cafile=cert)
+        status, end = 0, time.time() + 60
+        while status != 200 and time.time() < end:
+            c = http.client.HTTPSConnection("localhost", t.port, context=trust, timeout=60)
+            c.request("GET", "/health")
+            status = c.getresponse().status
+            c.close()
+        c = http.client.HTTPSConnection("localhost", t.port, context=trust, timeout=60)
+        c.request("POST", "/v1/chat/completions", json.dumps({
+            "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": True}))
+        body = c.getresponse().read()
+        c.close()
+        claim("a stream over TLS", body.endswith(b"data: [DONE]\n\n"), body[-200:])
+        claim("plain HTTP is not answered there",
+              b"200" not in t.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")[:20])
+        claim("it ends with 0", t.stop() == 0, t.logged()[-500:])
+        p = subprocess.run([BIN, "serve", "--port", "0", "-m", MODEL, "--tls-cert", key,
+                            "--tls-key", key], capture_output=True, text=True, timeout=60)
+        claim("a key is no certificate", p.returncode == 1 and "--tls-cert" in p.stderr, p.stderr)
+
+
 whole_answers()
 streams()
 sampling()
@@ -280,4 +316,5 @@ lists_and_state()
 log_lines()
 ends()
 refusals()
+tls()
 finish()
