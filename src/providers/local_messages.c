@@ -13,7 +13,7 @@ static bool has(struct slice s, const char *text)
 struct template_habits local_habits(struct slice t)
 {
     bool asks_none = has(t, "content'] is not none") || has(t, "content\"] is not none") ||
-                     has(t, "content is not none");
+                     has(t, ".content is not none");
     return (struct template_habits){
         .null_content = asks_none,
         .short_ids = has(t, "length != 9"),
