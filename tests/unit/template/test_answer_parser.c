@@ -466,8 +466,7 @@ static void random_text(enum answer_format format, uint64_t seed, struct buf *ou
                                          "</arg_key>",
                                          " to=functions.",
                                          ";",
-                                         "{\"name\":\"now\","
-                                         "\"arguments\":{\"a\":1}}",
+                                         "{\"name\":\"now\",\"arguments\":{\"a\":1}}",
                                          "final",
                                          "analysis",
                                          "\xFF",
