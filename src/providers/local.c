@@ -17,7 +17,7 @@ struct local {
     struct local_model *models;
     struct loading *loading;
 };
-struct loading {  // on the stack of the thread that loads
+struct loading {
     struct loading *next;
     const char *real;
 };
@@ -44,17 +44,19 @@ static bool is_loading(const struct local *l, const char *real)
 static struct local_model *load_model(struct local *l, const char *path, const char *real,
                                       struct error *err)
 {
-    struct loading mine = {.next = l->loading, .real = real};
-    l->loading = &mine;
+    struct loading *mine = memory_array(struct loading, 1);
+    *mine = (struct loading){.next = l->loading, .real = real};
+    l->loading = mine;
     pthread_mutex_unlock(&l->lock);
     pthread_mutex_lock(&l->loader);
     struct local_model *m = local_model_open(path, real, &l->options, err);
     pthread_mutex_unlock(&l->loader);
     pthread_mutex_lock(&l->lock);
     struct loading **at = &l->loading;
-    while (*at != &mine)
+    while (*at != mine)
         at = &(*at)->next;
-    *at = mine.next;
+    *at = mine->next;
+    free(mine);
     if (m) {
         m->next = l->models;
         l->models = m;
