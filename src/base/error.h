@@ -19,8 +19,8 @@ enum error_code {
     ERR_CANCELLED,    // somebody asked for it to stop
     ERR_NUMERIC,      // NaN or infinity where a number was needed
     ERR_INTERNAL,
-    ERR_CONTEXT,      // a prompt with its answer that the context of the model does not hold
-    ERR_BUSY,         // others come first: the same may work later
+    ERR_CONTEXT,  // a prompt with its answer that the context of the model does not hold
+    ERR_BUSY,     // others come first: the same may work later
 };
 
 struct error {

@@ -11,11 +11,59 @@ struct local {
     struct provider provider;  // first
     struct local_options options;
     char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format;
-    pthread_mutex_t lock;  // of the list; held while a model loads, so that it loads once
+    pthread_mutex_t lock;    // of the lists; never held for long
+    pthread_mutex_t loader;  // held while a model loads: one at a time, since memory is counted
+    pthread_cond_t loaded;
     struct local_model *models;
+    struct loading *loading;
+};
+struct loading {
+    struct loading *next;
+    const char *real;
 };
 
 enum { DEFAULT_MAX_TOKENS = 4096 };
+
+static struct local_model *known_model(const struct local *l, const char *real)
+{
+    struct local_model *m = l->models;
+    while (m && strcmp(m->real, real) != 0)
+        m = m->next;
+    return m;
+}
+
+static bool is_loading(const struct local *l, const char *real)
+{
+    const struct loading *x = l->loading;
+    while (x && strcmp(x->real, real) != 0)
+        x = x->next;
+    return x != NULL;
+}
+
+// With the lock held, which is given up while the model loads.
+static struct local_model *load_model(struct local *l, const char *path, const char *real,
+                                      struct error *err)
+{
+    struct loading *mine = memory_array(struct loading, 1);
+    *mine = (struct loading){.next = l->loading, .real = real};
+    l->loading = mine;
+    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_lock(&l->loader);
+    struct local_model *m = local_model_open(path, real, &l->options, err);
+    pthread_mutex_unlock(&l->loader);
+    pthread_mutex_lock(&l->lock);
+    struct loading **at = &l->loading;
+    while (*at != mine)
+        at = &(*at)->next;
+    *at = mine->next;
+    free(mine);
+    if (m) {
+        m->next = l->models;
+        l->models = m;
+    }
+    pthread_cond_broadcast(&l->loaded);
+    return m;
+}
 
 // NULL with err. The model stays as long as the provider.
 static struct local_model *find_model(struct local *l, const char *reference, struct error *err)
@@ -27,16 +75,14 @@ static struct local_model *find_model(struct local *l, const char *reference, st
     // its own, may be those of links.
     char *real = realpath(path, NULL);
     const char *key = real ? real : path;
+    struct local_model *m = NULL;
     pthread_mutex_lock(&l->lock);
-    struct local_model *m = l->models;
-    while (m && strcmp(m->real, key) != 0)
-        m = m->next;
-    if (!m && strlen(key) >= MODEL_REF_BYTES) {
+    while (!(m = known_model(l, key)) && is_loading(l, key))
+        pthread_cond_wait(&l->loaded, &l->lock);
+    if (!m && strlen(key) >= MODEL_REF_BYTES)
         (void)error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
-    } else if (!m && (m = local_model_open(path, key, &l->options, err)) != NULL) {
-        m->next = l->models;
-        l->models = m;
-    }
+    else if (!m)
+        m = load_model(l, path, key, err);
     pthread_mutex_unlock(&l->lock);
     free(real);
     return m;
@@ -100,8 +146,7 @@ static bool load(struct provider *p, size_t i, struct provider_load *out)
 {
     struct local *l = (struct local *)p;
     struct engine_stats s;
-    if (pthread_mutex_trylock(&l->lock) != 0)
-        return false;  // a model is being loaded, which may take long
+    pthread_mutex_lock(&l->lock);
     const struct local_model *m = l->models;
     while (m && i--)
         m = m->next;
@@ -218,6 +263,8 @@ static void free_local(struct provider *p)
         local_model_close(m);
     }
     pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->loader);
+    pthread_cond_destroy(&l->loaded);
     free(l->pin);
     free(l->isa);
     free(l->kv_type);
@@ -260,5 +307,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options.draft = l->draft = memory_text(o->draft);
     l->options.tool_format = l->tool_format = memory_text(o->tool_format);
     pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->loader, NULL);
+    pthread_cond_init(&l->loaded, NULL);
     return &l->provider;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -20,7 +21,7 @@
 #include "base/log.h"
 #include "server/impl.h"
 
-enum { CHUNK_BYTES = 8 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
+enum { UNSENT_SYSTEM_BYTES = 64 << 10, CHUNK_BYTES = 8 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
 
 int64_t http_deadline(int seconds)
 {
@@ -58,6 +59,9 @@ static void on_connection(void *self, struct MHD_Connection *c, void **context,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *i =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+        // What the system holds for a client counts too, and would grow to megabytes.
+        (void)setsockopt(i->connect_fd, SOL_SOCKET, SO_SNDBUF, &(int){UNSENT_SYSTEM_BYTES},
+                         sizeof(int));
         *context = watch_add(&s->watch, i->connect_fd);
         (void)watch_set(&s->watch, *context, NULL, http_deadline(s->options.timeout_s));
     } else if (*context) {

@@ -25,7 +25,7 @@ enum {
     BODIES_BYTES_MAX = 512 << 20,        // of all requests that are being read
     CONNECTION_MEMORY_BYTES = 16 << 10,  // request line and headers, and what is sent at once
     JOBS_MAX = 4096,
-    N_WORKERS = 4,
+    N_WORKERS = 8,
     REQUEST_ID_BYTES = 128 + 1,
     TRACE_BYTES = 55 + 1,
 };

@@ -1,4 +1,5 @@
 """A `hearth serve` of one's own on a free port, and claims about it; shared by tests/e2e/test_serve*.py."""
+import atexit
 import http.client
 import json
 import os
@@ -34,6 +35,7 @@ class Server:
         models = ["-m", model] if model else []
         self.process = subprocess.Popen([BIN, "serve", "--port", "0", *models, *options], env=env,
                                         stdout=subprocess.PIPE, stderr=self.log)
+        atexit.register(self.process.kill)  # of one that has ended: nothing
         line = self.process.stdout.readline().decode()
         self.port = int(line.rsplit(":", 1)[1]) if ":" in line else 0
         if wait and self.port:
@@ -114,7 +116,7 @@ class Server:
                 return float(line.rsplit(" ", 1)[1])
         return None
 
-    def wait_metric(self, name, value, seconds=20):
+    def wait_metric(self, name, value, seconds=90):
         end = time.time() + seconds
         while time.time() < end:
             if self.metric(name) == value:

@@ -251,12 +251,18 @@ def ends():
     claim("then it ends with 0", one.stop(None) == 0, one.logged()[-500:])
     two = Server("--drain", "0")
     c = socket.create_connection(("127.0.0.1", two.port))
-    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 2000,
-                       "stream": True, "temperature": 1, "logit_bias": {}}).encode()
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 900,
+                       "stream": True, "temperature": 1.5, "n": 32}).encode()
     c.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
               % len(body) + body)
-    c.recv(100)
-    claim("an answer that takes too long is cut off", two.stop() == 0, two.logged()[-500:])
+    got = c.recv(100)
+    two.process.send_signal(signal.SIGTERM)
+    part = got
+    while part:
+        part = c.recv(65536)
+        got += part
+    claim("an answer that takes too long is cut off, and its client told",
+          b'data: {"error":' in got and b"[DONE]" not in got and two.stop(None) == 0, got[-300:])
     c.close()
 
 
@@ -272,6 +278,28 @@ def refusals():
     taken = socket.create_server(("127.0.0.1", 0))
     wrong("a port that is taken", "--port", str(taken.getsockname()[1]), "-m", MODEL)
     taken.close()
+
+
+def several_models():
+    with tempfile.TemporaryDirectory() as d:
+        shutil.copy(MODEL, d + "/second.gguf")
+        m = Server("-m", d + "/second.gguf")
+        ids = [i["id"] for i in json.loads(m.get("/v1/models")[1])["data"]]
+        claim("models are listed in their order", ids == [MODEL_ID, "second"], ids)
+        answers = []
+
+        def ask(model):
+            answers.append(m.chat(model=model)[1])
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in ids * 6]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        texts = {a["choices"][0]["message"]["content"] for a in answers if "choices" in a}
+        claim("each answers for itself, loaded when it is asked for", len(answers) == 12 and
+              len(texts) == 1 and {a["model"] for a in answers} == set(ids), answers)
+        claim("it ends with 0", m.stop() == 0, m.logged()[-500:])
 
 
 def tls():
@@ -316,5 +344,6 @@ lists_and_state()
 log_lines()
 ends()
 refusals()
+several_models()
 tls()
 finish()

@@ -10,8 +10,8 @@ import time
 from server import MODEL_ID, Server, claim, finish
 
 s = Server("--timeout", "1")
-LONG = {"model": MODEL_ID, "messages": [{"role": "user", "content": "x"}], "max_tokens": 1500,
-        "temperature": 1.5, "n": 4}
+LONG = {"model": MODEL_ID, "messages": [{"role": "user", "content": "x"}], "max_tokens": 900,
+        "temperature": 1.5, "n": 32}
 
 
 def post_bytes(body, path="/v1/chat/completions", extra=""):
@@ -71,13 +71,17 @@ def leavers():
         c.sendall(post_bytes(body))
         got = b""
         while body.get("stream") and b"data: " not in got:
-            got += c.recv(8192)
+            part = c.recv(8192)
+            if not part:
+                break
+            got += part
+        claim(f"a client leaves {name}: it was answered", bool(got) == bool(body.get("stream")), got)
         s.wait_metric("hearth:requests_active", 2.0)
         c.close()
         idle("a client leaves " + name)
         line = last_answer()
         claim(f"a client leaves {name}: its answer is cancelled",
-              line.get("client_left") and line["completion_tokens"] < 6000, line)
+              line.get("client_left") and line["completion_tokens"] < 32 * 900, line)
     c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
     c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     c.sendall(post_bytes(dict(LONG, stream=True)))
@@ -103,6 +107,12 @@ def slow_readers():
     idle("slow readers are dropped")
     for c in socks:
         c.close()
+
+
+def long_answers():
+    status, a, _ = s.chat(n=8, max_tokens=200, temperature=1.5)
+    claim("an answer may take longer than its client may", status == 200 and
+          a["usage"]["completion_tokens"] > 100, a if status != 200 else a["usage"])
 
 
 def sizes():
@@ -175,6 +185,7 @@ def garbage():
 slow_senders()
 leavers()
 slow_readers()
+long_answers()
 sizes()
 pipelines()
 garbage()

@@ -249,11 +249,11 @@ static void a_whole_answer(void **state)
     assert_string_equal(json_get_text(first, "content"), "a\"\nb");
     assert_string_equal(json_get_text(second, "content"), "\xC3\xA9");
     const json_t *call = json_array_get(json_object_get(second, "tool_calls"), 0);
-    assert_string_equal(json_get_text(json_object_get(call, "function"), "arguments"),
-                        "{\"x\":1}");
+    assert_string_equal(json_get_text(json_object_get(call, "function"), "arguments"), "{\"x\":1}");
     assert_string_equal(json_get_text(choice_of(o, 0), "finish_reason"), "length");
     assert_string_equal(json_get_text(choice_of(o, 1), "finish_reason"), "tool_calls");
-    const json_t *content = json_object_get(json_object_get(choice_of(o, 0), "logprobs"), "content");
+    const json_t *content =
+        json_object_get(json_object_get(choice_of(o, 0), "logprobs"), "content");
     assert_int_equal(json_array_size(content), 1);
     int64_t total = 0;
     assert_true(json_get_i64(json_object_get(o, "usage"), "total_tokens", &total) && total == 8);
