@@ -9,7 +9,7 @@ endif
 cc_name := $(if $(findstring clang,$(CC)),-clang,)$(if $(findstring aarch64,$(CC)),-aarch64,)
 B := build/$(BUILD)$(cc_name)
 
-PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto hwloc
+PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto hwloc libmicrohttpd
 pkg_cflags := $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
 pkg_libs   := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)))
 
@@ -106,8 +106,9 @@ tsan:                            ## the engine's and the threads' tests under Th
 	$(MAKE) BUILD=tsan test-threads
 threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_local test_gateway test_summarize test_api
 THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
-test-threads: $(THREAD_TESTS)
-	tools/run-tests $(B) $(THREAD_TESTS)
+SERVER_TESTS := tests/e2e/test_serve.py tests/e2e/test_serve_hostile.py
+test-threads: $(THREAD_TESTS) $(B)/hearth
+	tools/run-tests $(B) $(THREAD_TESTS) $(SERVER_TESTS)
 
 $(B)/tests/guards/guards: $(B)/tests/guards/guards.o $(call obj,$(HELP_SRC)) $(B)/libhearth.a
 	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -lcmocka $(LIBS)

@@ -15,10 +15,12 @@ enum error_code {
     ERR_USAGE,        // the caller asked for something that makes no sense
     ERR_NOT_FOUND,    // a name that nobody knows
     ERR_MEMORY,       // a big allocation (weights, KV pages, activations) failed
-    ERR_LIMIT,        // a stated bound was reached (context, steps, bytes, queue)
+    ERR_LIMIT,        // a stated bound was reached (steps, bytes, queue)
     ERR_CANCELLED,    // somebody asked for it to stop
     ERR_NUMERIC,      // NaN or infinity where a number was needed
     ERR_INTERNAL,
+    ERR_CONTEXT,  // a prompt with its answer that the context of the model does not hold
+    ERR_BUSY,     // others come first: the same may work later
 };
 
 struct error {

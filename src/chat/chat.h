@@ -42,6 +42,13 @@ struct chat_sampling {
 };
 void chat_sampling_unset(struct chat_sampling *s);
 
+enum chat_tool_choice {
+    TOOLS_AUTO,
+    TOOLS_NONE,      // the model is not told of the tools, and what it writes is text
+    TOOLS_REQUIRED,  // some tool, whichever
+    TOOLS_NAMED,     // tool_name
+};
+
 struct chat_request {
     enum chat_input input;
     const char *model;  // as the client wrote it
@@ -50,7 +57,10 @@ struct chat_request {
     struct slice text;      // INPUT_TEXT: raw, no template
     const int32_t *tokens;  // INPUT_TOKENS
     size_t n_tokens;
-    const struct json_t *tools;   // array or NULL
+    const struct json_t *tools;  // array or NULL
+    enum chat_tool_choice tool_choice;
+    const char *tool_name;        // TOOLS_NAMED
+    bool one_tool_call;           // never several in one answer
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
     int max_tokens;  // -1: what is left of the context, at most 4,096
@@ -69,6 +79,7 @@ enum chat_finish {
 struct chat_usage {
     int64_t prompt_tokens;  // cached ones included
     int64_t cached_tokens, completion_tokens;
+    int64_t reasoning_tokens;                 // of the completion; 0 where unknown
     int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly; 0 where unknown
     double queued_s, prefill_s, decode_s;     // 0 where unknown
     int64_t bytes_sent;                       // that left this machine
@@ -88,8 +99,8 @@ enum chat_event_kind {
     CHAT_PROGRESS,  // n_done of n_total prompt tokens were read
     CHAT_TEXT,
     CHAT_REASONING,
-    CHAT_TOOL_CALL,
-    CHAT_TOOL_ARGUMENTS,
+    CHAT_TOOL_CALL,       // a call begins: tool_id, tool_name, tool_index
+    CHAT_TOOL_ARGUMENTS,  // more of its arguments, a JSON object's text (text, tool_index)
     CHAT_NEXT,    // max_tokens 0 with logprobs: tokens holds the likeliest for the next position
     CHAT_FINISH,  // choice ended
     CHAT_USAGE,
@@ -99,12 +110,18 @@ enum chat_event_kind {
 struct chat_event {
     enum chat_event_kind kind;
     int choice;
-    struct slice text;                // valid during the call
-    const struct chat_token *tokens;  // NULL where a vendor gives none
+    struct slice text;  // valid during the call
+    // Which call of this choice, from 0. One call ends before the next begins. The arguments are
+    // what the model wrote: cut where it was cut, and not sure to be JSON.
+    const char *tool_id, *tool_name;  // valid during the call
+    int tool_index;
+    const struct chat_token
+        *tokens;  // NULL where a vendor gives none; any kind of text may have them
     size_t n_tokens;
     const int32_t *prompt;  // valid during the call
     size_t n_prompt;
     enum chat_finish finish;
+    struct slice stop;  // CHAT_FINISH: the stop text that ended the choice; else empty
     struct chat_usage usage;
     size_t n_done, n_total;
     struct error error;

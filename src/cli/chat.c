@@ -12,6 +12,7 @@
 #include "cli/ending.h"
 #include "cli/line_editor.h"
 #include "cli/stack.h"
+#include "cli/thoughts.h"
 #include "gateway/gateway.h"
 
 struct chat {
@@ -22,7 +23,8 @@ struct chat {
     size_t n_messages, capacity;
     struct ending ending;
     // the answer that is being made
-    struct buf answer;
+    struct buf answer;  // without its thoughts
+    struct thoughts thoughts;
     struct chat_usage usage;
     struct error error;
 };
@@ -58,10 +60,9 @@ static void on_event(void *self, const struct chat_event *e)
                       "tokens");
     else
         progress_clear(&c->stack.progress);
+    thoughts_print(&c->thoughts, e);
     if (e->kind == CHAT_TEXT) {
         buf_slice(&c->answer, e->text);
-        (void)fwrite(e->text.ptr, 1, e->text.len, stdout);
-        (void)fflush(stdout);
     } else if (e->kind == CHAT_USAGE) {
         c->usage = e->usage;
     } else if (e->kind == CHAT_ERROR) {
@@ -84,6 +85,7 @@ static bool answer(struct chat *c, struct error *err)
                                    .stream = true};
     struct chat_sink sink = {on_event, c};
     buf_clear(&c->answer);
+    c->thoughts = (struct thoughts){0};
     c->error = (struct error){0};
     ending_init(&c->ending);
     interrupt_clear();
@@ -98,6 +100,7 @@ static bool answer(struct chat *c, struct error *err)
     if (!a)
         return false;
     bool stopped = interrupted();
+    thoughts_end(&c->thoughts);
     interrupt_clear();
     (void)printf(stopped ? " [stopped]\n" : "\n");
     if (c->error.code && !stopped && c->error.code != ERR_CANCELLED) {

@@ -42,6 +42,9 @@ struct settings {
     // pull
     const char *revision, *name;
     int connections;
+    // serve
+    const char *host, *tool_format, *tls_cert, *tls_key;
+    int port, max_seqs, timeout, drain;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option
@@ -75,3 +78,5 @@ int finish_output(int status);
 bool interrupted(void);
 void interrupt_clear(void);
 void interrupt_catch(void);
+void interrupt_catch_all(void);  // SIGTERM too
+void interrupt_wait(void);       // until the first of them

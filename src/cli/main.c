@@ -1,8 +1,10 @@
 // main.c - finds the command, reads its settings, runs it. What a command builds it releases.
 #include <errno.h>
 #include <locale.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -12,19 +14,24 @@
 #include "cli/options.h"
 
 const struct command *const commands[] = {
-    &command_summarize, &command_run,      &command_chat,  &command_show,       &command_fit,
-    &command_pull,      &command_list,     &command_rm,    &command_tokenize,   &command_detokenize,
-    &command_render,    &command_quantize, &command_bench, &command_perplexity, NULL,
+    &command_summarize, &command_run,      &command_chat,       &command_serve,
+    &command_show,      &command_fit,      &command_pull,       &command_list,
+    &command_rm,        &command_tokenize, &command_detokenize, &command_render,
+    &command_quantize,  &command_bench,    &command_perplexity, NULL,
 };
 
 static const char *current = "";  // the running command's name, for messages
-static volatile sig_atomic_t n_interrupts;
+static atomic_int n_interrupts;   // lock-free, as handlers need; any thread may run one
+static atomic_bool catches_all;
+static sem_t interrupt_came;  // if so
 
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
     if (++n_interrupts > 1)
         _exit(EXIT_INTERRUPTED);
+    if (catches_all)
+        (void)sem_post(&interrupt_came);
 }
 
 bool interrupted(void)
@@ -42,6 +49,22 @@ void interrupt_catch(void)
     struct sigaction a = {.sa_handler = on_interrupt};  // no SA_RESTART: reads wake up
     sigemptyset(&a.sa_mask);
     (void)sigaction(SIGINT, &a, NULL);
+}
+
+void interrupt_catch_all(void)
+{
+    struct sigaction a = {.sa_handler = on_interrupt};
+    sigemptyset(&a.sa_mask);
+    (void)sem_init(&interrupt_came, 0, 0);
+    catches_all = true;
+    (void)sigaction(SIGINT, &a, NULL);
+    (void)sigaction(SIGTERM, &a, NULL);
+}
+
+void interrupt_wait(void)
+{
+    while (!interrupted())
+        (void)sem_wait(&interrupt_came);  // again if another signal woke it
 }
 
 int fail_text(enum exit_status status, const char *format, ...)

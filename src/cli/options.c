@@ -109,6 +109,25 @@ static const struct option option_rows[] = {
      FIELD(name)},
     {"connections", 0, "N", "fetch over so many connections at once (default 4)",
      FIELD(connections), .min = 1, .max = 16},
+    {"host", 0, "ADDRESS", "address to listen on, of this machine only (default 127.0.0.1)",
+     FIELD(host)},
+    {"port", 0, "N", "port to listen on (default 8080; 0: any that is free)", FIELD(port), .min = 0,
+     .max = 65535},
+    {"timeout", 0, "S",
+     "seconds that a client may take to send a request, or to take what is ready for it (default "
+     "60)",
+     FIELD(timeout), .min = 1, .max = 86400},
+    {"drain", 0, "S", "seconds that running answers may still take at the end (default 30)",
+     FIELD(drain), .min = 0, .max = 86400},
+    {"tls-cert", 0, "FILE", "serve https with this certificate (PEM, with its chain)",
+     FIELD(tls_cert)},
+    {"tls-key", 0, "FILE", "the certificate's private key (PEM)", FIELD(tls_key)},
+    {"tool-format", 0, "NAME",
+     "how the models write calls of tools, if not as their chat templates show: hermes, qwen-xml, "
+     "glm, mistral, deepseek, kimi, llama, list, cohere, harmony, gemma, gemma4, json or plain",
+     FIELD(tool_format)},
+    {"max-seqs", 0, "N", "texts that are written at once; more wait (default 64)", FIELD(max_seqs),
+     .min = 1, .max = 4096},
     {"json", 0, NULL, "print exactly one JSON value", FIELD(json)},
     {"verbose", 'v', NULL, "say more on standard error", FIELD(verbose)},
     {"quiet", 'q', NULL, "no progress, only errors", FIELD(quiet)},
@@ -164,6 +183,10 @@ void settings_init(struct settings *s)
         .prompt_sizes = "512",
         .repeats = 3,
         .batch_sizes = "8",
+        .host = "127.0.0.1",
+        .port = 8080,
+        .timeout = 60,
+        .drain = 30,
     };
 }
 

@@ -12,6 +12,7 @@
 #include "cli/ending.h"
 #include "cli/run_result.h"
 #include "cli/stack.h"
+#include "cli/thoughts.h"
 #include "gateway/gateway.h"
 
 enum { PROMPT_MAX_BYTES = 256 << 20, DEFAULT_NEW_TOKENS = 256 };
@@ -22,6 +23,7 @@ struct run {
     struct gateway_answer *answer;
     struct run_result result;
     struct ending ending;
+    struct thoughts thoughts;
     bool streaming;  // text goes out as it comes: one choice, no --json
 };
 
@@ -33,10 +35,8 @@ static void on_event(void *self, const struct chat_event *e)
                       (double)e->n_total, "tokens");
     else
         progress_clear(&r->stack.progress);
-    if (e->kind == CHAT_TEXT && r->streaming) {
-        (void)fwrite(e->text.ptr, 1, e->text.len, stdout);
-        (void)fflush(stdout);
-    }
+    if (r->streaming)
+        thoughts_print(&r->thoughts, e);
     run_result_add(&r->result, e);
     if (e->kind == CHAT_DONE || e->kind == CHAT_ERROR)
         ending_set(&r->ending);
@@ -80,6 +80,12 @@ static void make_request(struct chat_request *q, const struct settings *s, struc
     q->messages = messages;
 }
 
+static void end_stream(struct run *r)
+{
+    thoughts_end(&r->thoughts);
+    (void)putchar('\n');
+}
+
 static int print_result(struct run *r)
 {
     if (r->s->json)
@@ -87,7 +93,7 @@ static int print_result(struct run *r)
     else if (!r->streaming)
         run_result_print_texts(&r->result);
     else
-        (void)putchar('\n');
+        end_stream(r);
     if (r->s->verbose)
         (void)fprintf(stderr,
                       "speculation: %" PRId64 " tokens guessed ahead, %" PRId64 " rightly\n",

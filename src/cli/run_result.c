@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "cli/thoughts.h"
 
 void run_result_init(struct run_result *r, int n_choices)
 {
@@ -15,6 +16,7 @@ void run_result_release(struct run_result *r)
 {
     for (int i = 0; i < r->n_choices; i++) {
         buf_release(&r->choices[i].text);
+        buf_release(&r->choices[i].thoughts);
         free(r->choices[i].tokens);
     }
     free(r->choices);
@@ -57,10 +59,11 @@ void run_result_add(struct run_result *r, const struct chat_event *e)
         break;
     case CHAT_TEXT:
     case CHAT_REASONING:
-        if (c) {
-            buf_slice(&c->text, e->text);
+    case CHAT_TOOL_ARGUMENTS:
+        if (c && e->kind != CHAT_TOOL_ARGUMENTS)
+            buf_slice(e->kind == CHAT_TEXT ? &c->text : &c->thoughts, e->text);
+        if (c)
             add_tokens(r, c, e);
-        }
         break;
     case CHAT_FINISH:
         if (c)
@@ -70,7 +73,6 @@ void run_result_add(struct run_result *r, const struct chat_event *e)
     case CHAT_ERROR: r->error = e->error; break;
     case CHAT_PROGRESS:
     case CHAT_TOOL_CALL:
-    case CHAT_TOOL_ARGUMENTS:
     case CHAT_DONE: break;
     }
 }
@@ -134,6 +136,8 @@ static json_t *choice_json(const struct run_choice *c, bool with_logprobs)
     for (size_t i = 0; i < c->n_tokens; i++)
         json_array_append_new(ids, json_integer(c->tokens[i].id));
     json_object_set_new(o, "text", text_json(buf_view(&c->text)));
+    if (c->thoughts.len)
+        json_object_set_new(o, "reasoning", text_json(buf_view(&c->thoughts)));
     json_object_set_new(o, "tokens", ids);
     json_object_set_new(o, "finish_reason", json_string(finish_name(c->finish)));
     if (with_logprobs)
@@ -211,6 +215,10 @@ void run_result_print_texts(const struct run_result *r)
     for (int i = 0; i < r->n_choices; i++) {
         if (i)
             (void)puts("---");
+        struct thoughts t = {0};
+        thoughts_print(&t, &(struct chat_event){.kind = CHAT_REASONING,
+                                                .text = buf_view(&r->choices[i].thoughts)});
+        thoughts_end(&t);
         (void)fwrite(buf_text(&r->choices[i].text), 1, r->choices[i].text.len, stdout);
         (void)putchar('\n');
     }

@@ -8,7 +8,7 @@
 #include "chat/chat.h"
 
 struct run_choice {
-    struct buf text;
+    struct buf text, thoughts;
     struct chat_token *tokens;  // with their alternatives, in the arena
     size_t n_tokens, capacity;
     enum chat_finish finish;

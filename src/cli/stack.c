@@ -67,6 +67,8 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
 {
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
+                              .max_seqs = s->max_seqs,
+                              .tool_format = s->tool_format,
                               .pin = s->pin,
                               .isa = s->isa,
                               .kv_type = s->kv,

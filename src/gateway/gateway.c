@@ -1,13 +1,24 @@
 #include "gateway/gateway.h"
 
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "providers/model_ref.h"
 
+struct named_model {
+    char id[128];
+    char *reference;
+    int64_t created;
+};
 struct gateway {
     struct provider *local;
+    struct named_model *models;  // fixed before the first request
+    size_t n_models, capacity;
     pthread_mutex_t lock;
     uint64_t next_id;  // of a request, under lock
 };
@@ -31,20 +42,104 @@ void gateway_free(struct gateway *g)
 {
     if (!g)
         return;
+    for (size_t i = 0; i < g->n_models; i++)
+        free(g->models[i].reference);
+    free(g->models);
     pthread_mutex_destroy(&g->lock);
     free(g);
+}
+
+bool gateway_add_model(struct gateway *g, const char *reference, struct error *err)
+{
+    char path[MODEL_REF_BYTES];
+    struct stat st;
+    struct named_model m = {0};
+    if (!model_ref_path(reference, path, err))
+        return false;
+    model_ref_name(path, m.id, sizeof m.id);
+    for (size_t i = 0; i < g->n_models; i++)
+        if (strcmp(g->models[i].id, m.id) == 0)
+            return error_set(err, ERR_USAGE, "two models are called '%s'", m.id);
+    m.reference = memory_text(path);
+    m.created = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
+    memory_grow(g->models, g->capacity, g->n_models + 1);
+    g->models[g->n_models++] = m;
+    return true;
+}
+
+size_t gateway_n_models(const struct gateway *g)
+{
+    return g->n_models;
+}
+
+const char *gateway_model_id(const struct gateway *g, size_t i)
+{
+    return g->models[i].id;
+}
+
+int64_t gateway_model_created(const struct gateway *g, size_t i)
+{
+    return g->models[i].created;
+}
+
+static const struct named_model *find_model(const struct gateway *g, const char *name,
+                                            struct error *err)
+{
+    bool first = !name || !*name;
+    for (size_t i = 0; i < g->n_models; i++)
+        if (first || strcmp(g->models[i].id, name) == 0)
+            return &g->models[i];
+    (void)error_set(err, ERR_NOT_FOUND, "there is no model '%.100s'", first ? "" : name);
+    return NULL;
+}
+
+const char *gateway_model(struct gateway *g, const char *name, struct error *err)
+{
+    const struct named_model *m = find_model(g, name, err);
+    return m ? m->id : NULL;
+}
+
+// The reference that a name stands for, or the name itself where none were added.
+static bool resolve(const struct gateway *g, const char **name, struct error *err)
+{
+    if (!g->n_models)
+        return true;
+    const struct named_model *m = find_model(g, *name, err);
+    if (m)
+        *name = m->reference;
+    return m;
 }
 
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err)
 {
-    return g->local->ops->describe(g->local, model, out, err);
+    return resolve(g, &model, err) && g->local->ops->describe(g->local, model, out, err);
 }
 
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err)
 {
-    return g->local->ops->count(g->local, req, n, exact, err);
+    struct chat_request routed = *req;
+    return resolve(g, &routed.model, err) && g->local->ops->count(g->local, &routed, n, exact, err);
+}
+
+bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
+                      size_t *n, struct error *err)
+{
+    struct chat_request routed = *req;
+    return resolve(g, &routed.model, err) &&
+           g->local->ops->tokenize(g->local, &routed, plain, ids, n, err);
+}
+
+bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
+                        struct buf *out, struct error *err)
+{
+    return resolve(g, &model, err) && g->local->ops->detokenize(g->local, model, ids, n, out, err);
+}
+
+bool gateway_load(struct gateway *g, size_t i, struct provider_load *out)
+{
+    return g->local->ops->load(g->local, i, out);
 }
 
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
@@ -53,7 +148,10 @@ struct gateway_answer *gateway_start(struct gateway *g, const struct chat_reques
     pthread_mutex_lock(&g->lock);
     struct provider_flow flow = {.share_salt = ONLY_ACCOUNT_SALT, .id = ++g->next_id, .weight = 1};
     pthread_mutex_unlock(&g->lock);
-    struct answer *answer = g->local->ops->start(g->local, req, flow, sink, err);
+    struct chat_request routed = *req;
+    if (!resolve(g, &routed.model, err))
+        return NULL;
+    struct answer *answer = g->local->ops->start(g->local, &routed, flow, sink, err);
     if (!answer)
         return NULL;
     struct gateway_answer *a = memory_array(struct gateway_answer, 1);

@@ -9,6 +9,7 @@
 #include "chat/chat.h"
 #include "providers/provider.h"
 
+struct buf;
 struct error;
 struct gateway;
 struct gateway_answer;
@@ -16,10 +17,27 @@ struct gateway_answer;
 struct gateway *gateway_new(struct provider *local);  // the provider is borrowed
 void gateway_free(struct gateway *g);
 
+// Models that callers over a network may name, each by the name of its file, folder or place in the
+// local store. While there is none, every reference means what it does on the command line. All are
+// added before the first request. False with err: there is no such model, or its id is taken.
+bool gateway_add_model(struct gateway *g, const char *reference, struct error *err);
+size_t gateway_n_models(const struct gateway *g);
+const char *gateway_model_id(const struct gateway *g, size_t i);
+int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the file; since 1970, in s
+// The id of the model that is meant by a name (NULL or empty: the first). NULL with err
+// (ERR_NOT_FOUND).
+const char *gateway_model(struct gateway *g, const char *name, struct error *err);
+
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err);
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err);
+// As the provider's own (providers/provider.h).
+bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
+                      size_t *n, struct error *err);
+bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
+                        struct buf *out, struct error *err);
+bool gateway_load(struct gateway *g, size_t i, struct provider_load *out);
 // NULL with err if no candidate accepts; else every event goes to the sink, DONE or ERROR last.
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
                                      struct chat_sink sink, struct error *err);

@@ -10,12 +10,60 @@
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *pin, *isa, *kv_type, *quantize, *packed, *draft;
-    pthread_mutex_t lock;  // of the list; held while a model loads, so that it loads once
+    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format;
+    pthread_mutex_t lock;    // of the lists; never held for long
+    pthread_mutex_t loader;  // held while a model loads: one at a time, since memory is counted
+    pthread_cond_t loaded;
     struct local_model *models;
+    struct loading *loading;
+};
+struct loading {
+    struct loading *next;
+    const char *real;
 };
 
 enum { DEFAULT_MAX_TOKENS = 4096 };
+
+static struct local_model *known_model(const struct local *l, const char *real)
+{
+    struct local_model *m = l->models;
+    while (m && strcmp(m->real, real) != 0)
+        m = m->next;
+    return m;
+}
+
+static bool is_loading(const struct local *l, const char *real)
+{
+    const struct loading *x = l->loading;
+    while (x && strcmp(x->real, real) != 0)
+        x = x->next;
+    return x != NULL;
+}
+
+// With the lock held, which is given up while the model loads.
+static struct local_model *load_model(struct local *l, const char *path, const char *real,
+                                      struct error *err)
+{
+    struct loading *mine = memory_array(struct loading, 1);
+    *mine = (struct loading){.next = l->loading, .real = real};
+    l->loading = mine;
+    pthread_mutex_unlock(&l->lock);
+    pthread_mutex_lock(&l->loader);
+    struct local_model *m = local_model_open(path, real, &l->options, err);
+    pthread_mutex_unlock(&l->loader);
+    pthread_mutex_lock(&l->lock);
+    struct loading **at = &l->loading;
+    while (*at != mine)
+        at = &(*at)->next;
+    *at = mine->next;
+    free(mine);
+    if (m) {
+        m->next = l->models;
+        l->models = m;
+    }
+    pthread_cond_broadcast(&l->loaded);
+    return m;
+}
 
 // NULL with err. The model stays as long as the provider.
 static struct local_model *find_model(struct local *l, const char *reference, struct error *err)
@@ -27,16 +75,14 @@ static struct local_model *find_model(struct local *l, const char *reference, st
     // its own, may be those of links.
     char *real = realpath(path, NULL);
     const char *key = real ? real : path;
+    struct local_model *m = NULL;
     pthread_mutex_lock(&l->lock);
-    struct local_model *m = l->models;
-    while (m && strcmp(m->real, key) != 0)
-        m = m->next;
-    if (!m && strlen(key) >= MODEL_REF_BYTES) {
+    while (!(m = known_model(l, key)) && is_loading(l, key))
+        pthread_cond_wait(&l->loaded, &l->lock);
+    if (!m && strlen(key) >= MODEL_REF_BYTES)
         (void)error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
-    } else if (!m && (m = local_model_open(path, key, &l->options, err)) != NULL) {
-        m->next = l->models;
-        l->models = m;
-    }
+    else if (!m)
+        m = load_model(l, path, key, err);
     pthread_mutex_unlock(&l->lock);
     free(real);
     return m;
@@ -60,11 +106,65 @@ static bool count(struct provider *p, const struct chat_request *req, int64_t *n
 {
     struct tokens tokens = {0};
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    bool ok = m && local_prompt(m, req, &tokens, err);
+    bool ok = m && local_prompt(m, req, &tokens, NULL, err);
     *n = (int64_t)tokens.n;
     *exact = true;
     tokens_release(&tokens);
     return ok;
+}
+
+static bool plain_tokens(const struct local_model *m, const struct chat_request *req,
+                         struct tokens *out, struct error *err)
+{
+    if (req->input != INPUT_TEXT)
+        return error_set(err, ERR_USAGE, "only a raw text has no special tokens");
+    return tokenizer_encode(m->tokenizer, req->text, TOKENIZE_PLAIN, out, err);
+}
+
+static bool tokenize(struct provider *p, const struct chat_request *req, bool plain, int32_t **ids,
+                     size_t *n, struct error *err)
+{
+    struct tokens tokens = {0};
+    struct local_model *m = find_model((struct local *)p, req->model, err);
+    bool ok = m && (plain ? plain_tokens(m, req, &tokens, err)
+                          : local_prompt(m, req, &tokens, NULL, err));
+    if (!ok)
+        tokens_release(&tokens);
+    *ids = tokens.ids;
+    *n = tokens.n;
+    return ok;
+}
+
+static bool detokenize(struct provider *p, const char *model, const int32_t *ids, size_t n,
+                       struct buf *out, struct error *err)
+{
+    const struct local_model *m = find_model((struct local *)p, model, err);
+    return m && tokenizer_decode(m->tokenizer, ids, n, false, out, err);
+}
+
+static bool load(struct provider *p, size_t i, struct provider_load *out)
+{
+    struct local *l = (struct local *)p;
+    struct engine_stats s;
+    pthread_mutex_lock(&l->lock);
+    const struct local_model *m = l->models;
+    while (m && i--)
+        m = m->next;
+    pthread_mutex_unlock(&l->lock);  // a model stays as long as the provider
+    if (!m)
+        return false;
+    engine_stats(m->engine, &s);
+    *out = (struct provider_load){.running = s.running,
+                                  .waiting = s.waiting,
+                                  .pages_free = s.pages_free,
+                                  .pages_total = s.pages_total,
+                                  .preemptions = s.preemptions,
+                                  .steps = s.steps,
+                                  .rows = s.rows,
+                                  .drafted_tokens = s.drafted_tokens,
+                                  .accepted_tokens = s.accepted_tokens};
+    (void)snprintf(out->name, sizeof out->name, "%s", m->name);
+    return true;
 }
 
 static int room_for(const struct local_model *m, const struct chat_request *req, size_t n_prompt)
@@ -73,6 +173,32 @@ static int room_for(const struct local_model *m, const struct chat_request *req,
         return req->max_tokens;
     int ctx = engine_ctx(m->engine), left = n_prompt < (size_t)ctx ? ctx - (int)n_prompt : 1;
     return left < DEFAULT_MAX_TOKENS ? left : DEFAULT_MAX_TOKENS;
+}
+
+// The engine would refuse it too, but could not say what is too long for what.
+static bool check_context(const struct local_model *m, size_t n_prompt, int max_tokens,
+                          struct error *err)
+{
+    int ctx = engine_ctx(m->engine);
+    if (n_prompt + (size_t)max_tokens <= (size_t)ctx)
+        return true;
+    return error_set(err, ERR_CONTEXT,
+                     "the prompt has %zu tokens and the answer may have %d more, but the context "
+                     "of this model holds %d",
+                     n_prompt, max_tokens, ctx);
+}
+
+static struct engine_answer *submit_checked(const struct local_model *m,
+                                            const struct engine_request *r, struct error *err)
+{
+    struct error why = {0};
+    struct engine_answer *a = NULL;
+    if (!check_context(m, r->n_prompt, r->max_tokens, err))
+        return NULL;
+    a = engine_submit(m->engine, r, &why);
+    if (!a)  // the only other bound of the engine is that of its queue
+        (void)error_set(err, why.code == ERR_LIMIT ? ERR_BUSY : why.code, "%s", why.text);
+    return a;
 }
 
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
@@ -96,11 +222,17 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
                  .priority = flow->priority},
     };
     r.ends = tokenizer_ends(m->tokenizer, &r.n_ends);
+    if (req->input == INPUT_MESSAGES && m->chat_template) {
+        r.ends = m->ends;
+        r.n_ends = m->n_ends;
+        r.shown = m->marks;
+        r.n_shown = m->n_marks;
+    }
     struct engine_answer *a = NULL;
     if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err))
-        a = engine_submit(m->engine, &r, err);
+        a = submit_checked(m, &r, err);
     arena_release(&arena);
     return a;
 }
@@ -110,11 +242,12 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
 {
     struct tokens prompt = {0};
     struct answer *answer = NULL;
+    bool thinking = false;
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    if (m && local_prompt(m, req, &prompt, err)) {
+    if (m && local_prompt(m, req, &prompt, &thinking, err)) {
         struct engine_answer *engine = submit(m, req, &flow, &prompt, err);
         if (engine)
-            answer = local_answer_new(m, engine, &prompt, sink, err);
+            answer = local_answer_new(m, req, engine, &prompt, thinking, sink, err);
     }
     tokens_release(&prompt);
     return answer;
@@ -130,12 +263,15 @@ static void free_local(struct provider *p)
         local_model_close(m);
     }
     pthread_mutex_destroy(&l->lock);
+    pthread_mutex_destroy(&l->loader);
+    pthread_cond_destroy(&l->loaded);
     free(l->pin);
     free(l->isa);
     free(l->kv_type);
     free(l->quantize);
     free(l->packed);
     free(l->draft);
+    free(l->tool_format);
     free(l);
 }
 
@@ -147,9 +283,17 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
                                             .cancel = local_answer_cancel,
                                             .answer_free = local_answer_free,
                                             .count = count,
+                                            .tokenize = tokenize,
+                                            .detokenize = detokenize,
+                                            .load = load,
                                             .free = free_local};
     if (o->threads < 0 || o->ctx < 0 || o->max_seqs < 0) {
         (void)error_set(err, ERR_USAGE, "threads, context and sequences cannot be negative");
+        return NULL;
+    }
+    enum answer_format format;
+    if (o->tool_format && !answer_format_named(o->tool_format, &format)) {
+        (void)error_set(err, ERR_USAGE, "tool format: '%.40s' is not known", o->tool_format);
         return NULL;
     }
     struct local *l = memory_array(struct local, 1);
@@ -161,6 +305,9 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options.quantize = l->quantize = memory_text(o->quantize);
     l->options.packed = l->packed = memory_text(o->packed);
     l->options.draft = l->draft = memory_text(o->draft);
+    l->options.tool_format = l->tool_format = memory_text(o->tool_format);
     pthread_mutex_init(&l->lock, NULL);
+    pthread_mutex_init(&l->loader, NULL);
+    pthread_cond_init(&l->loaded, NULL);
     return &l->provider;
 }

@@ -27,12 +27,15 @@ struct local_options {    // zeroed is the default
     // Disk space for packed weights of large models, which load faster next time: NULL or "auto",
     // "off", or a number of gigabytes.
     const char *packed;
+    // How all models write calls of tools, by a name of answer_format_name (template/
+    // answer_syntax.h); NULL: as each one's chat template shows.
+    const char *tool_format;
     // While a model loads: done of total bytes; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, const char *model, uint64_t done, uint64_t total);
     void *progress_self;
 };
 
-// NULL with err (negative numbers). A wrong pin, kv_type, isa, quantize or packed is told when a
-// model loads. The texts are copied.
+// NULL with err (negative numbers, an unknown tool_format). A wrong pin, kv_type, isa, quantize or
+// packed is told when a model loads. The texts are copied.
 struct provider *provider_local_new(const struct local_options *o, struct error *err);
 // Freed by its own ops: provider->ops->free(provider).

@@ -2,12 +2,28 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "providers/local_impl.h"
 
+// Reads one choice of an answer for calls and thoughts.
+struct choice_reader {
+    struct answer *answer;
+    struct answer_parser *parser;
+    const struct chat_token *token;  // goes with the next event of text
+};
+
 struct answer {
     const struct local_model *model;
+    struct choice_reader *readers;  // [n_readers], one a choice; none: all is text
+    size_t n_readers;
+    json_t *tools;
+    struct arena arena;
+    struct slice *stops;  // the request's
+    size_t n_stops;
+    int64_t reasoning_tokens;
     struct engine_answer *engine;
     struct tokens prompt;
     struct chat_sink sink;
@@ -49,31 +65,67 @@ static struct chat_token *tops_of(const struct answer *a, const struct engine_ev
     return top;
 }
 
-static void push(const struct answer *a, const struct chat_event *event)
+static void push(struct answer *a, const struct chat_event *event)
 {
+    if (event->kind == CHAT_REASONING)
+        a->reasoning_tokens += (int64_t)event->n_tokens;
+
     a->sink.push(a->sink.self, event);
 }
 
-static void push_text(const struct answer *a, int choice, struct slice text)
+static struct answer_parser *parser_of(const struct answer *a, int choice)
+{
+    return choice >= 0 && (size_t)choice < a->n_readers ? a->readers[choice].parser : NULL;
+}
+
+static void push_text(struct answer *a, int choice, struct slice text)
 {
     struct chat_event e = {.kind = CHAT_TEXT, .choice = choice, .text = text};
-    if (text.len > 0)
+    struct answer_parser *parser = parser_of(a, choice);
+    if (parser)
+        answer_parser_push(parser, text);
+    else if (text.len > 0)
         push(a, &e);
 }
 
-static void push_token(const struct answer *a, const struct engine_event *e)
+// What a parser makes of a choice's text: a token belongs to the first piece that came with it.
+static void push_read(void *self, const struct chat_event *event)
+{
+    struct choice_reader *r = self;
+    struct chat_event e = *event;
+    if (r->token && e.kind != CHAT_TOOL_CALL) {
+        e.tokens = r->token;
+        e.n_tokens = 1;
+        r->token = NULL;
+    }
+    push(r->answer, &e);
+}
+
+static void push_token(struct answer *a, const struct engine_event *e)
 {
     struct arena scratch = {0};
     struct chat_token token = token_of(a, e->token, e->logprob, &scratch);
     struct chat_event event = {
         .kind = CHAT_TEXT, .choice = e->choice, .text = e->text, .tokens = &token, .n_tokens = 1};
+    struct answer_parser *parser = parser_of(a, e->choice);
     token.top = tops_of(a, e, &scratch);
     token.n_top = e->n_top > 0 ? (size_t)e->n_top : 0;
-    push(a, &event);
+    if (parser) {
+        struct choice_reader *r = &a->readers[e->choice];
+        r->token = &token;
+        answer_parser_push(parser, e->text);
+        event.text = slice_str("");
+        event.kind = answer_parser_kind(parser);
+        if (r->token)
+            push(a, &event);
+        r->token = NULL;
+    } else {
+        push(a, &event);
+    }
     arena_release(&scratch);
 }
 
-static void push_next(const struct answer *a, const struct engine_event *e)
+static void push_next(struct answer *a, const struct engine_event *e)
 {
     struct arena scratch = {0};
     struct chat_event event = {.kind = CHAT_NEXT,
@@ -91,6 +143,7 @@ static void push_end(struct answer *a, const struct engine_event *e)
         .usage = {.prompt_tokens = (int64_t)e->usage.prompt_tokens,
                   .cached_tokens = (int64_t)e->usage.cached_tokens,
                   .completion_tokens = (int64_t)e->usage.completion_tokens,
+                  .reasoning_tokens = a->reasoning_tokens,
                   .drafted_tokens = (int64_t)e->usage.drafted_tokens,
                   .accepted_tokens = (int64_t)e->usage.accepted_tokens,
                   .queued_s = e->usage.queued_s,
@@ -100,6 +153,23 @@ static void push_end(struct answer *a, const struct engine_event *e)
     struct chat_event end = {.kind = a->error.code ? CHAT_ERROR : CHAT_DONE, .error = a->error};
     push(a, &usage);
     push(a, &end);
+}
+
+static void push_finish(struct answer *a, const struct engine_event *e)
+{
+    struct answer_parser *parser = parser_of(a, e->choice);
+    struct chat_event event = {
+        .kind = CHAT_FINISH, .choice = e->choice, .finish = finish_of(e->finish)};
+    if (e->stop >= 0 && (size_t)e->stop < a->n_stops)
+        event.stop = a->stops[e->stop];
+    push_text(a, e->choice, e->text);
+    if (parser)
+        answer_parser_finish(parser);
+    if (parser && answer_parser_n_calls(parser) > 0 && event.finish == CHAT_STOP)
+        event.finish = CHAT_TOOL_CALLS;
+    if (e->finish == FINISH_ERROR && !a->error.code)
+        a->error = e->error;
+    push(a, &event);
 }
 
 static void carry(struct answer *a, const struct engine_event *e)
@@ -114,14 +184,7 @@ static void carry(struct answer *a, const struct engine_event *e)
         break;
     case ENGINE_TOKEN: push_token(a, e); break;
     case ENGINE_NEXT: push_next(a, e); break;
-    case ENGINE_FINISH:
-        push_text(a, e->choice, e->text);
-        if (e->finish == FINISH_ERROR && !a->error.code)
-            a->error = e->error;
-        event.kind = CHAT_FINISH;
-        event.finish = finish_of(e->finish);
-        push(a, &event);
-        break;
+    case ENGINE_FINISH: push_finish(a, e); break;
     case ENGINE_DONE: push_end(a, e); break;
     }
 }
@@ -138,11 +201,42 @@ static void *answer_main(void *self)
     return NULL;
 }
 
-struct answer *local_answer_new(const struct local_model *m, struct engine_answer *engine,
-                                struct tokens *prompt, struct chat_sink sink, struct error *err)
+static void make_readers(struct answer *a, const struct chat_request *req, bool thinking)
+{
+    const struct local_model *m = a->model;
+    bool plain = m->shape.format == ANSWER_PLAIN && m->shape.thinking == THINKING_NONE;
+    if (req->input != INPUT_MESSAGES || !m->chat_template || plain)
+        return;
+    a->tools = json_incref((json_t *)local_tools(req));
+    a->n_readers = req->sampling.n_choices > 0 ? (size_t)req->sampling.n_choices : 1;
+    a->readers = memory_array(struct choice_reader, a->n_readers);
+    struct answer_options o = {.shape = m->shape,
+                               .control = m->control,
+                               .thinking = thinking,
+                               .tools = a->tools,
+                               .one_call = req->one_tool_call,
+                               // Ids must differ from those of the conversation's other answers.
+                               .id_seed = hash_mix((uint64_t)clock_ns()) ^ (uintptr_t)a};
+    for (size_t i = 0; i < a->n_readers; i++) {
+        a->readers[i].answer = a;
+        o.choice = (int)i;
+        o.sink = (struct chat_sink){push_read, &a->readers[i]};
+        a->readers[i].parser = answer_parser_new(&o);
+    }
+}
+
+struct answer *local_answer_new(const struct local_model *m, const struct chat_request *req,
+                                struct engine_answer *engine, struct tokens *prompt, bool thinking,
+                                struct chat_sink sink, struct error *err)
 {
     struct answer *a = memory_array(struct answer, 1);
     *a = (struct answer){.model = m, .engine = engine, .prompt = *prompt, .sink = sink};
+    make_readers(a, req, thinking);
+    a->n_stops = req->sampling.n_stops;
+    a->stops = arena_new(&a->arena, struct slice, a->n_stops + 1);
+    for (size_t i = 0; i < a->n_stops; i++)
+        a->stops[i] =
+            slice_of(arena_text(&a->arena, req->sampling.stops[i]), req->sampling.stops[i].len);
     *prompt = (struct tokens){0};
     if (pthread_create(&a->thread, NULL, answer_main, a) == 0)
         return a;
@@ -172,6 +266,11 @@ void local_answer_free(struct answer *a)
         engine_cancel(a->engine);
     local_answer_wait(a);
     engine_answer_free(a->engine);
+    for (size_t i = 0; i < a->n_readers; i++)
+        answer_parser_free(a->readers[i].parser);
+    free(a->readers);
+    arena_release(&a->arena);
+    json_decref(a->tools);
     tokens_release(&a->prompt);
     free(a);
 }

@@ -1,15 +1,19 @@
 // local_impl.h - what the files of the local provider share; nobody else includes it.
 //
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
-// that guesses for it, local_prompt.c makes tokens and settings of a request, local_answer.c
-// carries events, local.c is the provider.
+// that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
+// it expects, local_prompt.c makes tokens and settings of a request, local_answer.c carries events,
+// local.c is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "base/buf.h"
+#include "base/json.h"
 #include "chat/chat.h"
 #include "local/engine/engine.h"
+#include "local/template/answer_parser.h"
 #include "local/tokenizer/tokenizer.h"
 #include "providers/local.h"
 #include "providers/model_ref.h"
@@ -26,6 +30,13 @@ struct local_draft {  // a model that guesses tokens ahead; zeroed: none
     struct model *model;
 };
 
+struct template_habits {  // what a chat template wants of messages beside the usual
+    bool null_content;    // a message without text but with calls has null as content
+    bool short_ids;       // ids of calls are nine letters and digits
+    bool thinking;        // thoughts are in `thinking`
+    bool developer;       // it knows this role
+};
+
 struct local_model {  // immutable once open
     struct local_model *next;
     char real[MODEL_REF_BYTES];  // the path without links: one model, however it is named
@@ -37,6 +48,15 @@ struct local_model {  // immutable once open
     struct tokenizer *tokenizer;
     struct template *chat_template;  // NULL: the plain default
     atomic_flag default_told;        // that there is no template was said in the log
+    // How it writes calls and thoughts, with the marks that are control tokens (local_marks.c).
+    struct answer_shape shape;
+    struct template_habits habits;
+    unsigned control;
+    struct shown_token marks[ANSWER_MARKS];
+    size_t n_marks;
+    struct buf mark_texts;
+    int32_t *ends;  // tokens that end an answer
+    size_t n_ends;
     struct engine *engine;
     struct sampling sampling;  // the model's own defaults
     int speculate;             // of its requests
@@ -52,18 +72,33 @@ void local_model_close(struct local_model *m);
 bool local_draft_open(struct local_model *m, const struct local_options *o, struct error *err);
 void local_draft_close(struct local_draft *d);
 
+// Finds what the template says of answers, and the marks among m's tokens.
+void local_marks_find(struct local_model *m, struct slice chat_template,
+                      const struct local_options *o);
+void local_marks_release(struct local_model *m);
+
+// The messages as the template wants them (local_messages.c). A new reference.
+struct template_habits local_habits(struct slice chat_template);
+json_t *local_messages(const struct local_model *m, const struct chat_request *req);
+// A JSON string of any bytes: what is not UTF-8 becomes U+FFFD.
+json_t *local_text_json(struct slice s);
+
 // Appends the prompt's ids: the template rendered over the messages, where text from messages
 // cannot become control tokens; or a raw text with the special tokens that the model wants; or ids.
+// *thinking (may be NULL): the template has already begun the answer's thoughts.
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
-                  struct error *err);
+                  bool *thinking, struct error *err);
+// The tools that the model may call; NULL if none.
+const json_t *local_tools(const struct chat_request *req);
 // The request's settings over the model's. Lists live in the arena.
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
                     struct sampling *out, struct error *err);
 
 // Carries the engine's events to the sink on a thread of its own. Takes over `engine` and `prompt`.
-// NULL with err if there is no thread.
-struct answer *local_answer_new(const struct local_model *m, struct engine_answer *engine,
-                                struct tokens *prompt, struct chat_sink sink, struct error *err);
+// The answer to messages is read for calls and thoughts. NULL with err if there is no thread.
+struct answer *local_answer_new(const struct local_model *m, const struct chat_request *req,
+                                struct engine_answer *engine, struct tokens *prompt, bool thinking,
+                                struct chat_sink sink, struct error *err);
 void local_answer_wait(struct answer *a);
 void local_answer_cancel(struct answer *a);
 void local_answer_free(struct answer *a);

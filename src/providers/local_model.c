@@ -60,11 +60,12 @@ static void read_defaults(struct local_model *m)
     }
 }
 
-static bool open_template(struct local_model *m, struct error *err)
+static bool open_template(struct local_model *m, const struct local_options *o, struct error *err)
 {
     struct slice source = model_file_chat_template(m->file, NULL);
     if (source.len == 0)
         return true;  // local_prompt says so, if it matters
+    local_marks_find(m, source, o);
     m->chat_template = template_open(source, err);
     return m->chat_template || error_wrap(err, "chat template");
 }
@@ -117,7 +118,7 @@ struct local_model *local_model_open(const char *path, const char *real,
     m->speculate = o->speculate;
     m->file = model_file_open(path, MODEL_ALL, err);
     if (m->file && check_memory(m, o, err) &&
-        (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, err) &&
+        (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, o, err) &&
         open_engine(m, o, err)) {
         read_defaults(m);
         (void)snprintf(m->description, sizeof m->description, "%s, %.0f MB, %s", m->name,
@@ -141,6 +142,7 @@ void local_model_close(struct local_model *m)
         model_free(m->model);
     backend_free(m->backend);
     template_close(m->chat_template);
+    local_marks_release(m);
     tokenizer_close(m->tokenizer);
     model_file_close(m->file);
     free(m);

@@ -7,50 +7,13 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "base/utf8.h"
 #include "local/template/template.h"
 #include "providers/local_impl.h"
 
-static const char *role_name(enum chat_role role)
+const json_t *local_tools(const struct chat_request *req)
 {
-    static const char *const names[] = {
-        [ROLE_SYSTEM] = "system", [ROLE_USER] = "user",           [ROLE_ASSISTANT] = "assistant",
-        [ROLE_TOOL] = "tool",     [ROLE_DEVELOPER] = "developer",
-    };
-    return names[role];
-}
-
-// A JSON string of any bytes: what is not UTF-8 becomes U+FFFD.
-static json_t *text_json(struct slice s)
-{
-    if (utf8_valid(s.ptr, s.len))
-        return json_stringn_nocheck(s.len ? s.ptr : "", s.len);
-    struct buf whole = {0};
-    uint32_t code;
-    for (size_t i = 0, n; i < s.len; i += n ? n : 1) {
-        n = utf8_decode(s.ptr + i, s.len - i, &code);
-        buf_utf8(&whole, n ? code : 0xFFFD);
-    }
-    json_t *j = json_stringn_nocheck(whole.ptr, whole.len);
-    buf_release(&whole);
-    return j;
-}
-
-static json_t *messages_json(const struct chat_request *req)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < req->n_messages; i++) {
-        const struct chat_message *m = &req->messages[i];
-        if (m->raw) {
-            json_array_append(list, (json_t *)m->raw);
-            continue;
-        }
-        json_t *o = json_object();
-        json_object_set_new(o, "role", json_string(role_name(m->role)));
-        json_object_set_new(o, "content", text_json(m->text));
-        json_array_append_new(list, o);
-    }
-    return list;
+    bool any = req->tool_choice != TOOLS_NONE && json_array_size(req->tools) > 0;
+    return any ? req->tools : NULL;
 }
 
 static void set_token(const struct local_model *m, json_t *variables, const char *name, int32_t id)
@@ -59,7 +22,7 @@ static void set_token(const struct local_model *m, json_t *variables, const char
         return;
     struct buf text = {0};
     tokenizer_bytes(m->tokenizer, id, &text);
-    json_object_set_new(variables, name, text_json(buf_view(&text)));
+    json_object_set_new(variables, name, local_text_json(buf_view(&text)));
     buf_release(&text);
 }
 
@@ -83,19 +46,30 @@ static json_t *template_variables(const struct local_model *m, const struct chat
     }
     if (!json_object_get(v, "add_generation_prompt"))
         json_object_set_new(v, "add_generation_prompt", json_true());
-    json_object_set_new(v, "messages", messages_json(req));
-    json_object_set_new(v, "tools", req->tools ? json_incref((json_t *)req->tools) : json_null());
+    const json_t *tools = local_tools(req);
+    json_object_set_new(v, "messages", local_messages(m, req));
+    json_object_set_new(v, "tools", tools ? json_incref((json_t *)tools) : json_null());
     return v;
+}
+
+// A mark that came from a message begins no thoughts.
+static bool begins_thoughts(const struct local_model *m, const struct rendered *r)
+{
+    struct slice text = buf_view(&r->text);
+    size_t given = r->n_from_values ? r->from_values[r->n_from_values - 1].end : 0;
+    return answer_prompt_thinks(&m->shape, slice_sub(text, given, text.len));
 }
 
 // Special tokens are not added: a template writes them itself where the model wants them.
 static bool templated(const struct local_model *m, const struct chat_request *req,
-                      struct tokens *out, struct error *err)
+                      struct tokens *out, bool *thinking, struct error *err)
 {
     struct rendered rendered = {0};
     json_t *variables = template_variables(m, req);
     bool ok = template_render(m->chat_template, variables, NULL, &rendered, err);
     json_decref(variables);
+    if (ok && thinking)
+        *thinking = begins_thoughts(m, &rendered);
     if (ok) {
         size_t n = rendered.n_from_values;
         struct text_span *spans = memory_array(struct text_span, n + 1);
@@ -141,7 +115,7 @@ static bool given_tokens(const struct local_model *m, const struct chat_request 
 }
 
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
-                  struct error *err)
+                  bool *thinking, struct error *err)
 {
     switch (req->input) {
     case INPUT_TOKENS: return given_tokens(m, req, out, err);
@@ -151,7 +125,7 @@ bool local_prompt(struct local_model *m, const struct chat_request *req, struct 
                                 TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL, out, err);
     case INPUT_MESSAGES: break;
     }
-    return m->chat_template ? templated(m, req, out, err) : joined(m, req, out, err);
+    return m->chat_template ? templated(m, req, out, thinking, err) : joined(m, req, out, err);
 }
 
 static void choose(float *out, float wanted)

@@ -11,6 +11,7 @@
 #include "chat/chat.h"
 
 struct answer;
+struct buf;
 struct error;
 struct provider;
 
@@ -25,6 +26,13 @@ struct provider_flow {  // opaque numbers from the gateway
     uint64_t share_salt, id;
     int weight, priority;
 };
+struct provider_load {
+    char name[128];
+    int64_t running, waiting;  // texts that are written, and that wait to be
+    int64_t pages_free, pages_total;
+    int64_t preemptions, steps, rows;
+    int64_t drafted_tokens, accepted_tokens;
+};
 struct provider_ops {
     bool (*describe)(struct provider *p, const char *model, struct model_info *out,
                      struct error *err);
@@ -37,6 +45,16 @@ struct provider_ops {
     // Tokens the request's prompt takes, exact where `*exact` is set on return.
     bool (*count)(struct provider *p, const struct chat_request *req, int64_t *n, bool *exact,
                   struct error *err);
+    // The ids of the prompt in a new block that the caller frees; with `plain`, a raw text's
+    // without special tokens, neither added nor read in it. ERR_UNSUPPORTED where a vendor does not
+    // tell.
+    bool (*tokenize)(struct provider *p, const struct chat_request *req, bool plain, int32_t **ids,
+                     size_t *n, struct error *err);
+    // Appends the text of ids.
+    bool (*detokenize)(struct provider *p, const char *model, const int32_t *ids, size_t n,
+                       struct buf *out, struct error *err);
+    // What the i-th model that is loaded here has to do; false: there are not so many.
+    bool (*load)(struct provider *p, size_t i, struct provider_load *out);
     void (*free)(struct provider *p);
 };
 struct provider {

@@ -125,7 +125,7 @@ static void on_event(void *self, const struct chat_event *event)
     struct slot *s = self;
     pthread_mutex_lock(&s->round->lock);
     switch (event->kind) {
-    case CHAT_TEXT:
+    case CHAT_TEXT:  // and no thoughts of models that think in spite of being asked not to
         if (event->choice == 0)
             buf_slice(&s->text, event->text);
         break;
@@ -140,13 +140,6 @@ static void on_event(void *self, const struct chat_event *event)
     }
     pthread_cond_signal(&s->round->changed);
     pthread_mutex_unlock(&s->round->lock);
-}
-
-// Models that think in spite of being asked not to: what they thought is not the answer.
-static struct slice without_thoughts(struct slice s)
-{
-    const char *end = s.len ? memmem(s.ptr, s.len, "</think>", 8) : NULL;
-    return end ? slice_sub(s, (size_t)(end - s.ptr) + 8, s.len) : s;
 }
 
 static struct slice trimmed(struct slice s)
@@ -239,7 +232,7 @@ static void keep_answer(struct call *call, struct slice text, bool cut, bool loo
 static bool judge(struct slot *s)
 {
     struct call *call = s->call;
-    struct slice text = trimmed(without_thoughts(buf_view(&s->text)));
+    struct slice text = trimmed(buf_view(&s->text));
     bool may_retry = call->attempts < ATTEMPTS && s->error.code != ERR_CANCELLED;
     size_t whole = loop_start(slice_sub(text, 0, stutter_start(text)));
     bool looped = whole < text.len, cut = looped || s->finish == CHAT_LENGTH;

@@ -152,6 +152,7 @@ static void text_finish(void *self, struct detokenizer *d, struct buf *out)
     (void)self;
     if (d->n_held)
         buf_text_add(out, "?");
+    d->n_held = 0;
 }
 
 static void free_model(void *self)

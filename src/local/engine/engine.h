@@ -43,6 +43,11 @@ struct flow {             // opaque numbers from above: whose request this is
 // text (drafts.h).
 enum { SPECULATE_OFF = -1, SPECULATE_AUTO = 0, SPECULATE_MOST = 32 };
 
+struct shown_token {  // a token whose text is this, whatever the tokenizer says
+    int32_t token;
+    struct slice text;
+};
+
 struct engine_request {  // copied by engine_submit
     const int32_t *prompt;
     size_t n_prompt;
@@ -56,6 +61,8 @@ struct engine_request {  // copied by engine_submit
     int n_top;          // logprobs: how many alternatives; -1: none at all
     int speculate;      // SPECULATE_AUTO: as it pays; SPECULATE_OFF; so many tokens at a time
     bool skip_special;  // control tokens give no text
+    const struct shown_token *shown;  // but these do; borrowed while the engine lives
+    size_t n_shown;
     struct flow flow;
 };
 
@@ -86,6 +93,7 @@ struct engine_event {
     const struct token_logprob *top;  // n_top of them, as long as text
     int n_top;
     enum finish_reason finish;
+    int stop;  // ENGINE_FINISH: which of the stops ended it; -1: none
     size_t n_done, n_total;
     struct {
         size_t prompt_tokens, cached_tokens, completion_tokens;

@@ -100,6 +100,8 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->logprobs = r->n_top >= 0;
     j->n_top = r->n_top > 0 ? r->n_top : 0;
     j->skip_special = r->skip_special;
+    j->shown = r->shown;
+    j->n_shown = r->n_shown;
     // The first token comes with the prompt, the last one is not computed: two leave none to guess.
     j->speculate = r->max_tokens > 2 ? r->speculate : SPECULATE_OFF;
     j->sampling = r->sampling;
@@ -172,6 +174,15 @@ bool job_is_end(const struct job *j, int32_t token)
     return false;
 }
 
+static int which_stop(const struct choice *c, struct slice text)
+{
+    const struct stop_set *stops = &c->job->stops;
+    size_t i = 0;
+    while (i + 1 < stops->n && !slice_eq(stops->patterns[i].text, text))
+        i++;
+    return (int)i;
+}
+
 // Lets the stop strings see the text after `from`. True if one is complete: the text is then cut.
 static bool stopped_in(struct choice *c, size_t from)
 {
@@ -182,7 +193,22 @@ static bool stopped_in(struct choice *c, size_t from)
     assert(from + end >= length);  // what was shown is no part of a stop
     c->text.len = from + end - length;
     c->stopped = true;
+    c->stop = which_stop(c, slice_of(c->text.ptr + c->text.len, length));
     return true;
+}
+
+// A token that is shown with a text of its own ends what the tokenizer held back.
+static void add_token_text(struct choice *c, int32_t token, const struct engine_model *m)
+{
+    const struct job *j = c->job;
+    for (size_t i = 0; i < j->n_shown; i++) {
+        if (j->shown[i].token != token)
+            continue;
+        m->ops->text_finish(m->self, &c->detokenizer, &c->text);
+        buf_slice(&c->text, j->shown[i].text);
+        return;
+    }
+    m->ops->text_push(m->self, &c->detokenizer, token, &c->text);
 }
 
 static void forget_shown(struct choice *c, size_t n)
@@ -243,7 +269,7 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
         return false;
     }
     size_t before = c->text.len;
-    m->ops->text_push(m->self, &c->detokenizer, token, &c->text);
+    add_token_text(c, token, m);
     if (stopped_in(c, before)) {
         push_token(c, token, c->text.len, &chosen);
         choice_finish(c, FINISH_STOP, NULL, m);
@@ -272,6 +298,7 @@ void choice_finish(struct choice *c, enum finish_reason reason, const struct err
         .kind = ENGINE_FINISH,
         .choice = c->index,
         .finish = reason,
+        .stop = c->stopped ? c->stop : -1,
         .text = buf_view(&c->text),
     };
     if (err)

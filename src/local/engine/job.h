@@ -23,6 +23,7 @@ struct choice {
     int index, n_generated;
     bool begun, finished;
     bool stopped;  // by a stop string
+    int stop;      // which
     struct sampler *sampler;
     struct detokenizer detokenizer;
     struct stop_matcher stops;
@@ -41,6 +42,8 @@ struct job {
     size_t n_prompt, n_ends;
     int max_tokens, n_choices, n_top;
     bool skip_special, logprobs;
+    const struct shown_token *shown;
+    size_t n_shown;
     int speculate;
     int spare_room;  // events that the answer has room for beyond those of a step without guesses
     struct sampling sampling;

@@ -165,6 +165,27 @@ static void text_held_back_is_not_lost_at_the_end(void **state)
     check_stops("one \xc3", (const char *[]){" ?"}, 1, "one", FINISH_STOP);
 }
 
+// What the tokenizer held back comes before the text of a token that has its own.
+static void tokens_may_be_shown_with_a_text_of_their_own(void **state)
+{
+    static const int32_t script[] = {'a', 200, 'X', 'b', 'X', SCRIPT_END, -1};
+    static const int32_t *const scripts[] = {script};
+    static const struct shown_token shown[] = {{'Y', {"no", 2}}, {'X', {"\xFF<m>", 4}}};
+    int32_t prompt[] = {SCRIPT}, end = SCRIPT_END;
+    struct engine *e = start(&roomy, scripts, 1);
+    struct engine_request r = request(prompt, 1, 20);
+    (void)state;
+    r.ends = &end;
+    r.n_ends = 1;
+    r.shown = shown;
+    r.n_shown = 2;
+    struct result *got = run(e, &r);
+    assert_text(got, 0, "a?\xFF<m>b\xFF<m>");
+    assert_int_equal(got->finish[0], FINISH_STOP);
+    result_free(got);
+    engine_free(e);
+}
+
 static void nothing_of_a_stop_is_ever_shown(void **state)
 {
     (void)state;
@@ -574,6 +595,7 @@ int main(void)
         cmocka_unit_test(of_several_stops_the_first_that_is_complete_wins),
         cmocka_unit_test(text_held_back_is_not_lost_at_the_end),
         cmocka_unit_test(nothing_of_a_stop_is_ever_shown),
+        cmocka_unit_test(tokens_may_be_shown_with_a_text_of_their_own),
         cmocka_unit_test(nan_logits_end_their_own_sequence_only),
         cmocka_unit_test(a_prompt_too_long_is_told_by_how_much),
         cmocka_unit_test(without_new_tokens_the_next_ones_are_told),

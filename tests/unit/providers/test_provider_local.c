@@ -167,7 +167,7 @@ static void what_does_not_fit_or_makes_no_sense_is_refused_before_any_event(void
     struct chat_sink sink = {.push = see, .self = &s};
     struct chat_request r = raw(stories, "Once upon a time", 100000);
     assert_null(gateway_start(g, &r, sink, &err));
-    assert_int_equal(err.code, ERR_LIMIT);
+    assert_int_equal(err.code, ERR_CONTEXT);
     r = raw(stories, "Once", 5);
     r.sampling.top_p = 7;
     assert_null(gateway_start(g, &r, sink, &err));

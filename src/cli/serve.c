@@ -1,0 +1,114 @@
+// serve.c - `hearth serve`: provider, gateway and server, built bottom-up and taken down in
+// reverse.
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/mapping.h"
+#include "cli/commands.h"
+#include "cli/stack.h"
+#include "gateway/gateway.h"
+#include "server/server.h"
+
+static bool add_models(struct gateway *g, const struct settings *s, struct error *err)
+{
+    if (s->models.n == 0)
+        return gateway_add_model(g, NULL, err);
+    for (size_t i = 0; i < s->models.n; i++)
+        if (!gateway_add_model(g, s->models.items[i], err))
+            return false;
+    return true;
+}
+
+enum { PEM_BYTES_MAX = 1 << 20 };
+
+static bool read_tls(const struct settings *s, struct buf *certificate, struct buf *key,
+                     struct error *err)
+{
+    if (!s->tls_cert && !s->tls_key)
+        return true;
+    if (!s->tls_cert || !s->tls_key)
+        return error_set(err, ERR_USAGE, "--tls-cert and --tls-key belong together");
+    return file_read(s->tls_cert, PEM_BYTES_MAX, certificate, err) &&
+           file_read(s->tls_key, PEM_BYTES_MAX, key, err);
+}
+
+static void tell_address(const struct settings *s, const struct server *server)
+{
+    bool v6 = strchr(s->host, ':');
+    (void)printf("listening on http%s://%s%s%s:%d\n", s->tls_cert ? "s" : "", v6 ? "[" : "",
+                 s->host, v6 ? "]" : "", server_port(server));
+    (void)fflush(stdout);
+}
+
+// Until the first Ctrl-C or SIGTERM; then what runs may come to its end.
+static bool serve(struct stack *st, struct server *server, const struct settings *s,
+                  struct error *err)
+{
+    struct model_info info;
+    bool ok = gateway_describe(st->gateway, NULL, &info, err);  // loads the first model
+    progress_clear(&st->progress);
+    if (!ok)
+        return interrupted();  // asked to end before it could begin: that is no failure
+    server_ready(server);
+    interrupt_wait();
+    int n = server_drain(server, s->drain, NULL);
+    if (n)
+        log_warn("%d requests were cut off after %d s", n, s->drain);
+    return true;
+}
+
+static int serve_command(struct settings *s)
+{
+    struct stack st;
+    struct error err = {0};
+    struct server_options o = {
+        .host = s->host, .port = s->port, .timeout_s = s->timeout, .quiet = s->quiet};
+    struct server *server = NULL;
+    struct buf certificate = {0}, key = {0};
+    interrupt_catch_all();
+    bool ok = stack_open(&st, s, model_option(s), &err) && add_models(st.gateway, s, &err) &&
+              read_tls(s, &certificate, &key, &err);
+    if (ok) {
+        o.certificate = certificate.ptr;
+        o.key = key.ptr;
+        server = server_open(st.gateway, &o, &err);
+        ok = server != NULL;
+    }
+    if (ok) {
+        tell_address(s, server);
+        ok = serve(&st, server, s, &err);
+    }
+    buf_release(&certificate);
+    buf_release(&key);
+    server_close(server);
+    stack_close(&st);
+    return ok ? EXIT_DONE : fail_error(&err);
+}
+
+const struct command command_serve = {
+    .name = "serve",
+    .arguments = "",
+    .summary = "a server with the API of a cloud",
+    .description =
+        "Answers many clients at once over HTTP as OpenAI does: POST /v1/chat/completions, "
+        "streamed "
+        "or whole, GET /v1/models; official client libraries work with base URL "
+        "http://127.0.0.1:8080/v1 and any key. GET /health says starting, ready or draining; "
+        "GET /metrics is for Prometheus.\n\n"
+        "Clients name a model by its file's or folder's name without its ending. With several -m, "
+        "the first is loaded at the start and is meant by who names none; the others are loaded "
+        "when they are first asked for.\n\n"
+        "There are no keys yet, so only loopback addresses are served, and web pages of other "
+        "origins are refused. The address is printed on standard output; a line of JSON for each "
+        "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
+        "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
+        "one ends at once.",
+    .options = "model host port timeout drain tls-cert tls-key tool-format max-seqs ctx threads "
+               "pin isa kv quantize packed "
+               "speculate draft",
+    .min_words = 0,
+    .max_words = 0,
+    .run = serve_command,
+};

@@ -1,0 +1,26 @@
+#include "cli/thoughts.h"
+
+#include <stdio.h>
+
+#include "chat/chat.h"
+
+void thoughts_print(struct thoughts *t, const struct chat_event *e)
+{
+    bool thought = e->kind == CHAT_REASONING;
+    if ((e->kind != CHAT_TEXT && !thought) || e->text.len == 0)
+        return;
+    if (thought && !t->open)
+        (void)fputs("<think>\n", stdout);
+    if (!thought)
+        thoughts_end(t);
+    t->open = thought;
+    (void)fwrite(e->text.ptr, 1, e->text.len, stdout);
+    (void)fflush(stdout);
+}
+
+void thoughts_end(struct thoughts *t)
+{
+    if (t->open)
+        (void)fputs("\n</think>\n\n", stdout);
+    t->open = false;
+}

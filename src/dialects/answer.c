@@ -1,0 +1,98 @@
+#include "dialects/answer.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens)
+{
+    *a = (struct dialect_answer){.choices = memory_array(struct dialect_choice, n_choices),
+                                 .n_choices = n_choices,
+                                 .with_tokens = with_tokens};
+}
+
+static void release_choice(struct dialect_choice *c)
+{
+    buf_release(&c->text);
+    buf_release(&c->reasoning);
+    buf_release(&c->stop);
+    for (size_t i = 0; i < c->n_tools; i++) {
+        free(c->tools[i].id);
+        free(c->tools[i].name);
+        buf_release(&c->tools[i].arguments);
+    }
+    free(c->tools);
+    free(c->tokens);
+}
+
+void dialect_answer_release(struct dialect_answer *a)
+{
+    for (size_t i = 0; i < a->n_choices; i++)
+        release_choice(&a->choices[i]);
+    free(a->choices);
+    arena_release(&a->arena);
+    *a = (struct dialect_answer){0};
+}
+
+static struct chat_token copy_token(struct arena *arena, const struct chat_token *t)
+{
+    struct chat_token copy = *t;
+    copy.bytes.ptr = arena_text(arena, t->bytes);
+    copy.top = NULL;
+    return copy;
+}
+
+static void keep_tokens(struct dialect_answer *a, struct dialect_choice *c,
+                        const struct chat_event *e)
+{
+    memory_grow(c->tokens, c->capacity, c->n_tokens + e->n_tokens);
+    for (size_t i = 0; i < e->n_tokens; i++) {
+        const struct chat_token *from = &e->tokens[i];
+        struct chat_token t = copy_token(&a->arena, from);
+        struct chat_token *top = arena_new(&a->arena, struct chat_token, from->n_top + 1);
+        for (size_t j = 0; j < from->n_top; j++)
+            top[j] = copy_token(&a->arena, &from->top[j]);
+        t.top = top;
+        c->tokens[c->n_tokens++] = t;
+    }
+}
+
+static void begin_tool(struct dialect_choice *c, const struct chat_event *e)
+{
+    memory_grow(c->tools, c->tools_capacity, c->n_tools + 1);
+    c->tools[c->n_tools++] = (struct dialect_tool){
+        .id = memory_text(e->tool_id ? e->tool_id : ""),
+        .name = memory_text(e->tool_name ? e->tool_name : ""),
+    };
+}
+
+static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
+                          const struct chat_event *e)
+{
+    switch (e->kind) {
+    case CHAT_TEXT: buf_slice(&c->text, e->text); break;
+    case CHAT_REASONING: buf_slice(&c->reasoning, e->text); break;
+    case CHAT_TOOL_CALL: begin_tool(c, e); break;
+    case CHAT_TOOL_ARGUMENTS:
+        if (c->n_tools)
+            buf_slice(&c->tools[c->n_tools - 1].arguments, e->text);
+        break;
+    case CHAT_FINISH:
+        c->finish = e->finish;
+        buf_slice(&c->stop, e->stop);
+        break;
+    default: return;
+    }
+    if (a->with_tokens && e->n_tokens)
+        keep_tokens(a, c, e);
+}
+
+void dialect_answer_add(struct dialect_answer *a, const struct chat_event *e)
+{
+    if (e->kind == CHAT_USAGE)
+        a->usage = e->usage;
+    else if (e->kind == CHAT_ERROR)
+        a->error = e->error;
+    else if (e->choice >= 0 && (size_t)e->choice < a->n_choices)
+        add_to_choice(a, &a->choices[e->choice], e);
+}

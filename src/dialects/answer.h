@@ -1,0 +1,34 @@
+// answer.h - the events of one answer collected, for clients that want it whole.
+//
+// Filled by dialect_answer_add, read by a dialect's write_response. Threads: one at a time.
+#pragma once
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "chat/chat.h"
+
+struct dialect_tool {
+    char *id, *name;
+    struct buf arguments;  // as the model wrote them: not sure to be JSON
+};
+struct dialect_choice {
+    struct buf text, reasoning;
+    struct dialect_tool *tools;
+    size_t n_tools, tools_capacity;
+    struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
+    size_t n_tokens, capacity;
+    enum chat_finish finish;
+    struct buf stop;  // the stop text that ended it, or empty
+};
+struct dialect_answer {
+    struct dialect_choice *choices;
+    size_t n_choices;
+    bool with_tokens;  // keep tokens
+    struct chat_usage usage;
+    struct error error;  // of CHAT_ERROR; code ERR_NONE: none
+    struct arena arena;
+};
+void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens);
+void dialect_answer_release(struct dialect_answer *a);
+void dialect_answer_add(struct dialect_answer *a, const struct chat_event *event);

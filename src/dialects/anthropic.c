@@ -1,0 +1,406 @@
+// anthropic.c - POST /v1/messages, streamed and whole, and /v1/messages/count_tokens.
+//
+// A stream: message_start, ping, then each block between content_block_start and _stop, then
+// message_delta with the usage, message_stop. input_tokens leaves out what was cached.
+#include "dialects/anthropic.h"
+
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "dialects/answer.h"
+#include "dialects/members.h"
+#include "dialects/turns.h"
+
+enum { TOKENS_MAX = 1 << 24 };
+enum block { BLOCK_NONE, BLOCK_TEXT, BLOCK_THINKING, BLOCK_TOOL };
+
+struct state {
+    int64_t n_prompt;
+    bool started, told_end;
+    enum block open;
+    int index;  // of the block that is open, or the next one
+    enum chat_finish finish;
+    struct slice stop;
+};
+
+// Reading
+
+// Without `thinking` the model thinks as it likes.
+static bool read_thinking(const json_t *body, json_t *extras, struct dialect_error *err)
+{
+    const json_t *thinking = NULL;
+    struct slice type = slice_of(NULL, 0);
+    if (!member_object(body, "", "thinking", &thinking, err) ||
+        !member_text(thinking, "thinking", "type", &type, err))
+        return false;
+    if (!thinking)
+        return true;
+    bool on = slice_is(type, "enabled") || slice_is(type, "adaptive");
+    if (!on && !slice_is(type, "disabled"))
+        return dialect_refuse(err, PROBLEM_REQUEST, "thinking.type",
+                              "'thinking.type' is not enabled, adaptive or disabled");
+    json_object_set_new(extras, "enable_thinking", json_boolean(on));
+    return true;
+}
+
+// What the vendor calls xhigh and max is as much as templates know.
+static bool read_output(const json_t *body, json_t *extras, struct dialect_error *err)
+{
+    const json_t *config = NULL, *format = json_object_get(body, "output_format");
+    struct slice effort = slice_of(NULL, 0);
+    if (!member_object(body, "", "output_config", &config, err) ||
+        !member_text(config, "output_config", "effort", &effort, err))
+        return false;
+    if (json_object_get(config, "format"))
+        format = json_object_get(config, "format");
+    if (format && !json_is_null(format))
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "output_config.format",
+                              "'output_config.format' is not supported");
+    bool most = slice_is(effort, "xhigh") || slice_is(effort, "max");
+    if (effort.ptr)
+        json_object_set_new(extras, "reasoning_effort", json_string(most ? "high" : effort.ptr));
+    return true;
+}
+
+static bool read_extras(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    json_t *extras = dialect_keep(c, json_object());
+    c->request.extras = extras;
+    return read_thinking(body, extras, err) && read_output(body, extras, err);
+}
+
+static bool read_common(const struct http_request *in, struct dialect_call *c,
+                        struct dialect_error *err)
+{
+    struct slice model = {0};
+    if (!member_text(in->body, "", "model", &model, err))
+        return false;
+    if (!model.ptr)
+        return dialect_refuse(err, PROBLEM_REQUEST, "model", "'model' is missing");
+    c->request.model = model.ptr;
+    return anthropic_tools(c, in->body, err) && read_extras(c, in->body, err) &&
+           anthropic_messages(c, in->body, err);
+}
+
+static bool read_request(const struct http_request *in, struct dialect_call *c,
+                         struct dialect_error *err)
+{
+    const json_t *body = in->body;
+    struct chat_sampling *s = &c->request.sampling;
+    if (!member_int(body, "", "max_tokens", 1, TOKENS_MAX, &c->request.max_tokens, err))
+        return false;
+    if (c->request.max_tokens < 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, "max_tokens", "'max_tokens' is missing");
+    return member_float(body, "", "temperature", 0, 1, &s->temperature, err) &&
+           member_float(body, "", "top_p", 0, 1, &s->top_p, err) &&
+           member_int(body, "", "top_k", 0, TOKENS_MAX, &s->top_k, err) &&
+           member_bool(body, "", "stream", &c->request.stream, err) &&
+           member_stops(c, body, "stop_sequences", err) && read_common(in, c, err);
+}
+
+// Writing
+
+static const char *stop_reason(enum chat_finish f, struct slice stop)
+{
+    switch (f) {
+    case CHAT_LENGTH: return "max_tokens";
+    case CHAT_TOOL_CALLS: return "tool_use";
+    case CHAT_FILTERED: return "refusal";
+    default: return stop.len ? "stop_sequence" : "end_turn";
+    }
+}
+
+static void write_stop(enum chat_finish f, struct slice stop, struct buf *out)
+{
+    buf_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(f, stop));
+    if (stop.len)
+        json_write_text(out, stop);
+    else
+        buf_text_add(out, "null");
+}
+
+static void write_usage(const struct chat_usage *u, struct buf *out)
+{
+    buf_printf(out,
+               "{\"input_tokens\":%" PRId64 ",\"cache_creation_input_tokens\":0,"
+               "\"cache_read_input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64,
+               u->prompt_tokens - u->cached_tokens, u->cached_tokens, u->completion_tokens);
+    if (u->reasoning_tokens)
+        buf_printf(out, ",\"output_tokens_details\":{\"thinking_tokens\":%" PRId64 "}",
+                   u->reasoning_tokens);
+    buf_char(out, '}');
+}
+
+static void write_head(const struct dialect_call *c, struct buf *out)
+{
+    buf_printf(out,
+               "{\"id\":\"msg_%s\",\"type\":\"message\",\"role\":\"assistant\",\"model\":", c->id);
+    json_write_text(out, slice_str(c->model));
+    buf_text_add(out, ",\"content\":[");
+}
+
+static void begin_event(const char *name, struct buf *out)
+{
+    buf_printf(out, "event: %s\ndata: {\"type\":\"%s\"", name, name);
+}
+
+static void end_event(struct buf *out)
+{
+    buf_text_add(out, "}\n\n");
+}
+
+static void write_ping(struct buf *out)
+{
+    begin_event("ping", out);
+    end_event(out);
+}
+
+static void write_start(struct dialect_call *c, struct buf *out)
+{
+    struct state *s = c->state;
+    if (s->started)
+        return;
+    s->started = true;
+    begin_event("message_start", out);
+    buf_text_add(out, ",\"message\":");
+    write_head(c, out);
+    buf_text_add(out, "],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
+    write_usage(&(struct chat_usage){.prompt_tokens = s->n_prompt}, out);
+    buf_char(out, '}');
+    end_event(out);
+    write_ping(out);
+}
+
+static void close_block(struct state *s, struct buf *out)
+{
+    if (s->open == BLOCK_NONE)
+        return;
+    if (s->open == BLOCK_THINKING) {
+        begin_event("content_block_delta", out);
+        buf_printf(out, ",\"index\":%d,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"\"}",
+                   s->index);
+        end_event(out);
+    }
+    begin_event("content_block_stop", out);
+    buf_printf(out, ",\"index\":%d", s->index);
+    end_event(out);
+    s->open = BLOCK_NONE;
+    s->index++;
+}
+
+static void open_block(struct dialect_call *c, enum block kind, const struct chat_event *e,
+                       struct buf *out)
+{
+    struct state *s = c->state;
+    write_start(c, out);
+    if (s->open == kind && kind != BLOCK_TOOL)
+        return;
+    close_block(s, out);
+    s->open = kind;
+    begin_event("content_block_start", out);
+    buf_printf(out, ",\"index\":%d,\"content_block\":", s->index);
+    if (kind == BLOCK_TEXT) {
+        buf_text_add(out, "{\"type\":\"text\",\"text\":\"\"}");
+    } else if (kind == BLOCK_THINKING) {
+        buf_text_add(out, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
+    } else {
+        buf_printf(out, "{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":", e->tool_id);
+        json_write_text(out, slice_str(e->tool_name));
+        buf_text_add(out, ",\"input\":{}}");
+    }
+    end_event(out);
+}
+
+static void write_delta(struct dialect_call *c, enum block kind, const char *type,
+                        const char *member, const struct chat_event *e, struct buf *out)
+{
+    const struct state *s = c->state;
+    if (e->text.len == 0)
+        return;
+    if (kind != BLOCK_TOOL)
+        open_block(c, kind, e, out);
+    begin_event("content_block_delta", out);
+    buf_printf(out, ",\"index\":%d,\"delta\":{\"type\":\"%s\",\"%s\":", s->index, type, member);
+    json_write_text(out, e->text);
+    buf_char(out, '}');
+    end_event(out);
+}
+
+static void write_end(struct dialect_call *c, const struct chat_usage *u, struct buf *out)
+{
+    struct state *s = c->state;
+    if (s->told_end || s->finish == CHAT_NOT_FINISHED || s->finish == CHAT_CANCELLED)
+        return;
+    s->told_end = true;
+    write_start(c, out);
+    close_block(s, out);
+    begin_event("message_delta", out);
+    buf_text_add(out, ",\"delta\":{");
+    write_stop(s->finish, s->stop, out);
+    buf_text_add(out, "},\"usage\":");
+    write_usage(u, out);
+    end_event(out);
+}
+
+static const char *error_type(enum dialect_problem p)
+{
+    switch (p) {
+    case PROBLEM_KEY: return "authentication_error";
+    case PROBLEM_FORBIDDEN: return "permission_error";
+    case PROBLEM_MODEL:
+    case PROBLEM_ROUTE: return "not_found_error";
+    case PROBLEM_TOO_LARGE: return "request_too_large";
+    case PROBLEM_RATE: return "rate_limit_error";
+    case PROBLEM_BUSY: return "overloaded_error";
+    case PROBLEM_TIMEOUT: return "timeout_error";
+    case PROBLEM_INTERNAL: return "api_error";
+    default: return "invalid_request_error";
+    }
+}
+
+static int write_error(const struct dialect_error *err, struct buf *out)
+{
+    enum { OVERLOADED = 529 };
+    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
+               error_type(err->problem));
+    json_write_text(out, slice_str(err->text));
+    buf_text_add(out, "},\"request_id\":");
+    if (err->request_id)
+        json_write_text(out, slice_str(err->request_id));
+    else
+        buf_text_add(out, "null");
+    buf_char(out, '}');
+    return err->problem == PROBLEM_BUSY ? OVERLOADED : dialect_status(err->problem);
+}
+
+static void write_error_event(const struct chat_event *e, struct buf *out)
+{
+    struct dialect_error err = {0};
+    (void)dialect_refuse_error(&err, &e->error);
+    begin_event("error", out);
+    buf_printf(out, ",\"error\":{\"type\":\"%s\",\"message\":", error_type(err.problem));
+    json_write_text(out, slice_str(err.text));
+    buf_char(out, '}');
+    end_event(out);
+}
+
+static void write_progress(struct dialect_call *c, struct buf *out)
+{
+    const struct state *s = c->state;
+    if (s->started)
+        write_ping(out);
+    else
+        write_start(c, out);
+}
+
+static void write_event(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    struct state *s = c->state;
+    switch (e->kind) {
+    case CHAT_PROMPT: s->n_prompt = (int64_t)e->n_prompt; break;
+    case CHAT_PROGRESS: write_progress(c, out); break;
+    case CHAT_TEXT: write_delta(c, BLOCK_TEXT, "text_delta", "text", e, out); break;
+    case CHAT_REASONING:
+        write_delta(c, BLOCK_THINKING, "thinking_delta", "thinking", e, out);
+        break;
+    case CHAT_TOOL_CALL: open_block(c, BLOCK_TOOL, e, out); break;
+    case CHAT_TOOL_ARGUMENTS:
+        write_delta(c, BLOCK_TOOL, "input_json_delta", "partial_json", e, out);
+        break;
+    case CHAT_FINISH:
+        s->finish = e->finish;
+        s->stop = slice_of(arena_text(c->arena, e->stop), e->stop.len);
+        break;
+    case CHAT_USAGE: write_end(c, &e->usage, out); break;
+    case CHAT_DONE:
+        write_end(c, &(struct chat_usage){.prompt_tokens = s->n_prompt}, out);
+        begin_event("message_stop", out);
+        end_event(out);
+        break;
+    case CHAT_ERROR: write_error_event(e, out); break;
+    default: break;
+    }
+}
+
+// Arguments that are no JSON object are kept as the vendor advises its clients to keep them.
+static void write_input(const struct dialect_tool *tool, struct buf *out)
+{
+    json_t *input = turns_arguments(buf_view(&tool->arguments));
+    if (input) {
+        json_write(out, input, JSON_STYLE_COMPACT);
+    } else {
+        buf_text_add(out, "{\"INVALID_JSON\":");
+        json_write_text(out, buf_view(&tool->arguments));
+        buf_char(out, '}');
+    }
+    json_decref(input);
+}
+
+static void write_blocks(const struct dialect_choice *choice, struct buf *out)
+{
+    const char *comma = "";
+    if (choice->reasoning.len) {
+        buf_text_add(out, "{\"type\":\"thinking\",\"thinking\":");
+        json_write_text(out, buf_view(&choice->reasoning));
+        buf_text_add(out, ",\"signature\":\"\"}");
+        comma = ",";
+    }
+    if (choice->text.len) {
+        buf_printf(out, "%s{\"type\":\"text\",\"text\":", comma);
+        json_write_text(out, buf_view(&choice->text));
+        buf_char(out, '}');
+        comma = ",";
+    }
+    for (size_t i = 0; i < choice->n_tools; i++) {
+        buf_printf(out, "%s{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":", comma,
+                   choice->tools[i].id);
+        json_write_text(out, slice_str(choice->tools[i].name));
+        buf_text_add(out, ",\"input\":");
+        write_input(&choice->tools[i], out);
+        buf_char(out, '}');
+        comma = ",";
+    }
+}
+
+static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)
+{
+    const struct dialect_choice *choice = &a->choices[0];
+    write_head(c, out);
+    write_blocks(choice, out);
+    buf_text_add(out, "],");
+    write_stop(choice->finish, buf_view(&choice->stop), out);
+    buf_text_add(out, ",\"usage\":");
+    write_usage(&a->usage, out);
+    buf_char(out, '}');
+}
+
+static void write_count(struct dialect_call *c, int64_t n_tokens, struct buf *out)
+{
+    (void)c;
+    buf_printf(out, "{\"input_tokens\":%" PRId64 "}", n_tokens);
+}
+
+static const struct dialect_route routes[] = {{"POST", "/v1/messages", DIALECT_CHAT}, {0}};
+const struct dialect dialect_anthropic = {
+    .name = "anthropic",
+    .routes = routes,
+    .state_size = sizeof(struct state),
+    .id_header = "request-id",
+    .read_request = read_request,
+    .write_event = write_event,
+    .write_response = write_response,
+    .write_error = write_error,
+};
+
+static const struct dialect_route count_routes[] = {
+    {"POST", "/v1/messages/count_tokens", DIALECT_COUNT}, {0}};
+const struct dialect dialect_anthropic_count = {
+    .name = "anthropic_count",
+    .routes = count_routes,
+    .state_size = sizeof(struct state),
+    .id_header = "request-id",
+    .read_request = read_common,
+    .write_count = write_count,
+    .write_error = write_error,
+};

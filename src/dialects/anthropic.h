@@ -1,0 +1,11 @@
+// anthropic.h - what the files of the Anthropic dialect share; only anthropic*.c include it.
+//
+// Source: the types of the official Python package `anthropic` and the public API reference
+// (messages, streaming, tool use, errors), version 2023-06-01.
+#pragma once
+#include "dialects/dialect.h"
+
+// system and messages of the body, as the request's messages.
+bool anthropic_messages(struct dialect_call *c, const json_t *body, struct dialect_error *err);
+// tools and tool_choice.
+bool anthropic_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err);

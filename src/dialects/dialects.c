@@ -1,0 +1,151 @@
+// dialects.c - the list of dialects, and what all of them share.
+#include "dialects/dialect.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const struct dialect *const dialects[] = {
+    &dialect_openai_chat,     &dialect_openai_completions,
+    &dialect_openai_models,   &dialect_anthropic,
+    &dialect_anthropic_count, &dialect_gemini,
+    &dialect_gemini_stream,   &dialect_gemini_count,
+    &dialect_gemini_models,   NULL,
+};
+
+int dialect_status(enum dialect_problem p)
+{
+    static const short statuses[PROBLEM_COUNT] = {
+        [PROBLEM_REQUEST] = 400,   [PROBLEM_UNSUPPORTED] = 400, [PROBLEM_CONTEXT] = 400,
+        [PROBLEM_KEY] = 401,       [PROBLEM_FORBIDDEN] = 403,   [PROBLEM_MODEL] = 404,
+        [PROBLEM_ROUTE] = 404,     [PROBLEM_METHOD] = 405,      [PROBLEM_TIMEOUT] = 408,
+        [PROBLEM_TOO_LARGE] = 413, [PROBLEM_RATE] = 429,        [PROBLEM_BUSY] = 503,
+        [PROBLEM_INTERNAL] = 500,
+    };
+    return statuses[p];
+}
+
+bool dialect_refuse(struct dialect_error *err, enum dialect_problem p, const char *member,
+                    const char *format, ...)
+{
+    va_list args;
+    err->problem = p;
+    (void)snprintf(err->member, sizeof err->member, "%s", member ? member : "");
+    va_start(args, format);
+    (void)vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    return false;
+}
+
+static enum dialect_problem problem_of(enum error_code code)
+{
+    switch (code) {
+    case ERR_FORMAT:
+    case ERR_LIMIT:
+    case ERR_USAGE: return PROBLEM_REQUEST;
+    case ERR_UNSUPPORTED: return PROBLEM_UNSUPPORTED;
+    case ERR_CONTEXT: return PROBLEM_CONTEXT;
+    case ERR_NOT_FOUND: return PROBLEM_MODEL;
+    case ERR_MEMORY:
+    case ERR_CANCELLED:
+    case ERR_BUSY: return PROBLEM_BUSY;
+    default: return PROBLEM_INTERNAL;
+    }
+}
+
+bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
+{
+    return dialect_refuse(err, problem_of(from->code), NULL, "%s", from->text);
+}
+
+bool dialect_query_is(struct slice query, const char *name, const char *value)
+{
+    size_t n = strlen(name), m = strlen(value);
+    while (query.len) {
+        const char *end = memchr(query.ptr, '&', query.len);
+        size_t len = end ? (size_t)(end - query.ptr) : query.len;
+        if (len == n + 1 + m && memcmp(query.ptr, name, n) == 0 && query.ptr[n] == '=' &&
+            memcmp(query.ptr + n + 1, value, m) == 0)
+            return true;
+        query = slice_sub(query, len + 1, query.len);
+    }
+    return false;
+}
+
+void dialect_call_init(struct dialect_call *c, struct arena *arena)
+{
+    *c = (struct dialect_call){.arena = arena, .stream_type = "text/event-stream"};
+    c->request.max_tokens = -1;
+    chat_sampling_unset(&c->request.sampling);
+}
+
+void dialect_call_release(struct dialect_call *c)
+{
+    json_decref(c->kept);
+    c->kept = NULL;
+}
+
+json_t *dialect_keep(struct dialect_call *c, json_t *value)
+{
+    if (!c->kept)
+        c->kept = json_array();
+    json_array_append_new(c->kept, value);
+    return value;
+}
+
+static bool path_fits(const char *pattern, const char *path, struct slice *matched)
+{
+    const char *star = strchr(pattern, '*');
+    size_t n = strlen(path), before = star ? (size_t)(star - pattern) : 0;
+    *matched = slice_of(path, 0);
+    if (!star)
+        return strcmp(pattern, path) == 0;
+    size_t after = strlen(star + 1);
+    if (n <= before + after || memcmp(path, pattern, before) != 0 ||
+        memcmp(path + n - after, star + 1, after) != 0)
+        return false;
+    *matched = slice_of(path + before, n - before - after);
+    return true;
+}
+
+const struct dialect *dialect_find(const char *method, const char *path,
+                                   const struct dialect_route **route, struct slice *matched,
+                                   bool *other_method)
+{
+    *other_method = false;
+    for (const struct dialect *const *d = dialects; *d; d++) {
+        for (const struct dialect_route *r = (*d)->routes; r->method; r++) {
+            if (!path_fits(r->path, path, matched))
+                continue;
+            *route = r;
+            if (strcmp(r->method, method) == 0)
+                return *d;
+            *other_method = true;
+        }
+    }
+    return NULL;
+}
+
+// The beginning of the path that the route has before its '*'.
+static size_t common_bytes(const char *pattern, const char *path)
+{
+    size_t n = 0;
+    while (pattern[n] && pattern[n] != '*' && pattern[n] == path[n])
+        n++;
+    return n;
+}
+
+const struct dialect *dialect_guess(const char *path)
+{
+    const struct dialect *best = dialects[0];
+    size_t most = 0;
+    for (const struct dialect *const *d = dialects; *d; d++) {
+        for (const struct dialect_route *r = (*d)->routes; r->method; r++) {
+            size_t n = common_bytes(r->path, path);
+            if (n > most) {
+                most = n;
+                best = *d;
+            }
+        }
+    }
+    return best;
+}

@@ -1,0 +1,535 @@
+// gemini.c - POST /v1beta/models/MODEL:generateContent, :streamGenerateContent, :countTokens, and
+// GET /v1beta/models; the same below /v1, but for the list of models, which is OpenAI's there.
+//
+// A stream is server-sent events with alt=sse, else one JSON array; its chunks have the shape of a
+// whole answer. A call of a function comes whole. Thoughts come only if they are asked for, and
+// are counted apart.
+#include "dialects/gemini.h"
+
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "dialects/answer.h"
+#include "dialects/members.h"
+#include "dialects/turns.h"
+
+enum { TOKENS_MAX = 1 << 24, CHOICES_MAX = 8, SEED_MAX = INT32_MAX };
+
+struct choice {  // of a stream
+    enum chat_finish finish;
+    bool calling;  // name and arguments of a call are being collected, in the arena
+    const char *id, *name;
+    char *arguments;
+    size_t n_arguments, capacity;
+    char *malformed;  // a call that could not be read
+};
+struct state {
+    bool thoughts, sse, begun, told_end;
+    int n_choices;
+    struct choice choices[CHOICES_MAX];
+};
+
+// Reading
+
+// One number under either spelling.
+static bool number(const json_t *o, const char *camel, const char *snake, double min, double max,
+                   float *value, struct dialect_error *err)
+{
+    const char *key;
+    (void)gemini_member(o, camel, snake, &key);
+    return member_float(o, "generationConfig", key, min, max, value, err);
+}
+
+static bool whole(const json_t *o, const char *camel, const char *snake, int min, int max,
+                  int *value, struct dialect_error *err)
+{
+    const char *key;
+    (void)gemini_member(o, camel, snake, &key);
+    return member_int(o, "generationConfig", key, min, max, value, err);
+}
+
+static bool read_thinking(struct dialect_call *c, const json_t *config, struct dialect_error *err)
+{
+    static const char at[] = "generationConfig.thinkingConfig";
+    struct state *s = c->state;
+    int budget = -1;
+    const char *key;
+    const json_t *thinking = gemini_member(config, "thinkingConfig", "thinking_config", NULL);
+    if (!thinking || json_is_null(thinking))
+        return true;
+    if (!json_is_object(thinking))
+        return dialect_refuse(err, PROBLEM_REQUEST, at, "'%s' must be an object", at);
+    (void)gemini_member(thinking, "includeThoughts", "include_thoughts", &key);
+    if (!member_bool(thinking, at, key, &s->thoughts, err))
+        return false;
+    (void)gemini_member(thinking, "thinkingBudget", "thinking_budget", &key);
+    if (!member_int(thinking, at, key, -1, TOKENS_MAX, &budget, err))
+        return false;
+    if (budget < 0 && !s->thoughts)
+        return true;  // as the model likes
+    json_t *extras = dialect_keep(c, json_object());
+    json_object_set_new(extras, "enable_thinking", json_boolean(budget != 0));
+    c->request.extras = extras;
+    return true;
+}
+
+static bool refuse_formats(const json_t *config, struct dialect_error *err)
+{
+    static const char *const members[][2] = {{"responseSchema", "response_schema"},
+                                             {"responseJsonSchema", "response_json_schema"}};
+    struct slice type = slice_str("text/plain");
+    const char *key;
+    (void)gemini_member(config, "responseMimeType", "response_mime_type", &key);
+    if (!member_text(config, "generationConfig", key, &type, err))
+        return false;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const json_t *v = gemini_member(config, members[i][0], members[i][1], NULL);
+        if (v && !json_is_null(v))
+            return dialect_refuse(err, PROBLEM_UNSUPPORTED, members[i][0],
+                                  "'generationConfig.%s' is not supported", members[i][0]);
+    }
+    return slice_is(type, "text/plain") ||
+           dialect_refuse(err, PROBLEM_UNSUPPORTED, key,
+                          "'generationConfig.%s': only text/plain is supported", key);
+}
+
+static bool read_seed(const json_t *config, struct chat_sampling *s, struct dialect_error *err)
+{
+    int64_t seed = -1;
+    if (!member_i64(config, "generationConfig", "seed", INT32_MIN, INT32_MAX, &seed, err))
+        return false;
+    if (json_is_number(json_object_get(config, "seed")))
+        s->seed = seed & SEED_MAX;
+    return true;
+}
+
+static bool read_config(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const char *key;
+    struct chat_sampling *s = &c->request.sampling;
+    const json_t *config = gemini_member(body, "generationConfig", "generation_config", &key);
+    if (!config || json_is_null(config))
+        return true;
+    if (!json_is_object(config))
+        return dialect_refuse(err, PROBLEM_REQUEST, key, "'%s' must be an object, not %s", key,
+                              member_type(config));
+    (void)gemini_member(config, "stopSequences", "stop_sequences", &key);
+    return number(config, "temperature", "temperature", 0, 2, &s->temperature, err) &&
+           number(config, "topP", "top_p", 0, 1, &s->top_p, err) &&
+           number(config, "presencePenalty", "presence_penalty", -2, 2, &s->presence_penalty,
+                  err) &&
+           number(config, "frequencyPenalty", "frequency_penalty", -2, 2, &s->frequency_penalty,
+                  err) &&
+           whole(config, "topK", "top_k", 0, TOKENS_MAX, &s->top_k, err) &&
+           whole(config, "maxOutputTokens", "max_output_tokens", 1, TOKENS_MAX,
+                 &c->request.max_tokens, err) &&
+           whole(config, "candidateCount", "candidate_count", 1, CHOICES_MAX, &s->n_choices, err) &&
+           member_stops(c, config, key, err) && read_seed(config, s, err) &&
+           read_thinking(c, config, err) && refuse_formats(config, err);
+}
+
+static bool read_generate(const struct http_request *in, struct dialect_call *c,
+                          struct dialect_error *err)
+{
+    struct state *s = c->state;
+    const json_t *cached = gemini_member(in->body, "cachedContent", "cached_content", NULL);
+    c->request.model = arena_text(c->arena, in->matched);
+    if (cached && !json_is_null(cached))
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "cachedContent",
+                              "'cachedContent' is not supported");
+    if (!read_config(c, in->body, err) || !gemini_tools(c, in->body, err) ||
+        !gemini_contents(c, in->body, err))
+        return false;
+    s->n_choices = c->request.sampling.n_choices > 0 ? c->request.sampling.n_choices : 1;
+    return true;
+}
+
+static bool read_stream(const struct http_request *in, struct dialect_call *c,
+                        struct dialect_error *err)
+{
+    struct state *s = c->state;
+    s->sse = dialect_query_is(in->query, "alt", "sse");
+    c->stream_type = s->sse ? "text/event-stream" : "application/json";
+    c->request.stream = true;
+    return read_generate(in, c, err);
+}
+
+// The contents may stand in a whole request.
+static bool read_count(const struct http_request *in, struct dialect_call *c,
+                       struct dialect_error *err)
+{
+    struct http_request inner = *in;
+    const char *key;
+    const json_t *whole_request =
+        gemini_member(in->body, "generateContentRequest", "generate_content_request", &key);
+    if (whole_request && !json_is_object(whole_request))
+        return dialect_refuse(err, PROBLEM_REQUEST, key, "'%s' must be an object, not %s", key,
+                              member_type(whole_request));
+    if (whole_request)
+        inner.body = whole_request;
+    return read_generate(&inner, c, err);
+}
+
+// Writing
+
+static const char *finish_reason(enum chat_finish f, bool malformed)
+{
+    switch (f) {
+    case CHAT_LENGTH: return "MAX_TOKENS";
+    case CHAT_FILTERED: return "SAFETY";
+    default: return malformed ? "MALFORMED_FUNCTION_CALL" : "STOP";
+    }
+}
+
+static void write_text_part(struct slice text, bool thought, struct buf *out)
+{
+    buf_text_add(out, "{\"text\":");
+    json_write_text(out, text);
+    buf_text_add(out, thought ? ",\"thought\":true}" : "}");
+}
+
+// False if the arguments are no object.
+static bool write_call_part(const char *id, const char *name, struct slice arguments,
+                            struct buf *out)
+{
+    json_t *args = turns_arguments(arguments);
+    if (!args)
+        return false;
+    buf_text_add(out, "{\"functionCall\":{\"id\":");
+    json_write_text(out, slice_str(id));
+    buf_text_add(out, ",\"name\":");
+    json_write_text(out, slice_str(name));
+    buf_text_add(out, ",\"args\":");
+    json_write(out, args, JSON_STYLE_COMPACT);
+    buf_text_add(out, "}}");
+    json_decref(args);
+    return true;
+}
+
+static void write_finish(enum chat_finish f, const char *malformed, struct buf *out)
+{
+    buf_printf(out, ",\"finishReason\":\"%s\"", finish_reason(f, malformed != NULL));
+    if (malformed) {
+        buf_text_add(out, ",\"finishMessage\":");
+        json_write_text(out, slice_str(malformed));
+    }
+}
+
+static void write_usage(const struct chat_usage *u, struct buf *out)
+{
+    buf_printf(out, "\"usageMetadata\":{\"promptTokenCount\":%" PRId64, u->prompt_tokens);
+    if (u->cached_tokens)
+        buf_printf(out, ",\"cachedContentTokenCount\":%" PRId64, u->cached_tokens);
+    buf_printf(out, ",\"candidatesTokenCount\":%" PRId64,
+               u->completion_tokens - u->reasoning_tokens);
+    if (u->reasoning_tokens)
+        buf_printf(out, ",\"thoughtsTokenCount\":%" PRId64, u->reasoning_tokens);
+    buf_printf(out, ",\"totalTokenCount\":%" PRId64 "},", u->prompt_tokens + u->completion_tokens);
+}
+
+static void write_tail(const struct dialect_call *c, struct buf *out)
+{
+    buf_text_add(out, "\"modelVersion\":");
+    json_write_text(out, slice_str(c->model));
+    buf_printf(out, ",\"responseId\":\"%s\"}", c->id);
+}
+
+static void begin_chunk(struct state *s, struct buf *out)
+{
+    if (s->sse)
+        buf_text_add(out, "data: ");
+    else
+        buf_text_add(out, s->begun ? ",\r\n" : "[");
+    s->begun = true;
+    buf_char(out, '{');
+}
+
+static void end_chunk(const struct dialect_call *c, struct buf *out)
+{
+    const struct state *s = c->state;
+    write_tail(c, out);
+    if (s->sse)
+        buf_text_add(out, "\r\n\r\n");
+}
+
+static void write_part_chunk(struct dialect_call *c, int choice, struct slice part, struct buf *out)
+{
+    begin_chunk(c->state, out);
+    buf_text_add(out, "\"candidates\":[{\"content\":{\"parts\":[");
+    buf_slice(out, part);
+    buf_printf(out, "],\"role\":\"model\"},\"index\":%d}],", choice);
+    end_chunk(c, out);
+}
+
+static char *malformed_text(struct arena *a, const char *name, struct slice arguments)
+{
+    return arena_printf(a, "Malformed function call: %s(%s)", name, arena_text(a, arguments));
+}
+
+// A call is over when anything else of its choice comes.
+static void end_call(struct dialect_call *c, int index, struct buf *out)
+{
+    struct choice *choice = &((struct state *)c->state)->choices[index];
+    struct buf part = {0};
+    if (!choice->calling)
+        return;
+    choice->calling = false;
+    struct slice arguments = slice_of(choice->arguments, choice->n_arguments);
+    if (write_call_part(choice->id, choice->name, arguments, &part))
+        write_part_chunk(c, index, buf_view(&part), out);
+    else
+        choice->malformed = malformed_text(c->arena, choice->name, arguments);
+    buf_release(&part);
+}
+
+static void begin_call(struct dialect_call *c, const struct chat_event *e)
+{
+    struct choice *choice = &((struct state *)c->state)->choices[e->choice];
+    choice->calling = true;
+    choice->id = arena_text(c->arena, slice_str(e->tool_id));
+    choice->name = arena_text(c->arena, slice_str(e->tool_name));
+    choice->n_arguments = 0;
+}
+
+static void add_arguments(struct dialect_call *c, struct choice *choice, struct slice text)
+{
+    size_t n = choice->n_arguments + text.len;
+    if (n > choice->capacity) {
+        char *larger = arena_new(c->arena, char, n * 2);
+        if (choice->n_arguments)
+            memcpy(larger, choice->arguments, choice->n_arguments);
+        choice->arguments = larger;
+        choice->capacity = n * 2;
+    }
+    if (text.len)
+        memcpy(choice->arguments + choice->n_arguments, text.ptr, text.len);
+    choice->n_arguments = n;
+}
+
+static void write_text_chunk(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    const struct state *s = c->state;
+    bool thought = e->kind == CHAT_REASONING;
+    struct buf part = {0};
+    if (e->text.len == 0 || (thought && !s->thoughts))
+        return;
+    write_text_part(e->text, thought, &part);
+    write_part_chunk(c, e->choice, buf_view(&part), out);
+    buf_release(&part);
+}
+
+static void write_end(struct dialect_call *c, const struct chat_usage *u, struct buf *out)
+{
+    struct state *s = c->state;
+    bool any = false;
+    for (int i = 0; i < s->n_choices; i++)
+        any |= s->choices[i].finish != CHAT_NOT_FINISHED && s->choices[i].finish != CHAT_CANCELLED;
+    if (s->told_end || !any)
+        return;
+    s->told_end = true;
+    begin_chunk(s, out);
+    buf_text_add(out, "\"candidates\":[");
+    for (int i = 0; i < s->n_choices; i++) {
+        buf_printf(out, "%s{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"}",
+                   i ? "," : "");
+        write_finish(s->choices[i].finish, s->choices[i].malformed, out);
+        buf_printf(out, ",\"index\":%d}", i);
+    }
+    buf_text_add(out, "],");
+    write_usage(u, out);
+    end_chunk(c, out);
+}
+
+static const char *status_of(enum dialect_problem p)
+{
+    switch (p) {
+    case PROBLEM_KEY: return "UNAUTHENTICATED";
+    case PROBLEM_FORBIDDEN: return "PERMISSION_DENIED";
+    case PROBLEM_MODEL:
+    case PROBLEM_ROUTE: return "NOT_FOUND";
+    case PROBLEM_METHOD: return "UNIMPLEMENTED";
+    case PROBLEM_TIMEOUT: return "DEADLINE_EXCEEDED";
+    case PROBLEM_RATE: return "RESOURCE_EXHAUSTED";
+    case PROBLEM_BUSY: return "UNAVAILABLE";
+    case PROBLEM_INTERNAL: return "INTERNAL";
+    default: return "INVALID_ARGUMENT";
+    }
+}
+
+static int write_error(const struct dialect_error *err, struct buf *out)
+{
+    int status = dialect_status(err->problem);
+    buf_printf(out, "{\"error\":{\"code\":%d,\"message\":", status);
+    json_write_text(out, slice_str(err->text));
+    buf_printf(out, ",\"status\":\"%s\"}}", status_of(err->problem));
+    return status;
+}
+
+static void write_error_chunk(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    struct state *s = c->state;
+    struct dialect_error err = {0};
+    (void)dialect_refuse_error(&err, &e->error);
+    buf_text_add(out, s->sse ? "data: " : s->begun ? ",\r\n" : "[");
+    (void)write_error(&err, out);
+    buf_text_add(out, s->sse ? "\r\n\r\n" : "]");
+}
+
+static void end_calls(struct dialect_call *c, struct buf *out)
+{
+    for (int i = 0; i < CHOICES_MAX; i++)
+        end_call(c, i, out);
+}
+
+static void write_event(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    struct state *s = c->state;
+    if (e->choice < 0 || e->choice >= CHOICES_MAX)
+        return;
+    struct choice *choice = &s->choices[e->choice];
+    switch (e->kind) {
+    case CHAT_TEXT:
+    case CHAT_REASONING:
+        if (e->text.len)
+            end_call(c, e->choice, out);
+        write_text_chunk(c, e, out);
+        break;
+    case CHAT_TOOL_CALL:
+        end_call(c, e->choice, out);
+        begin_call(c, e);
+        break;
+    case CHAT_TOOL_ARGUMENTS: add_arguments(c, choice, e->text); break;
+    case CHAT_FINISH:
+        end_call(c, e->choice, out);
+        choice->finish = e->finish;
+        break;
+    case CHAT_USAGE: write_end(c, &e->usage, out); break;
+    case CHAT_DONE:
+        write_end(c, &(struct chat_usage){0}, out);
+        if (!s->sse)
+            buf_text_add(out, s->begun ? "]" : "[]");
+        break;
+    case CHAT_ERROR:
+        end_calls(c, out);
+        write_error_chunk(c, e, out);
+        break;
+    default: break;
+    }
+}
+
+static void write_candidate(struct dialect_call *c, const struct dialect_choice *choice,
+                            size_t index, struct buf *out)
+{
+    const struct state *s = c->state;
+    const char *malformed = NULL, *comma = "";
+    buf_text_add(out, "{\"content\":{\"parts\":[");
+    if (choice->reasoning.len && s->thoughts) {
+        write_text_part(buf_view(&choice->reasoning), true, out);
+        comma = ",";
+    }
+    if (choice->text.len || choice->n_tools == 0) {
+        buf_text_add(out, comma);
+        write_text_part(buf_view(&choice->text), false, out);
+        comma = ",";
+    }
+    for (size_t i = 0; i < choice->n_tools; i++) {
+        struct buf part = {0};
+        const struct dialect_tool *t = &choice->tools[i];
+        if (write_call_part(t->id, t->name, buf_view(&t->arguments), &part)) {
+            buf_text_add(out, comma);
+            buf_slice(out, buf_view(&part));
+            comma = ",";
+        } else {
+            malformed = malformed_text(c->arena, t->name, buf_view(&t->arguments));
+        }
+        buf_release(&part);
+    }
+    buf_text_add(out, "],\"role\":\"model\"}");
+    write_finish(choice->finish, malformed, out);
+    buf_printf(out, ",\"index\":%zu}", index);
+}
+
+static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)
+{
+    buf_text_add(out, "{\"candidates\":[");
+    for (size_t i = 0; i < a->n_choices; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_candidate(c, &a->choices[i], i, out);
+    }
+    buf_text_add(out, "],");
+    write_usage(&a->usage, out);
+    write_tail(c, out);
+}
+
+static void write_count(struct dialect_call *c, int64_t n_tokens, struct buf *out)
+{
+    (void)c;
+    buf_printf(out,
+               "{\"totalTokens\":%" PRId64 ",\"promptTokensDetails\":[{\"modality\":\"TEXT\","
+               "\"tokenCount\":%" PRId64 "}]}",
+               n_tokens, n_tokens);
+}
+
+static void write_model(const struct dialect_model *m, struct buf *out)
+{
+    struct buf name = {0};
+    buf_printf(&name, "models/%s", m->id);
+    buf_text_add(out, "{\"name\":");
+    json_write_text(out, buf_view(&name));
+    buf_text_add(out, ",\"displayName\":");
+    json_write_text(out, slice_str(m->id));
+    if (m->context > 0)
+        buf_printf(out, ",\"inputTokenLimit\":%d,\"outputTokenLimit\":%d", m->context, m->context);
+    buf_text_add(out, ",\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\"]}");
+    buf_release(&name);
+}
+
+static void write_models(const struct dialect_model *models, size_t n, struct buf *out)
+{
+    buf_text_add(out, "{\"models\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_model(&models[i], out);
+    }
+    buf_text_add(out, "]}");
+}
+
+#define GEMINI(n)                                                                                  \
+    .name = n, .state_size = sizeof(struct state), .id_header = "x-request-id",                    \
+    .write_error = write_error
+
+static const struct dialect_route generate_routes[] = {
+    {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT},
+    {"POST", "/v1/models/*:generateContent", DIALECT_CHAT},
+    {0},
+};
+const struct dialect dialect_gemini = {GEMINI("gemini"), .routes = generate_routes,
+                                       .read_request = read_generate, .write_event = write_event,
+                                       .write_response = write_response};
+
+static const struct dialect_route stream_routes[] = {
+    {"POST", "/v1beta/models/*:streamGenerateContent", DIALECT_CHAT},
+    {"POST", "/v1/models/*:streamGenerateContent", DIALECT_CHAT},
+    {0},
+};
+const struct dialect dialect_gemini_stream = {
+    GEMINI("gemini_stream"), .routes = stream_routes, .read_request = read_stream,
+    .write_event = write_event, .write_response = write_response};
+
+static const struct dialect_route count_routes[] = {
+    {"POST", "/v1beta/models/*:countTokens", DIALECT_COUNT},
+    {"POST", "/v1/models/*:countTokens", DIALECT_COUNT},
+    {0},
+};
+const struct dialect dialect_gemini_count = {GEMINI("gemini_count"), .routes = count_routes,
+                                             .read_request = read_count,
+                                             .write_count = write_count};
+
+static const struct dialect_route model_routes[] = {
+    {"GET", "/v1beta/models", DIALECT_MODELS}, {"GET", "/v1beta/models/*", DIALECT_MODEL}, {0}};
+const struct dialect dialect_gemini_models = {GEMINI("gemini_models"), .routes = model_routes,
+                                              .write_models = write_models,
+                                              .write_model = write_model};

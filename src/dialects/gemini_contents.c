@@ -1,0 +1,347 @@
+// gemini_contents.c - reads contents, systemInstruction and tools of a request.
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "dialects/gemini.h"
+#include "dialects/members.h"
+#include "dialects/turns.h"
+
+enum { TOOLS_MAX = 1024, SCHEMA_DEPTH_MAX = 64 };
+
+struct reading {  // one content while its parts are read
+    struct turns *turns;
+    bool model;
+    struct buf text, thoughts;
+    json_t *calls;
+};
+
+const json_t *gemini_member(const json_t *o, const char *camel, const char *snake, const char **key)
+{
+    const json_t *v = json_object_get(o, camel);
+    bool other = !v && json_object_get(o, snake);
+    if (key)
+        *key = other ? snake : camel;
+    return other ? json_object_get(o, snake) : v;
+}
+
+static bool must_be(const json_t *value, const char *at, const char *what, bool is,
+                    struct dialect_error *err)
+{
+    return is || dialect_refuse(err, PROBLEM_REQUEST, at, "'%s' must be %s, not %s", at, what,
+                                member_type(value));
+}
+
+static struct slice keep(const struct reading *r, const struct buf *b)
+{
+    return slice_of(arena_text(r->turns->c->arena, buf_view(b)), b->len);
+}
+
+static bool read_call(struct reading *r, const json_t *call, const char *at,
+                      struct dialect_error *err)
+{
+    struct slice id = {0}, name = {0};
+    const json_t *args = NULL;
+    struct member_path p = member_path(at, "name", -1);
+    if (!member_text(call, at, "id", &id, err) || !member_text(call, at, "name", &name, err) ||
+        !member_object(call, at, "args", &args, err))
+        return false;
+    if (name.len == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is missing", p.text);
+    turns_call(r->turns, r->calls, id.len ? id.ptr : NULL, name.ptr, args);
+    return true;
+}
+
+static bool read_result(struct reading *r, const json_t *result, const char *at,
+                        struct dialect_error *err)
+{
+    struct slice id = {0}, name = {0};
+    const json_t *response = NULL;
+    struct member_path p = member_path(at, "name", -1);
+    if (!member_text(result, at, "id", &id, err) || !member_text(result, at, "name", &name, err) ||
+        !member_object(result, at, "response", &response, err))
+        return false;
+    if (name.len == 0 && id.len == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is missing", p.text);
+    struct buf text = {0};
+    if (response)
+        json_write(&text, response, JSON_STYLE_SPACED);
+    turns_result(r->turns, id.len ? id.ptr : NULL, name.ptr, keep(r, &text));
+    buf_release(&text);
+    return true;
+}
+
+static bool read_text(struct reading *r, const json_t *part, const char *at,
+                      struct dialect_error *err)
+{
+    struct slice text = {0};
+    bool thought = false;
+    if (!member_text(part, at, "text", &text, err) ||
+        !member_bool(part, at, "thought", &thought, err))
+        return false;
+    buf_slice(thought ? &r->thoughts : &r->text, text);
+    return true;
+}
+
+static bool read_part(struct reading *r, const json_t *part, const char *at,
+                      struct dialect_error *err)
+{
+    const char *key;
+    if (!must_be(part, at, "an object", json_is_object(part), err))
+        return false;
+    const json_t *call = gemini_member(part, "functionCall", "function_call", &key);
+    const json_t *result =
+        call ? NULL : gemini_member(part, "functionResponse", "function_response", &key);
+    const json_t *inner = call ? call : result;
+    struct member_path p = member_path(at, key, -1);
+    if (inner && !must_be(inner, p.text, "an object", json_is_object(inner), err))
+        return false;
+    if (call && r->model)
+        return read_call(r, call, p.text, err);
+    if (result && !r->model)
+        return read_result(r, result, p.text, err);
+    if (!inner && json_object_get(part, "text"))
+        return read_text(r, part, at, err);
+    if (gemini_member(part, "thoughtSignature", "thought_signature", NULL))
+        return true;
+    return dialect_refuse(err, PROBLEM_UNSUPPORTED, at,
+                          "'%s': only text, calls of functions by the model and responses to them "
+                          "are supported",
+                          at);
+}
+
+static bool read_parts(struct reading *r, const json_t *content, const char *at,
+                       struct dialect_error *err)
+{
+    const json_t *parts = NULL;
+    if (!must_be(content, at, "an object", json_is_object(content), err) ||
+        !member_array(content, at, "parts", &parts, err))
+        return false;
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        struct member_path p = member_path(at, "parts", (int)i);
+        if (!read_part(r, json_array_get(parts, i), p.text, err))
+            return false;
+    }
+    return true;
+}
+
+static bool read_content(struct turns *t, const json_t *content, const char *at,
+                         struct dialect_error *err)
+{
+    struct slice role = slice_str("user");
+    struct reading r = {.turns = t};
+    struct member_path p = member_path(at, "role", -1);
+    size_t before = t->n;
+    if (!member_text(content, at, "role", &role, err))
+        return false;
+    r.model = slice_is(role, "model");
+    if (!r.model && !slice_is(role, "user") && !slice_is(role, "function"))
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not user or model", p.text);
+    r.calls = json_array();
+    bool ok = read_parts(&r, content, at, err);
+    if (ok && r.model)
+        turns_assistant(t, keep(&r, &r.text), keep(&r, &r.thoughts), json_incref(r.calls));
+    else if (ok && (r.text.len || t->n == before))
+        turns_text(t, ROLE_USER, keep(&r, &r.text));
+    json_decref(r.calls);
+    buf_release(&r.text);
+    buf_release(&r.thoughts);
+    return ok;
+}
+
+static bool read_system(struct turns *t, const json_t *body, struct dialect_error *err)
+{
+    const char *key;
+    struct reading r = {.turns = t};
+    const json_t *system = gemini_member(body, "systemInstruction", "system_instruction", &key);
+    if (!system || json_is_null(system))
+        return true;
+    bool ok = read_parts(&r, system, key, err);
+    if (ok && r.text.len)
+        turns_text(t, ROLE_SYSTEM, keep(&r, &r.text));
+    buf_release(&r.text);
+    buf_release(&r.thoughts);
+    return ok;
+}
+
+bool gemini_contents(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const json_t *contents = json_object_get(body, "contents");
+    struct turns t;
+    turns_init(&t, c);
+    if (json_array_size(contents) > TURNS_MAX)
+        return dialect_refuse(err, PROBLEM_REQUEST, "contents",
+                              "'contents' has more than %d entries", TURNS_MAX);
+    if (contents && !json_is_array(contents) && !json_is_object(contents))
+        return must_be(contents, "contents", "an array", false, err);
+    if (!contents || json_array_size(contents) + json_object_size(contents) == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, "contents", "'contents' is missing or empty");
+    if (!read_system(&t, body, err))
+        return false;
+    if (json_is_object(contents) && !read_content(&t, contents, "contents", err))
+        return false;
+    for (size_t i = 0; i < json_array_size(contents); i++) {
+        struct member_path p = member_path("contents", "", (int)i);
+        if (!read_content(&t, json_array_get(contents, i), p.text, err))
+            return false;
+    }
+    return turns_end(&t, "contents", err);
+}
+
+// A schema with the vendor's types (STRING, OBJECT) as everybody else writes them. NULL if it is
+// nested too deep.
+static json_t *plain_schema(const json_t *schema, int depth)
+{
+    json_t *copy = json_copy((json_t *)schema), *value;
+    const char *key;
+    size_t i;
+    bool ok = depth < SCHEMA_DEPTH_MAX;
+    json_object_foreach((json_t *)schema, key, value)
+    {
+        bool nested = json_is_object(value) || json_is_array(value);
+        if (ok && nested) {
+            json_t *inner = plain_schema(value, depth + 1);
+            ok = inner && json_object_set_new(copy, key, inner) == 0;
+        } else if (strcmp(key, "type") == 0 && json_is_string(value)) {
+            char *word = memory_text_n(json_string_value(value), json_string_length(value));
+            for (char *w = word; *w; w++)
+                *w = *w >= 'A' && *w <= 'Z' ? (char)(*w + 32) : *w;
+            json_object_set_new(copy, key, json_string(word));
+            free(word);
+        }
+    }
+    json_array_foreach((json_t *)schema, i, value)
+    {
+        if (!ok || (!json_is_object(value) && !json_is_array(value)))
+            continue;
+        json_t *inner = plain_schema(value, depth + 1);
+        ok = inner && json_array_set_new(copy, i, inner) == 0;
+    }
+    if (ok)
+        return copy;
+    json_decref(copy);
+    return NULL;
+}
+
+static bool read_function(json_t *tools, const json_t *f, const char *at, struct dialect_error *err)
+{
+    struct slice name = {0};
+    const char *key = NULL;
+    struct member_path p = member_path(at, "name", -1);
+    if (!must_be(f, at, "an object", json_is_object(f), err) ||
+        !member_text(f, at, "name", &name, err))
+        return false;
+    if (name.len == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is missing", p.text);
+    const json_t *given = json_object_get(f, "parameters");
+    if (given)
+        key = "parameters";
+    else
+        given = gemini_member(f, "parametersJsonSchema", "parameters_json_schema", &key);
+    p = member_path(at, key, -1);
+    if (given && !must_be(given, p.text, "an object", json_is_object(given), err))
+        return false;
+    json_t *schema = given ? plain_schema(given, 0) : NULL;
+    if (given && !schema)
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is nested more than %d deep",
+                              p.text, SCHEMA_DEPTH_MAX);
+    json_array_append_new(tools, turns_tool(name.ptr, json_object_get(f, "description"), schema));
+    json_decref(schema);
+    return true;
+}
+
+static bool read_tool(json_t *tools, const json_t *tool, const char *at, struct dialect_error *err)
+{
+    const char *key;
+    const json_t *list;
+    if (!must_be(tool, at, "an object", json_is_object(tool), err))
+        return false;
+    list = gemini_member(tool, "functionDeclarations", "function_declarations", &key);
+    if (json_object_size(tool) > (list ? 1u : 0u))
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, at,
+                              "'%s': only 'functionDeclarations' are supported", at);
+    struct member_path p = member_path(at, key, -1);
+    if (list && !must_be(list, p.text, "an array", json_is_array(list), err))
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct member_path f = member_path(at, key, (int)i);
+        if (json_array_size(tools) >= TOOLS_MAX)
+            return dialect_refuse(err, PROBLEM_REQUEST, "tools",
+                                  "'tools' has more than %d functions", TOOLS_MAX);
+        if (!read_function(tools, json_array_get(list, i), f.text, err))
+            return false;
+    }
+    return true;
+}
+
+static bool is_allowed(const json_t *names, const json_t *tool)
+{
+    const json_t *name = json_object_get(json_object_get(tool, "function"), "name");
+    for (size_t i = 0; i < json_array_size(names); i++) {
+        const json_t *n = json_array_get(names, i);
+        if (json_is_string(n) && slice_eq(json_slice(n), json_slice(name)))
+            return true;
+    }
+    return false;
+}
+
+// Only the tools that are allowed stay.
+static void keep_allowed(struct chat_request *r, json_t *tools, const json_t *names)
+{
+    for (size_t i = json_array_size(tools); i-- > 0;) {
+        if (!is_allowed(names, json_array_get(tools, i)))
+            json_array_remove(tools, i);
+    }
+    const json_t *first = json_object_get(json_array_get(tools, 0), "function");
+    if (r->tool_choice == TOOLS_REQUIRED && json_array_size(tools) == 1) {
+        r->tool_choice = TOOLS_NAMED;
+        r->tool_name = json_get_text(first, "name");
+    }
+}
+
+static bool read_choice(struct dialect_call *c, const json_t *body, json_t *tools,
+                        struct dialect_error *err)
+{
+    static const char at[] = "toolConfig.functionCallingConfig";
+    const json_t *config = gemini_member(body, "toolConfig", "tool_config", NULL);
+    const json_t *choice =
+        gemini_member(config, "functionCallingConfig", "function_calling_config", NULL);
+    const json_t *names =
+        gemini_member(choice, "allowedFunctionNames", "allowed_function_names", NULL);
+    struct slice mode = slice_str("AUTO");
+    if (choice && !must_be(choice, at, "an object", json_is_object(choice), err))
+        return false;
+    if (!member_text(choice, at, "mode", &mode, err))
+        return false;
+    if (slice_is(mode, "ANY"))
+        c->request.tool_choice = TOOLS_REQUIRED;
+    else if (slice_is(mode, "NONE"))
+        c->request.tool_choice = TOOLS_NONE;
+    else if (!slice_is(mode, "AUTO") && !slice_is(mode, "VALIDATED") &&
+             !slice_is(mode, "MODE_UNSPECIFIED"))
+        return dialect_refuse(err, PROBLEM_REQUEST, at, "'%s.mode' is not AUTO, ANY or NONE", at);
+    if (json_array_size(names) > 0)
+        keep_allowed(&c->request, tools, names);
+    if (c->request.tool_choice == TOOLS_REQUIRED && json_array_size(tools) == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, at,
+                              "'%s' wants a function, but 'tools' has none that is allowed", at);
+    return true;
+}
+
+bool gemini_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const json_t *list = NULL;
+    json_t *tools = dialect_keep(c, json_array());
+    if (!member_array(body, "", "tools", &list, err))
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct member_path p = member_path("tools", "", (int)i);
+        if (!read_tool(tools, json_array_get(list, i), p.text, err))
+            return false;
+    }
+    if (!read_choice(c, body, tools, err))
+        return false;
+    c->request.tools = json_array_size(tools) > 0 ? tools : NULL;
+    return true;
+}

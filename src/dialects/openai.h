@@ -1,0 +1,21 @@
+// openai.h - what OpenAI's wire formats share; only openai_*.c include it.
+//
+// Source: the types of the official Python package `openai` and the public API reference.
+#pragma once
+#include "dialects/answer.h"
+#include "dialects/dialect.h"
+
+// Sampling members that chat completions and completions have in common, with the ones that other
+// servers add (top_k, min_p, typical_p, repetition_penalty): everything but logprobs.
+bool openai_sampling(struct dialect_call *c, const json_t *body, struct dialect_error *err);
+// stream, and *include_usage of stream_options.
+bool openai_stream(struct dialect_call *c, const json_t *body, bool *include_usage,
+                   struct dialect_error *err);
+// "stop", "length" ...
+const char *openai_finish(enum chat_finish f);
+void openai_write_usage(const struct chat_usage *u, struct buf *out);
+// {"error":{...}} without a line end.
+void openai_write_error_body(const struct dialect_error *err, struct buf *out);
+int openai_write_error(const struct dialect_error *err, struct buf *out);
+// The same of an event, as a line of a stream.
+void openai_write_error_event(const struct chat_event *event, struct buf *out);

@@ -1,0 +1,297 @@
+// openai_chat.c - POST /v1/chat/completions, streamed and whole.
+#include "base/buf.h"
+#include "base/json.h"
+#include "dialects/members.h"
+#include "dialects/openai.h"
+#include "dialects/openai_messages.h"
+
+enum { TOP_LOGPROBS_MAX = 20, CHOICES_IN_MASK = 64, TOKENS_MAX = 1 << 24 };
+
+struct state {
+    bool include_usage, logprobs;
+    uint64_t begun;  // choices whose first chunk, with the role, was written
+};
+
+// Reading
+
+static bool read_logprobs(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    struct state *s = c->state;
+    int top = -1;
+    if (!member_bool(body, "", "logprobs", &s->logprobs, err) ||
+        !member_int(body, "", "top_logprobs", 0, TOP_LOGPROBS_MAX, &top, err))
+        return false;
+    if (top >= 0 && !s->logprobs)
+        return dialect_refuse(err, PROBLEM_REQUEST, "top_logprobs",
+                              "'top_logprobs' needs 'logprobs' to be true");
+    if (s->logprobs)
+        c->request.sampling.n_logprobs = top > 0 ? top : 0;
+    return true;
+}
+
+static bool read_max_tokens(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    int *max = &c->request.max_tokens;
+    return member_int(body, "", "max_tokens", 1, TOKENS_MAX, max, err) &&
+           member_int(body, "", "max_completion_tokens", 1, TOKENS_MAX, max, err);
+}
+
+static bool read_format(const json_t *body, struct dialect_error *err)
+{
+    const json_t *format = NULL;
+    struct slice type = slice_str("text");
+    if (!member_object(body, "", "response_format", &format, err) ||
+        !member_text(format, "response_format", "type", &type, err))
+        return false;
+    if (slice_is(type, "text"))
+        return true;
+    if (slice_is(type, "json_object") || slice_is(type, "json_schema"))
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "response_format.type",
+                              "'response_format.type' %s is not supported yet", type.ptr);
+    return dialect_refuse(err, PROBLEM_REQUEST, "response_format.type",
+                          "'response_format.type' is not text, json_object or json_schema");
+}
+
+// What the chat template may look at beside messages and tools.
+static bool read_extras(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const json_t *given = NULL;
+    struct slice effort = {0};
+    if (!member_object(body, "", "chat_template_kwargs", &given, err) ||
+        !member_text(body, "", "reasoning_effort", &effort, err))
+        return false;
+    c->request.extras = given;
+    if (effort.ptr) {
+        json_t *extras = dialect_keep(c, given ? json_copy((json_t *)given) : json_object());
+        json_object_set(extras, "reasoning_effort", json_object_get(body, "reasoning_effort"));
+        c->request.extras = extras;
+    }
+    return true;
+}
+
+static bool read_request(const struct http_request *in, struct dialect_call *c,
+                         struct dialect_error *err)
+{
+    const json_t *body = in->body;
+    struct state *s = c->state;
+    struct slice model = {0};
+    if (!member_text(body, "", "model", &model, err) ||
+        !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
+        !read_logprobs(c, body, err) || !read_max_tokens(c, body, err) || !read_format(body, err) ||
+        !openai_tools(c, body, err) || !read_extras(c, body, err))
+        return false;
+    c->request.model = model.ptr;
+    return openai_messages(c, body, err);
+}
+
+// Writing
+
+static void write_token(const struct chat_token *t, struct buf *out)
+{
+    buf_text_add(out, "{\"token\":");
+    json_write_text(out, t->bytes);
+    buf_text_add(out, ",\"logprob\":");
+    json_write_number(out, t->logprob > -9999 ? (double)t->logprob : -9999.0);
+    buf_text_add(out, ",\"bytes\":[");
+    for (size_t i = 0; i < t->bytes.len; i++)
+        buf_printf(out, "%s%d", i ? "," : "", (unsigned char)t->bytes.ptr[i]);
+    buf_char(out, ']');
+}
+
+static void write_logprobs(const struct chat_token *tokens, size_t n, struct buf *out)
+{
+    buf_text_add(out, "{\"content\":[");
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_token(&tokens[i], out);
+        buf_text_add(out, ",\"top_logprobs\":[");
+        for (size_t j = 0; j < tokens[i].n_top; j++) {
+            if (j)
+                buf_char(out, ',');
+            write_token(&tokens[i].top[j], out);
+            buf_char(out, '}');
+        }
+        buf_text_add(out, "]}");
+    }
+    buf_text_add(out, "],\"refusal\":null}");
+}
+
+static void write_head(const struct dialect_call *c, const char *object, struct buf *out)
+{
+    buf_printf(out, "{\"id\":\"chatcmpl-%s\",\"object\":\"%s\",\"created\":%lld,\"model\":", c->id,
+               object, (long long)c->created);
+    json_write_text(out, slice_str(c->model));
+}
+
+static void begin_chunk(const struct dialect_call *c, int choice, struct buf *out)
+{
+    buf_text_add(out, "data: ");
+    write_head(c, "chat.completion.chunk", out);
+    buf_printf(out, ",\"choices\":[{\"index\":%d,\"delta\":{", choice);
+}
+
+static void end_chunk(const struct dialect_call *c, const struct chat_event *e, const char *finish,
+                      struct buf *out)
+{
+    const struct state *s = c->state;
+    buf_text_add(out, "},\"logprobs\":");
+    if (s->logprobs && e->n_tokens)
+        write_logprobs(e->tokens, e->n_tokens, out);
+    else
+        buf_text_add(out, "null");
+    if (finish)
+        buf_printf(out, ",\"finish_reason\":\"%s\"}]", finish);
+    else
+        buf_text_add(out, ",\"finish_reason\":null}]");
+    buf_text_add(out, s->include_usage ? ",\"usage\":null}\n\n" : "}\n\n");
+}
+
+static void write_role(struct dialect_call *c, int choice, struct buf *out)
+{
+    struct state *s = c->state;
+    uint64_t bit = UINT64_C(1) << (choice % CHOICES_IN_MASK);
+    if (s->begun & bit)
+        return;
+    s->begun |= bit;
+    begin_chunk(c, choice, out);
+    buf_text_add(out, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
+    end_chunk(c, &(struct chat_event){0}, NULL, out);
+}
+
+static void write_delta(struct dialect_call *c, const struct chat_event *e, const char *member,
+                        struct buf *out)
+{
+    const struct state *s = c->state;
+    if (!e->text.len && !(s->logprobs && e->n_tokens))
+        return;
+    write_role(c, e->choice, out);
+    begin_chunk(c, e->choice, out);
+    buf_printf(out, "\"%s\":", member);
+    json_write_text(out, e->text);
+    end_chunk(c, e, NULL, out);
+}
+
+static void write_tool_delta(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    write_role(c, e->choice, out);
+    begin_chunk(c, e->choice, out);
+    buf_printf(out, "\"tool_calls\":[{\"index\":%d,", e->tool_index);
+    if (e->kind == CHAT_TOOL_CALL) {
+        buf_text_add(out, "\"id\":");
+        json_write_text(out, slice_str(e->tool_id));
+        buf_text_add(out, ",\"type\":\"function\",\"function\":{\"name\":");
+        json_write_text(out, slice_str(e->tool_name));
+        buf_text_add(out, ",\"arguments\":");
+    } else {
+        buf_text_add(out, "\"function\":{\"arguments\":");
+    }
+    json_write_text(out, e->text);
+    buf_text_add(out, "}}]");
+    end_chunk(c, e, NULL, out);
+}
+
+static void write_finish(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    if (e->finish == CHAT_NOT_FINISHED || e->finish == CHAT_CANCELLED)
+        return;  // an error comes
+    write_role(c, e->choice, out);
+    begin_chunk(c, e->choice, out);
+    end_chunk(c, e, openai_finish(e->finish), out);
+}
+
+static void write_usage_chunk(const struct dialect_call *c, const struct chat_event *e,
+                              struct buf *out)
+{
+    const struct state *s = c->state;
+    if (!s->include_usage)
+        return;
+    buf_text_add(out, "data: ");
+    write_head(c, "chat.completion.chunk", out);
+    buf_text_add(out, ",\"choices\":[],\"usage\":");
+    openai_write_usage(&e->usage, out);
+    buf_text_add(out, "}\n\n");
+}
+
+static void write_event(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    switch (e->kind) {
+    case CHAT_TEXT: write_delta(c, e, "content", out); break;
+    case CHAT_REASONING: write_delta(c, e, "reasoning_content", out); break;
+    case CHAT_TOOL_CALL:
+    case CHAT_TOOL_ARGUMENTS: write_tool_delta(c, e, out); break;
+    case CHAT_FINISH: write_finish(c, e, out); break;
+    case CHAT_USAGE: write_usage_chunk(c, e, out); break;
+    case CHAT_DONE: buf_text_add(out, "data: [DONE]\n\n"); break;
+    case CHAT_ERROR: openai_write_error_event(e, out); break;
+    default: break;
+    }
+}
+
+static void write_tools(const struct dialect_choice *choice, struct buf *out)
+{
+    buf_text_add(out, ",\"tool_calls\":[");
+    for (size_t i = 0; i < choice->n_tools; i++) {
+        const struct dialect_tool *t = &choice->tools[i];
+        buf_text_add(out, i ? ",{\"id\":" : "{\"id\":");
+        json_write_text(out, slice_str(t->id));
+        buf_text_add(out, ",\"type\":\"function\",\"function\":{\"name\":");
+        json_write_text(out, slice_str(t->name));
+        buf_text_add(out, ",\"arguments\":");
+        json_write_text(out, buf_view(&t->arguments));
+        buf_text_add(out, "}}");
+    }
+    buf_char(out, ']');
+}
+
+static void write_choice(const struct state *s, const struct dialect_choice *choice, size_t index,
+                         struct buf *out)
+{
+    buf_printf(out, "{\"index\":%zu,\"message\":{\"role\":\"assistant\",\"content\":", index);
+    if (choice->n_tools && !choice->text.len)
+        buf_text_add(out, "null");
+    else
+        json_write_text(out, buf_view(&choice->text));
+    buf_text_add(out, ",\"refusal\":null");
+    if (choice->reasoning.len) {
+        buf_text_add(out, ",\"reasoning_content\":");
+        json_write_text(out, buf_view(&choice->reasoning));
+    }
+    if (choice->n_tools)
+        write_tools(choice, out);
+    buf_text_add(out, "},\"logprobs\":");
+    if (s->logprobs)
+        write_logprobs(choice->tokens, choice->n_tokens, out);
+    else
+        buf_text_add(out, "null");
+    buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish(choice->finish));
+}
+
+static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)
+{
+    write_head(c, "chat.completion", out);
+    buf_text_add(out, ",\"choices\":[");
+    for (size_t i = 0; i < a->n_choices; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_choice(c->state, &a->choices[i], i, out);
+    }
+    buf_text_add(out, "],\"usage\":");
+    openai_write_usage(&a->usage, out);
+    buf_text_add(out, ",\"system_fingerprint\":null}");
+}
+
+static const struct dialect_route routes[] = {
+    {"POST", "/v1/chat/completions", DIALECT_CHAT},
+    {0},
+};
+const struct dialect dialect_openai_chat = {
+    .name = "openai_chat",
+    .routes = routes,
+    .state_size = sizeof(struct state),
+    .id_header = "x-request-id",
+    .read_request = read_request,
+    .write_event = write_event,
+    .write_response = write_response,
+    .write_error = openai_write_error,
+};

@@ -1,0 +1,148 @@
+#include "dialects/turns.h"
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "dialects/dialect.h"
+
+void turns_init(struct turns *t, struct dialect_call *c)
+{
+    *t = (struct turns){.c = c};
+}
+
+static void *grown(struct arena *a, const void *from, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return (void *)from;
+    *capacity = *capacity ? *capacity * 2 : 16;
+    void *to = arena_alloc(a, *capacity, size);
+    if (n)
+        memcpy(to, from, n * size);
+    return to;
+}
+
+static struct chat_message *add(struct turns *t, enum chat_role role, struct slice text)
+{
+    t->messages = grown(t->c->arena, t->messages, t->n, &t->capacity, sizeof *t->messages);
+    t->messages[t->n] = (struct chat_message){.role = role, .text = text};
+    return &t->messages[t->n++];
+}
+
+void turns_text(struct turns *t, enum chat_role role, struct slice text)
+{
+    struct chat_message *last = t->n ? &t->messages[t->n - 1] : NULL;
+    if (!last || last->role != role || last->raw) {
+        (void)add(t, role, text);
+        return;
+    }
+    struct buf joined = {0};
+    buf_slice(&joined, last->text);
+    buf_char(&joined, '\n');
+    buf_slice(&joined, text);
+    last->text = slice_of(arena_text(t->c->arena, buf_view(&joined)), joined.len);
+    buf_release(&joined);
+}
+
+void turns_call(struct turns *t, json_t *calls, const char *id, const char *name,
+                const json_t *arguments)
+{
+    json_t *call = json_object(), *function = json_object();
+    t->calls = grown(t->c->arena, t->calls, t->n_calls, &t->calls_capacity, sizeof *t->calls);
+    if (!id)
+        id = arena_printf(t->c->arena, "call%05zu", t->n_calls);
+    t->calls[t->n_calls++] = (struct turn_call){.id = id, .name = name};
+    json_object_set_new(function, "name", json_string(name));
+    json_object_set_new(function, "arguments",
+                        arguments ? json_incref((json_t *)arguments) : json_object());
+    json_object_set_new(call, "id", json_string(id));
+    json_object_set_new(call, "type", json_string("function"));
+    json_object_set_new(call, "function", function);
+    json_array_append_new(calls, call);
+}
+
+static json_t *message(const char *role, struct slice content)
+{
+    json_t *m = json_object();
+    json_object_set_new(m, "role", json_string(role));
+    json_object_set_new(m, "content", json_stringn_nocheck(content.ptr, content.len));
+    return m;
+}
+
+void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls)
+{
+    bool called = json_array_size(calls) > 0;
+    if (!called && thoughts.len == 0) {
+        json_decref(calls);
+        turns_text(t, ROLE_ASSISTANT, text);
+        return;
+    }
+    json_t *raw = dialect_keep(t->c, message("assistant", text));
+    if (thoughts.len)
+        json_object_set_new(raw, "reasoning_content",
+                            json_stringn_nocheck(thoughts.ptr, thoughts.len));
+    if (called)
+        json_object_set(raw, "tool_calls", calls);
+    json_decref(calls);
+    add(t, ROLE_ASSISTANT, text)->raw = raw;
+}
+
+static struct turn_call *find_call(struct turns *t, const char *id, const char *name)
+{
+    for (size_t i = 0; i < t->n_calls; i++) {
+        struct turn_call *c = &t->calls[i];
+        bool same = id ? strcmp(c->id, id) == 0 : !c->answered && strcmp(c->name, name) == 0;
+        if (same)
+            return c;
+    }
+    return NULL;
+}
+
+void turns_result(struct turns *t, const char *id, const char *name, struct slice text)
+{
+    struct turn_call *call = find_call(t, id, name ? name : "");
+    json_t *raw = dialect_keep(t->c, message("tool", text));
+    if (call) {
+        call->answered = true;
+        id = call->id;
+        name = call->name;
+    }
+    json_object_set_new(raw, "tool_call_id", json_string(id ? id : "call"));
+    if (name)
+        json_object_set_new(raw, "name", json_string(name));
+    add(t, ROLE_TOOL, text)->raw = raw;
+}
+
+bool turns_end(struct turns *t, const char *member, struct dialect_error *err)
+{
+    if (t->n == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, member, "'%s' is missing or empty", member);
+    if (t->n > TURNS_MAX)
+        return dialect_refuse(err, PROBLEM_REQUEST, member, "'%s' has more than %d messages",
+                              member, TURNS_MAX);
+    t->c->request.input = INPUT_MESSAGES;
+    t->c->request.messages = t->messages;
+    t->c->request.n_messages = t->n;
+    return true;
+}
+
+json_t *turns_tool(const char *name, const json_t *description, const json_t *parameters)
+{
+    json_t *tool = json_object(), *function = json_object();
+    json_object_set_new(function, "name", json_string(name));
+    json_object_set_new(function, "description",
+                        json_is_string(description) ? json_incref((json_t *)description)
+                                                    : json_string(""));
+    if (parameters)
+        json_object_set(function, "parameters", (json_t *)parameters);
+    json_object_set_new(tool, "type", json_string("function"));
+    json_object_set_new(tool, "function", function);
+    return tool;
+}
+
+json_t *turns_arguments(struct slice text)
+{
+    json_t *value = json_parse(text, NULL);
+    if (json_is_object(value))
+        return value;
+    json_decref(value);
+    return NULL;
+}

@@ -1,0 +1,45 @@
+// turns.h - a conversation in another vendor's words, as the messages that chat templates expect.
+//
+// Templates know OpenAI's messages: calls of tools beside an assistant's text, each result a
+// message of its own. Everything made here lives as long as the call. Threads: one at a time.
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/slice.h"
+#include "chat/chat.h"
+
+struct dialect_call;
+struct dialect_error;
+
+enum { TURNS_MAX = 16384 };
+
+struct turn_call {
+    const char *id, *name;
+    bool answered;
+};
+struct turns {
+    struct dialect_call *c;
+    struct chat_message *messages;
+    struct turn_call *calls;
+    size_t n, capacity, n_calls, calls_capacity;
+};
+void turns_init(struct turns *t, struct dialect_call *c);
+// Adds text of a role. Neighbours of one role become one message, their texts on lines of their
+// own, as templates want roles to alternate.
+void turns_text(struct turns *t, enum chat_role role, struct slice text);
+// A call; arguments are borrowed. id NULL: one is made up. Collected until turns_assistant.
+void turns_call(struct turns *t, json_t *calls, const char *id, const char *name,
+                const json_t *arguments);
+// An assistant's message; thoughts may be empty; takes over calls, an array that may be empty.
+void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls);
+// The result of a call, by its id; without one (NULL) of the first unanswered call of this name.
+void turns_result(struct turns *t, const char *id, const char *name, struct slice text);
+// Hands the messages to the request. False with err if there are none, or too many.
+bool turns_end(struct turns *t, const char *member, struct dialect_error *err);
+
+// A tool as OpenAI writes it; description and parameters may be NULL, parameters are borrowed.
+json_t *turns_tool(const char *name, const json_t *description, const json_t *parameters);
+// Arguments that a model wrote, as an object. A new reference, or NULL if they are none.
+json_t *turns_arguments(struct slice text);

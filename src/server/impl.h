@@ -1,0 +1,134 @@
+// impl.h - what the server's files share; nobody else includes it.
+//
+// http.c speaks to libmicrohttpd, exchange.c is one request with its answer, watch.c knows every
+// socket, work.c reads requests and starts answers, routes.c answers what needs no model,
+// metrics.c counts, access_log.c writes a line for each request, server.c builds it all.
+#pragma once
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/queue.h"
+#include "dialects/answer.h"
+#include "dialects/dialect.h"
+#include "server/metrics.h"
+#include "server/server.h"
+#include "server/watch.h"
+
+enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
+enum {
+    UNSENT_BYTES_MAX = 256 << 10,        // of one answer; then its sequence waits
+    BODIES_BYTES_MAX = 512 << 20,        // of all requests that are being read
+    CONNECTION_MEMORY_BYTES = 16 << 10,  // request line and headers, and what is sent at once
+    JOBS_MAX = 4096,
+    N_WORKERS = 8,
+    REQUEST_ID_BYTES = 128 + 1,
+    TRACE_BYTES = 55 + 1,
+};
+
+struct exchange;
+struct server {
+    struct server_options options;
+    char *host;
+    struct gateway *gateway;
+    struct MHD_Daemon *daemon;
+    struct watch watch;
+    struct metrics metrics;
+    struct queue jobs;  // exchanges for the workers
+    pthread_t workers[N_WORKERS], reaper;
+    atomic_int state;
+    atomic_llong body_bytes;  // of all requests that are being read
+    atomic_ullong next_id;
+    uint64_t id_salt;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int n_active;            // exchanges; under lock
+    struct exchange *ended;  // answers for the reaper, under lock
+    bool reaper_stop;
+};
+
+// exchange.c
+
+struct exchange {
+    struct server *server;
+    struct watched *socket;
+    int64_t begun_ns, first_ns, ended_ns;
+    char id[REQUEST_ID_BYTES], trace[TRACE_BYTES];
+    char method[16];
+    struct arena arena;
+    const char *path;    // percent-decoded, in the arena
+    struct slice query;  // in the arena; never logged
+    // What to do: a dialect's route, or one of our own.
+    const struct dialect *dialect;  // also for errors of what has none
+    const struct dialect_route *route;
+    const struct own_route *own;
+    struct slice matched;
+    bool headers_seen, refused, dispatched;
+    struct buf body;
+    // The worker's, then the sink's.
+    json_t *json;
+    struct dialect_call call;
+    struct dialect_answer answer;  // of whole answers
+    bool streaming, cancelled;
+    enum chat_finish finish;  // of choice 0, for the log
+    struct chat_usage usage;
+    atomic_int n_refs;  // the connection's, the answer's, the watcher's for moments
+    // Shared, under the lock.
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct MHD_Connection *connection;  // NULL once it is completed
+    bool suspended;
+    bool gone;        // the client is not there any more, or must not be waited for
+    bool head_ready;  // status and type are settled: the response may begin
+    bool ended;       // nothing more comes into out
+    int status;
+    const char *type;
+    struct buf out;
+    size_t n_sent;  // bytes of out that were taken
+    struct gateway_answer *handle;
+    bool answer_done, cancelling, reaping;
+    struct exchange *next_ended;
+};
+
+struct exchange *exchange_new(struct server *s);
+void exchange_hold(struct exchange *x);
+void exchange_drop(struct exchange *x);  // frees with the last reference
+void exchange_gone(struct exchange *x);  // the client left: the answer is cancelled
+void exchange_cancel(struct exchange *x);
+// The whole answer, an error or not: for anybody who has not begun one. `type` is a constant.
+void exchange_reply(struct exchange *x, int status, const char *type, struct slice body);
+void exchange_refuse(struct exchange *x, struct dialect_error *err);
+struct chat_sink exchange_sink(struct exchange *x);
+void exchange_trim(struct exchange *x);  // with the lock held: gives back what an empty `out` holds
+void exchange_started(struct exchange *x, struct gateway_answer *handle);  // NULL: it failed
+void *reaper_main(void *server);
+
+// http.c
+struct MHD_Daemon *http_listen(struct server *s, struct error *err);
+int64_t http_deadline(int seconds);      // so far from now
+void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread looks again
+
+// work.c
+void *worker_main(void *server);
+
+// routes.c: our own routes beside those of the dialects; NULL if the path is none.
+struct own_route {
+    const char *method, *path;
+    bool at_once;  // by the HTTP thread: takes no time; else by a worker, with the body parsed
+    void (*answer)(struct exchange *x);
+};
+const struct own_route *routes_find(const char *path);
+// A dialect's list of models, or one of them: takes no time either.
+bool routes_is_list(const struct dialect_route *r);
+void routes_models(struct exchange *x);
+
+// routes_tokens.c
+void routes_tokenize(struct exchange *x);
+void routes_detokenize(struct exchange *x);
+
+// access_log.c
+void access_log(const struct exchange *x);  // at its very end

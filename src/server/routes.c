@@ -1,0 +1,92 @@
+// routes.c - what is answered without an answer of a model: health, metrics, lists of models.
+#include <string.h>
+
+#include "base/error.h"
+#include "gateway/gateway.h"
+#include "server/impl.h"
+
+static void health(struct exchange *x)
+{
+    static const char *const bodies[] = {[SERVER_STARTING] = "{\"status\":\"starting\"}",
+                                         [SERVER_READY] = "{\"status\":\"ready\"}",
+                                         [SERVER_DRAINING] = "{\"status\":\"draining\"}"};
+    int state = atomic_load(&x->server->state);
+    exchange_reply(x, state == SERVER_READY ? 200 : 503, "application/json",
+                   slice_str(bodies[state]));
+}
+
+static void metrics(struct exchange *x)
+{
+    struct server *s = x->server;
+    struct buf body = {0};
+    pthread_mutex_lock(&s->lock);
+    int n_active = s->n_active;
+    pthread_mutex_unlock(&s->lock);
+    metrics_write(&s->metrics, s->gateway, n_active, &body);
+    exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&body));
+    buf_release(&body);
+}
+
+static const struct own_route routes[] = {
+    {"GET", "/health", true, health},
+    {"GET", "/metrics", true, metrics},
+    {"POST", "/tokenize", false, routes_tokenize},
+    {"POST", "/detokenize", false, routes_detokenize},
+};
+
+const struct own_route *routes_find(const char *path)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (strcmp(routes[i].path, path) == 0)
+            return &routes[i];
+    return NULL;
+}
+
+static void list_models(struct exchange *x, struct buf *body)
+{
+    struct gateway *g = x->server->gateway;
+    size_t n = gateway_n_models(g);
+    struct dialect_model *models = arena_new(&x->arena, struct dialect_model, n + 1);
+    for (size_t i = 0; i < n; i++)
+        models[i] = (struct dialect_model){.id = gateway_model_id(g, i),
+                                           .owner = "hearth",
+                                           .created = gateway_model_created(g, i)};
+    x->dialect->write_models(models, n, body);
+}
+
+static bool show_model(struct exchange *x, struct buf *body, struct dialect_error *err)
+{
+    struct gateway *g = x->server->gateway;
+    for (size_t i = 0; i < gateway_n_models(g); i++) {
+        const char *id = gateway_model_id(g, i);
+        if (!slice_is(x->matched, id))
+            continue;
+        struct dialect_model m = {
+            .id = id, .owner = "hearth", .created = gateway_model_created(g, i)};
+        x->dialect->write_model(&m, body);
+        return true;
+    }
+    return dialect_refuse(err, PROBLEM_MODEL, "model", "there is no model '%.*s'",
+                          (int)(x->matched.len < 100 ? x->matched.len : 100), x->matched.ptr);
+}
+
+bool routes_is_list(const struct dialect_route *r)
+{
+    return r->action == DIALECT_MODELS || r->action == DIALECT_MODEL;
+}
+
+void routes_models(struct exchange *x)
+{
+    struct buf body = {0};
+    struct dialect_error err = {0};
+    bool ok = true;
+    if (x->route->action == DIALECT_MODELS)
+        list_models(x, &body);
+    else
+        ok = show_model(x, &body, &err);
+    if (ok)
+        exchange_reply(x, 200, "application/json", buf_view(&body));
+    else
+        exchange_refuse(x, &err);
+    buf_release(&body);
+}

@@ -1,0 +1,155 @@
+// server.c - builds the server's parts, drains them, and takes them down in reverse.
+#include "server/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "server/impl.h"
+
+enum { LAST_WORDS_S = 5, LOOK_MS = 50 };
+
+static void set_defaults(struct server_options *o)
+{
+    if (!o->timeout_s)
+        o->timeout_s = 60;
+    if (!o->answer_s)
+        o->answer_s = 3600;
+    if (!o->body_bytes)
+        o->body_bytes = 32 << 20;
+}
+
+static void stop_threads(struct server *s, int n_workers, bool reaper)
+{
+    queue_close(&s->jobs);
+    for (int i = 0; i < n_workers; i++)
+        pthread_join(s->workers[i], NULL);
+    pthread_mutex_lock(&s->lock);
+    s->reaper_stop = true;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    if (reaper)
+        pthread_join(s->reaper, NULL);
+}
+
+static bool start_threads(struct server *s, struct error *err)
+{
+    int n = 0;
+    bool reaper = pthread_create(&s->reaper, NULL, reaper_main, s) == 0;
+    while (reaper && n < N_WORKERS && pthread_create(&s->workers[n], NULL, worker_main, s) == 0)
+        n++;
+    if (n == N_WORKERS)
+        return true;
+    stop_threads(s, n, reaper);
+    return error_set(err, ERR_IO, "start the server's threads");
+}
+
+static void release(struct server *s)
+{
+    queue_release(&s->jobs);
+    metrics_release(&s->metrics);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    free(s->host);
+    free(s);
+}
+
+struct server *server_open(struct gateway *g, const struct server_options *o, struct error *err)
+{
+    struct server *s = memory_array(struct server, 1);
+    pthread_condattr_t monotonic;
+    s->options = *o;
+    set_defaults(&s->options);
+    s->gateway = g;
+    s->host = memory_text(o->host);
+    s->id_salt = hash_mix((uint64_t)clock_ns()) ^ (uint64_t)time(NULL) << 20;
+    queue_init(&s->jobs, JOBS_MAX);
+    metrics_init(&s->metrics);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (!watch_init(&s->watch, err)) {
+        release(s);
+        return NULL;
+    }
+    bool threads = start_threads(s, err);
+    s->daemon = threads ? http_listen(s, err) : NULL;
+    if (s->daemon)
+        return s;
+    if (threads)
+        stop_threads(s, N_WORKERS, true);
+    watch_release(&s->watch);
+    release(s);
+    return NULL;
+}
+
+int server_port(const struct server *s)
+{
+    const union MHD_DaemonInfo *i = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    return i ? i->port : 0;
+}
+
+void server_ready(struct server *s)
+{
+    int starting = SERVER_STARTING;
+    (void)atomic_compare_exchange_strong(&s->state, &starting, SERVER_READY);
+}
+
+bool server_draining(const struct server *s)
+{
+    return atomic_load(&s->state) == SERVER_DRAINING;
+}
+
+// Until nothing is active or the time is over; how many there still are.
+static int wait_idle(struct server *s, int seconds, bool (*hurry)(void))
+{
+    int64_t end = http_deadline(seconds);
+    pthread_mutex_lock(&s->lock);
+    while (s->n_active && clock_ns() < end && !(hurry && hurry())) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += LOOK_MS * 1000000;
+        if (until.tv_nsec >= 1000000000) {
+            until.tv_nsec -= 1000000000;
+            until.tv_sec++;
+        }
+        (void)pthread_cond_timedwait(&s->changed, &s->lock, &until);
+    }
+    int n = s->n_active;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+int server_drain(struct server *s, int seconds, bool (*hurry)(void))
+{
+    atomic_store(&s->state, SERVER_DRAINING);
+    int n = wait_idle(s, seconds, hurry);
+    if (n == 0)
+        return 0;
+    watch_each(&s->watch, exchange_cancel);  // their clients are told
+    if (wait_idle(s, LAST_WORDS_S, NULL)) {
+        watch_each(&s->watch, exchange_gone);
+        watch_shut(&s->watch);
+    }
+    return n;
+}
+
+void server_close(struct server *s)
+{
+    if (!s)
+        return;
+    (void)server_drain(s, 0, NULL);
+    while (wait_idle(s, LAST_WORDS_S, NULL)) {  // a suspended connection must not be stopped
+        watch_each(&s->watch, exchange_gone);
+        watch_shut(&s->watch);
+    }
+    MHD_stop_daemon(s->daemon);
+    stop_threads(s, N_WORKERS, true);
+    watch_release(&s->watch);
+    release(s);
+}

@@ -1,0 +1,36 @@
+// server.h - the HTTP server: one process that answers like a cloud, over the gateway.
+//
+// One thread speaks HTTP (libmicrohttpd), workers read requests and start answers, the answers'
+// own threads push events, one thread watches sockets and deadlines, one reaps ended answers. The
+// HTTP thread never waits: a connection is suspended until there is something to send.
+// Threads: open, start, drain and close belong to one thread; server_draining to any.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct error;
+struct gateway;
+struct server;
+
+struct server_options {  // zeroed numbers are the defaults
+    const char *host;    // a loopback address: nothing else is served without keys
+    int port;            // 0: any that is free
+    // Seconds that a client may take to send a request, and to take the end of its answer; what it
+    // may be silent for between requests. 0: 60.
+    int timeout_s;
+    int answer_s;         // seconds that an answer may take in all; 0: 3600
+    uint64_t body_bytes;  // largest request; 0: 32 MiB
+    // PEM texts of a certificate (chain) and its key, for TLS; NULL: plain HTTP. Copied by open.
+    const char *certificate, *key;
+    bool quiet;  // no line for each request
+};
+
+// Listens at once, so that /health can tell that models are still loading. NULL with err.
+struct server *server_open(struct gateway *g, const struct server_options *o, struct error *err);
+int server_port(const struct server *s);
+void server_ready(struct server *s);           // the models are there: /health says so
+bool server_draining(const struct server *s);  // whether server_drain was called
+// Refuses new requests, waits for running ones up to so many seconds, then cancels what is left.
+// Returns how many were cancelled. `hurry` may be NULL; when it says true, waiting ends.
+int server_drain(struct server *s, int seconds, bool (*hurry)(void));
+void server_close(struct server *s);  // drains without waiting, if that was not done; NULL is fine

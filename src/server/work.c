@@ -1,0 +1,123 @@
+// work.c - the workers: a body becomes a request, a request an answer that has begun.
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "gateway/gateway.h"
+#include "server/impl.h"
+
+enum { DEPTH_MAX = 128 };
+
+// Brackets outside of strings; what is not JSON is the parser's to tell.
+static bool check_depth(struct slice text, struct dialect_error *err)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        if (depth > DEPTH_MAX)
+            return dialect_refuse(err, PROBLEM_REQUEST, NULL,
+                                  "the body is nested more than %d levels deep", DEPTH_MAX);
+    }
+    return true;
+}
+
+static bool parse_body(struct exchange *x, struct dialect_error *err)
+{
+    struct error why = {0};
+    if (x->body.len == 0)
+        return dialect_refuse(err, PROBLEM_REQUEST, NULL,
+                              "the body is empty: a JSON object is "
+                              "wanted");
+    if (!check_depth(buf_view(&x->body), err))
+        return false;
+    x->json = json_parse(buf_view(&x->body), &why);
+    if (!x->json)
+        return dialect_refuse(err, PROBLEM_REQUEST, NULL, "the body is not JSON: %s", why.text);
+    atomic_fetch_sub(&x->server->body_bytes, (long long)x->body.len);
+    buf_release(&x->body);
+    if (!json_is_object(x->json))
+        return dialect_refuse(err, PROBLEM_REQUEST, NULL, "the body is not a JSON object");
+    return true;
+}
+
+static bool read_request(struct exchange *x, struct dialect_error *err)
+{
+    struct http_request in = {.matched = x->matched, .query = x->query, .body = x->json};
+    struct error why = {0};
+    struct dialect_call *c = &x->call;
+    c->created = (int64_t)time(NULL);
+    c->state = arena_alloc(&x->arena, 1, x->dialect->state_size);
+    if (!x->dialect->read_request(&in, c, err))
+        return false;
+    c->model = gateway_model(x->server->gateway, c->request.model, &why);
+    return c->model || dialect_refuse_error(err, &why);
+}
+
+static bool start(struct exchange *x, struct dialect_error *err)
+{
+    const struct chat_sampling *s = &x->call.request.sampling;
+    struct error why = {0};
+    x->streaming = x->call.request.stream;
+    if (!x->streaming)
+        dialect_answer_init(&x->answer, s->n_choices > 0 ? (size_t)s->n_choices : 1,
+                            s->n_logprobs >= 0);
+    exchange_hold(x);  // the answer's
+    struct gateway_answer *a =
+        gateway_start(x->server->gateway, &x->call.request, exchange_sink(x), &why);
+    exchange_started(x, a);
+    if (a)
+        return true;
+    x->streaming = false;
+    return dialect_refuse_error(err, &why);
+}
+
+static bool count(struct exchange *x, struct dialect_error *err)
+{
+    struct error why = {0};
+    struct buf body = {0};
+    int64_t n;
+    bool exact;
+    if (!gateway_count(x->server->gateway, &x->call.request, &n, &exact, &why))
+        return dialect_refuse_error(err, &why);
+    x->dialect->write_count(&x->call, n, &body);
+    exchange_reply(x, 200, "application/json", buf_view(&body));
+    buf_release(&body);
+    return true;
+}
+
+static void work(struct exchange *x)
+{
+    struct dialect_error err = {0};
+    bool ok = true;
+    if (!parse_body(x, &err))
+        ok = false;
+    else if (x->own)
+        x->own->answer(x);
+    else if (!read_request(x, &err))
+        ok = false;
+    else
+        ok = x->route->action == DIALECT_COUNT ? count(x, &err) : start(x, &err);
+    if (!ok)
+        exchange_refuse(x, &err);
+}
+
+void *worker_main(void *self)
+{
+    struct server *s = self;
+    struct exchange *x;
+    while ((x = queue_take(&s->jobs))) {
+        work(x);
+        exchange_drop(x);
+    }
+    return NULL;
+}

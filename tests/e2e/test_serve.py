@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""`hearth serve` over loopback: OpenAI's chat completions, whole and streamed, its errors, and how it ends."""
+import http.client
+import json
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+
+from server import BIN, MODEL, MODEL_ID, Server, claim, finish
+
+s = Server()
+
+
+def whole_answers():
+    status, a, headers = s.chat()
+    text = a["choices"][0]["message"]["content"]
+    claim("an answer has OpenAI's shape",
+          status == 200 and a["object"] == "chat.completion" and a["id"].startswith("chatcmpl-") and
+          a["model"] == MODEL_ID and a["choices"][0]["index"] == 0 and
+          a["choices"][0]["message"]["role"] == "assistant" and
+          a["choices"][0]["finish_reason"] in ("stop", "length") and isinstance(text, str), a)
+    u = a["usage"]
+    claim("usage adds up", u["prompt_tokens"] > 0 and 0 < u["completion_tokens"] <= 8 and
+          u["total_tokens"] == u["prompt_tokens"] + u["completion_tokens"], u)
+    claim("an answer carries its id", headers["x-request-id"].startswith("req_"), headers)
+    claim("a second answer is the same", s.chat()[1]["choices"][0]["message"]["content"] == text)
+    ran = subprocess.run([BIN, "run", MODEL, "hello", "-n", "8", "--temperature", "0"],
+                         capture_output=True, text=True).stdout.rstrip("\n")
+    claim("the answer is what `hearth run` writes", text == ran, (text, ran))
+    claim("a prompt seen before is told as cached",
+          s.chat("word " * 60)[0] == 200 and
+          s.chat("word " * 60)[1]["usage"]["prompt_tokens_details"]["cached_tokens"] > 0)
+    status, a, _ = s.chat(n=3, temperature=1, seed=7)
+    claim("n gives so many choices", [c["index"] for c in a["choices"]] == [0, 1, 2], a)
+    claim("a seed repeats them", s.chat(n=3, temperature=1, seed=7)[1]["choices"] == a["choices"])
+    status, a, _ = s.chat(model=None)
+    claim("without a model the first one answers", status == 200 and a["model"] == MODEL_ID, a)
+    parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
+    claim("parts of a message are joined",
+          s.chat(parts)[1]["choices"][0]["message"]["content"] == text)
+    claim("unknown members are ignored",
+          s.chat(store=True, metadata={"a": "b"}, user="u", service_tier="auto")[0] == 200)
+
+
+def streams():
+    _, a, _ = s.chat()
+    status, events, headers = s.stream()
+    deltas = [e["choices"][0]["delta"] for e in events[:-1]]
+    claim("a stream is server-sent events to [DONE]",
+          status == 200 and headers["content-type"].startswith("text/event-stream") and
+          events[-1] == "[DONE]" and all(e["object"] == "chat.completion.chunk"
+                                         for e in events[:-1]), events)
+    claim("the role comes first, then texts, then the finish",
+          deltas[0]["role"] == "assistant" and deltas[-1] == {} and
+          events[-2]["choices"][0]["finish_reason"] == a["choices"][0]["finish_reason"] and
+          all(e["choices"][0]["finish_reason"] is None for e in events[:-2]), events)
+    claim("the stream's text is the whole answer's",
+          "".join(d.get("content", "") for d in deltas) == a["choices"][0]["message"]["content"])
+    claim("one id for all chunks", len({e["id"] for e in events[:-1]}) == 1)
+    claim("no usage unless it was asked for", not any("usage" in e for e in events[:-1]))
+    _, events, _ = s.stream(stream_options={"include_usage": True})
+    claim("the usage chunk comes before [DONE]",
+          events[-2]["choices"] == [] and events[-2]["usage"] == a["usage"] | {
+              "prompt_tokens_details": events[-2]["usage"]["prompt_tokens_details"]} and
+          all(e["usage"] is None for e in events[:-2]), events[-2])
+    _, events, _ = s.stream(n=2, temperature=1, seed=3)
+    _, a, _ = s.chat(n=2, temperature=1, seed=3)
+    for i in (0, 1):
+        text = "".join(c["delta"].get("content", "") for e in events[:-1] for c in e["choices"]
+                       if c["index"] == i)
+        claim(f"choice {i} of a stream is choice {i} of the answer",
+              text == a["choices"][i]["message"]["content"], (text, a))
+
+
+def sampling():
+    _, a, _ = s.chat(max_tokens=12)
+    text = a["choices"][0]["message"]["content"]
+    stop = text[3:5]
+    _, a, _ = s.chat(max_tokens=12, stop=stop)
+    claim("a stop text ends the answer before it",
+          a["choices"][0]["message"]["content"] == text[:text.index(stop)] and
+          a["choices"][0]["finish_reason"] == "stop", a)
+    claim("several stop texts too", s.chat(max_tokens=12, stop=["\0never", stop])[1]["choices"] ==
+          a["choices"])
+    _, a, _ = s.chat(max_completion_tokens=3, max_tokens=None)
+    claim("max_completion_tokens bounds the answer", a["usage"]["completion_tokens"] <= 3, a)
+    _, a, _ = s.chat(logprobs=True, top_logprobs=3, max_tokens=4)
+    tokens = a["choices"][0]["logprobs"]["content"]
+    claim("logprobs: a token each, the likeliest first",
+          len(tokens) == a["usage"]["completion_tokens"] and
+          all(t["logprob"] <= 0 and len(t["top_logprobs"]) == 3 and
+              t["top_logprobs"][0]["logprob"] == t["logprob"] and
+              bytes(t["bytes"]).decode("utf-8", "replace") == t["token"] for t in tokens), tokens)
+    _, events, _ = s.stream(logprobs=True, top_logprobs=3, max_tokens=4)
+    streamed = [t for e in events[:-1] for c in e["choices"] if c["logprobs"]
+                for t in c["logprobs"]["content"]]
+    claim("a stream has the same logprobs", streamed == tokens, streamed)
+
+
+def errors():
+    def refused(name, status, member=None, code=None, **members):
+        got, body, _ = s.chat(**members)
+        e = body.get("error", {}) if isinstance(body, dict) else {}
+        claim(name, got == status and e.get("message") and e.get("param") == member and
+              e.get("code") == code and e.get("type") == "invalid_request_error", (got, body))
+    refused("a wrong type is refused with the member's name", 400, "temperature", temperature="hot")
+    refused("what is out of range too", 400, "top_p", top_p=1.5)
+    refused("n has a bound", 400, "n", n=100000)
+    refused("stop has a bound", 400, "stop", stop=["x"] * 100)
+    refused("so have its texts", 400, "stop[1]", stop=["x", "y" * 1000])
+    refused("top_logprobs has a bound", 400, "top_logprobs", logprobs=True, top_logprobs=21)
+    refused("logit_bias wants ids", 400, "logit_bias", logit_bias={"x": 1})
+    refused("a token that the model has not", 400, None, logit_bias={"99999999": 1})
+    refused("messages are needed", 400, "messages", messages=None)
+    refused("not none of them", 400, "messages", messages=[])
+    refused("a role that nobody has", 400, "messages[0].role",
+            messages=[{"role": "king", "content": "x"}])
+    refused("content of a wrong type", 400, "messages[1].content",
+            messages=[{"role": "user", "content": "x"}, {"role": "user", "content": 7}])
+    refused("images", 400, "messages[0].content[0].type", "unsupported_value",
+            messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}])
+    refused("an unknown model", 404, None, "model_not_found", model="gpt-4")
+    refused("no paths for models", 404, None, "model_not_found", model=MODEL)
+    status, body, _ = s.chat("word " * 20000)
+    e = body["error"]
+    claim("a prompt that is too long is told with both numbers",
+          status == 400 and e["code"] == "context_length_exceeded" and
+          sum(w.strip(",").isdigit() for w in e["message"].split()) >= 2, body)
+    status, events, headers = s.stream(temperature="hot")
+    claim("a refused stream is no stream", status == 400 and
+          headers["content-type"] == "application/json", headers)
+    for name, body in (("nothing", b""), ("no JSON", b"{\"a\":"), ("no object", b"[]"),
+                       ("broken UTF-8", b"{\"a\":\"\xff\"}")):
+        status, answer, _ = s.post("/v1/chat/completions", body)
+        claim(f"a body that is {name} is a 400", status == 400 and answer["error"]["message"], answer)
+    status, answer, _ = s.post("/v1/nothing", {})
+    claim("an unknown route is a 404", status == 404 and answer["error"]["code"] == "unknown_url",
+          answer)
+    claim("another method is a 405", s.get("/v1/chat/completions")[0] == 405)
+
+
+def lists_and_state():
+    status, body, _ = s.get("/v1/models")
+    models = json.loads(body)
+    claim("the models are listed", status == 200 and models["object"] == "list" and
+          models["data"][0]["id"] == MODEL_ID and models["data"][0]["object"] == "model", models)
+    status, body, _ = s.get("/v1/models/" + MODEL_ID)
+    claim("one of them", status == 200 and json.loads(body)["id"] == MODEL_ID, body)
+    status, body, _ = s.get("/v1/models/nobody")
+    claim("none of them", status == 404 and json.loads(body)["error"]["code"] == "model_not_found",
+          body)
+    claim("health is ready", s.get("/health")[1] == b'{"status":"ready"}')
+    lines = s.get("/metrics")[1].decode().splitlines()
+    claim("metrics are Prometheus' text", all(l.startswith("# ") or len(l.rsplit(" ", 1)) == 2 and
+                                              float(l.rsplit(" ", 1)[1]) >= 0 for l in lines))
+    before = s.metric("vllm:generation_tokens_total")
+    _, a, _ = s.chat()
+    claim("metrics count tokens", s.metric("vllm:generation_tokens_total") ==
+          before + a["usage"]["completion_tokens"])
+    claim("and tell what the engine does", s.metric("vllm:num_requests_running") == 0 and
+          s.metric("vllm:kv_cache_usage_perc") is not None)
+    for key in ("authorization", "x-api-key", "x-goog-api-key"):
+        claim(f"any key in {key} will do", s.request("POST", "/v1/chat/completions", {
+            "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}, {key: "Bearer k"})[0]
+            == 200)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    _, _, headers = s.request("GET", "/v1/models", headers={"traceparent": trace,
+                                                            "x-request-id": "mine-1"})
+    claim("request id and trace are passed on", headers["x-request-id"] == "mine-1" and
+          headers["traceparent"] == trace, headers)
+    _, _, headers = s.request("GET", "/v1/models", headers={"traceparent": "x",
+                                                            "x-request-id": "a b\tc"})
+    claim("but not when they are wrong", "traceparent" not in headers and
+          headers["x-request-id"].startswith("req_"), headers)
+    claim("another host is refused", s.get("/v1/models", host="evil.example")[0] == 403)
+    claim("another origin too", s.get("/v1/models", origin="http://evil.example")[0] == 403)
+    claim("our own is not", s.get("/v1/models", origin=f"http://localhost:{s.port}")[0] == 200)
+
+
+def completions():
+    status, a, _ = s.post("/v1/completions", {"prompt": "Once upon", "max_tokens": 6,
+                                              "temperature": 0, "logprobs": 2})
+    c = a["choices"][0]
+    ran = subprocess.run([BIN, "run", MODEL, "Once upon", "--raw", "-n", "6", "--temperature", "0"],
+                         capture_output=True, text=True).stdout.rstrip("\n")
+    claim("a completion continues a raw text", status == 200 and c["text"] == ran and
+          a["object"] == "text_completion", (a, ran))
+    lp = c["logprobs"]
+    claim("with its own form of logprobs", len(lp["tokens"]) == len(lp["token_logprobs"]) ==
+          len(lp["top_logprobs"]) == len(lp["text_offset"]) == a["usage"]["completion_tokens"], lp)
+    status, events, _ = s.stream("/v1/completions", prompt="Once upon", max_tokens=6, messages=None,
+                                 echo=True)
+    claim("echo gives the prompt back", status == 200 and "".join(
+        e["choices"][0]["text"] for e in events[:-1]) == "Once upon" + c["text"], events)
+    claim("several prompts are refused", s.post("/v1/completions", {"prompt": ["a", "b"]})[0] == 400)
+
+
+def tokens():
+    status, a, _ = s.post("/tokenize", {"model": MODEL_ID, "prompt": "Once upon a time"})
+    claim("a text becomes ids", status == 200 and a["count"] == len(a["tokens"]) > 0 and
+          a["max_model_len"] > 0, a)
+    _, b, _ = s.post("/tokenize", {"content": "Once upon a time", "add_special_tokens": False})
+    ran = subprocess.run([BIN, "tokenize", MODEL, "Once upon a time", "--no-special"],
+                         capture_output=True, text=True).stdout.split()
+    claim("without special tokens too", [str(i) for i in b["tokens"]] == ran, (b, ran))
+    _, t, _ = s.post("/detokenize", {"tokens": b["tokens"]})
+    claim("and ids a text", t["prompt"].strip() == "Once upon a time", t)
+    _, m, _ = s.post("/tokenize", {"messages": [{"role": "user", "content": "hello"}]})
+    claim("messages are counted as the model reads them",
+          m["count"] == s.chat()[1]["usage"]["prompt_tokens"], m)
+    _, a, _ = s.post("/v1/completions", {"prompt": b["tokens"], "max_tokens": 1})
+    claim("ids are a prompt", a["usage"]["prompt_tokens"] == b["count"], a)
+    claim("ids that are none are refused", s.post("/detokenize", {"tokens": [-1]})[0] == 400 and
+          s.post("/detokenize", {"tokens": [99999999]})[0] == 400 and
+          s.post("/detokenize", {"tokens": "x"})[0] == 400 and s.post("/tokenize", {})[0] == 400)
+
+
+def log_lines():
+    s.chat("a secret word", user="secretuser")
+    s.request("GET", "/v1/secretpath?key=secretkey", headers={"authorization": "Bearer secretkey"})
+    time.sleep(0.3)
+    lines = [json.loads(l) for l in s.logged().splitlines() if l.startswith("{")]
+    claim("each request is a line of JSON", lines and all(
+        {"time", "id", "method", "path", "status", "total_ms"} <= set(l) for l in lines), lines[-1:])
+    claim("without prompts, paths or keys", "secret" not in s.logged())
+
+
+def ends():
+    claim("SIGTERM ends it with 0", s.stop() == 0, s.logged()[-500:])
+    one = Server()
+    out = {}
+    thread = threading.Thread(target=lambda: out.update(a=one.chat(max_tokens=400, n=4,
+                                                                   temperature=1)))
+    thread.start()
+    one.wait_metric("hearth:requests_active", 2.0)
+    one.process.send_signal(signal.SIGINT)
+    while one.get("/health")[1] == b'{"status":"ready"}':
+        time.sleep(0.01)
+    health = one.get("/health")
+    claim("health says draining", health[0] == 503 and health[1] == b'{"status":"draining"}', health)
+    status, body, headers = one.chat()
+    claim("a draining server takes nothing new", status == 503 and
+          body["error"]["code"] == "server_is_overloaded" and "retry-after" in headers, body)
+    thread.join()
+    claim("and finishes what runs", out["a"][0] == 200, out)
+    claim("then it ends with 0", one.stop(None) == 0, one.logged()[-500:])
+    two = Server("--drain", "0")
+    c = socket.create_connection(("127.0.0.1", two.port))
+    body = json.dumps({"messages": [{"role": "user", "content": "x"}], "max_tokens": 900,
+                       "stream": True, "temperature": 1.5, "n": 32}).encode()
+    c.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+              % len(body) + body)
+    got = c.recv(100)
+    two.process.send_signal(signal.SIGTERM)
+    part = got
+    while part:
+        part = c.recv(65536)
+        got += part
+    claim("an answer that takes too long is cut off, and its client told",
+          b'data: {"error":' in got and b"[DONE]" not in got and two.stop(None) == 0, got[-300:])
+    c.close()
+
+
+def refusals():
+    def wrong(name, *options):
+        p = subprocess.run([BIN, "serve", *options], capture_output=True, text=True)
+        claim(name, p.returncode in (1, 2) and p.stderr.startswith("hearth serve: ") and
+              p.stderr.count("\n") == 1 and not p.stdout, (p.returncode, p.stderr, p.stdout))
+    wrong("an address that others reach is refused", "--host", "0.0.0.0", "-m", MODEL)
+    wrong("so is no address", "--host", "somewhere", "-m", MODEL)
+    wrong("a model that is not there", "-m", "/nowhere.gguf")
+    wrong("two models of one name", "-m", MODEL, "-m", MODEL)
+    taken = socket.create_server(("127.0.0.1", 0))
+    wrong("a port that is taken", "--port", str(taken.getsockname()[1]), "-m", MODEL)
+    taken.close()
+
+
+def several_models():
+    with tempfile.TemporaryDirectory() as d:
+        shutil.copy(MODEL, d + "/second.gguf")
+        m = Server("-m", d + "/second.gguf")
+        ids = [i["id"] for i in json.loads(m.get("/v1/models")[1])["data"]]
+        claim("models are listed in their order", ids == [MODEL_ID, "second"], ids)
+        answers = []
+
+        def ask(model):
+            answers.append(m.chat(model=model)[1])
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in ids * 6]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        texts = {a["choices"][0]["message"]["content"] for a in answers if "choices" in a}
+        claim("each answers for itself, loaded when it is asked for", len(answers) == 12 and
+              len(texts) == 1 and {a["model"] for a in answers} == set(ids), answers)
+        claim("it ends with 0", m.stop() == 0, m.logged()[-500:])
+
+
+def tls():
+    if not shutil.which("openssl"):
+        print("skip TLS: there is no openssl to make a certificate with")
+        return
+    with tempfile.TemporaryDirectory() as d:
+        cert, key = d + "/cert.pem", d + "/key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-keyout", key,
+                        "-out", cert], check=True, capture_output=True)
+        t = Server("--tls-cert", cert, "--tls-key", key, wait=False)
+        trust = ssl.create_default_context(cafile=cert)
+        status, end = 0, time.time() + 60
+        while status != 200 and time.time() < end:
+            c = http.client.HTTPSConnection("localhost", t.port, context=trust, timeout=60)
+            c.request("GET", "/health")
+            status = c.getresponse().status
+            c.close()
+        c = http.client.HTTPSConnection("localhost", t.port, context=trust, timeout=60)
+        c.request("POST", "/v1/chat/completions", json.dumps({
+            "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8, "stream": True}))
+        body = c.getresponse().read()
+        c.close()
+        claim("a stream over TLS", body.endswith(b"data: [DONE]\n\n"), body[-200:])
+        claim("plain HTTP is not answered there",
+              b"200" not in t.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")[:20])
+        claim("it ends with 0", t.stop() == 0, t.logged()[-500:])
+        p = subprocess.run([BIN, "serve", "--port", "0", "-m", MODEL, "--tls-cert", key,
+                            "--tls-key", key], capture_output=True, text=True, timeout=60)
+        claim("a key is no certificate", p.returncode == 1 and "--tls-cert" in p.stderr, p.stderr)
+
+
+whole_answers()
+streams()
+sampling()
+errors()
+completions()
+tokens()
+lists_and_state()
+log_lines()
+ends()
+refusals()
+several_models()
+tls()
+finish()

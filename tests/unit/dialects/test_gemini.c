@@ -1,0 +1,337 @@
+// test_gemini.c - what Gemini's requests become, and answers in its words, byte by byte.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../../support/dialect_call.h"
+
+#define MODEL "/v1beta/models/m:0.5b"
+#define GENERATE MODEL ":generateContent"
+#define STREAM MODEL ":streamGenerateContent"
+#define HI "\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}]"
+
+static void conversations_become_messages_of_templates(void **state)
+{
+    (void)state;
+    struct dialect_case d;
+    dialect_case_begin(
+        &d, "POST", GENERATE,
+        "{\"systemInstruction\":{\"parts\":[{\"text\":\"be \"},{\"text\":\"kind\"}]},\"contents\":["
+        "{\"role\":\"user\",\"parts\":[{\"text\":\"hi\"}]},"
+        "{\"role\":\"model\",\"parts\":[{\"text\":\"hm\",\"thought\":true},{\"text\":\"I look\"},"
+        "{\"functionCall\":{\"name\":\"f\",\"args\":{\"a\":1}}},"
+        "{\"functionCall\":{\"id\":\"x\",\"name\":\"f\"},\"thoughtSignature\":\"AA==\"}]},"
+        "{\"role\":\"user\",\"parts\":[{\"functionResponse\":{\"name\":\"f\",\"response\":{"
+        "\"result\":\"42\"}}},{\"functionResponse\":{\"id\":\"x\",\"name\":\"f\",\"response\":{"
+        "\"n\":[1]}}},{\"text\":\"so?\"}]}]}");
+    if (!d.read)
+        fail_msg("%s", d.err.text);
+    assert_string_equal(d.call.request.model, "m:0.5b");
+    assert_string_equal(
+        dialect_case_messages(&d),
+        "[{\"role\":\"system\",\"content\":\"be kind\"},{\"role\":\"user\",\"content\":\"hi\"},"
+        "{\"role\":\"assistant\",\"content\":\"I "
+        "look\",\"reasoning_content\":\"hm\",\"tool_calls\":["
+        "{\"id\":\"call00000\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":{"
+        "\"a\":1}}},{\"id\":\"x\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":"
+        "{}}"
+        "}]},{\"role\":\"tool\",\"content\":\"{\\\"result\\\": \\\"42\\\"}\",\"tool_call_id\":"
+        "\"call00000\",\"name\":\"f\"},{\"role\":\"tool\",\"content\":\"{\\\"n\\\": [1]}\","
+        "\"tool_call_id\":\"x\",\"name\":\"f\"},{\"role\":\"user\",\"content\":\"so?\"}]");
+    dialect_case_end(&d);
+}
+
+static void settings_are_read_in_both_spellings(void **state)
+{
+    static const char *const bodies[] = {
+        "{" HI ",\"generationConfig\":{\"temperature\":0.5,\"topP\":0.25,\"topK\":7.0,"
+        "\"maxOutputTokens\":9,\"stopSequences\":[\"a\"],\"candidateCount\":2,\"seed\":-1,"
+        "\"presencePenalty\":1,\"thinkingConfig\":{\"thinkingBudget\":0},"
+        "\"responseMimeType\":\"text/plain\"},\"safetySettings\":[]}",
+        "{" HI ",\"generation_config\":{\"temperature\":0.5,\"top_p\":0.25,\"top_k\":7,"
+        "\"max_output_tokens\":9,\"stop_sequences\":[\"a\"],\"candidate_count\":2,\"seed\":-1,"
+        "\"presence_penalty\":1,\"thinking_config\":{\"thinking_budget\":0}}}"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct dialect_case d;
+        dialect_case_begin(&d, "POST", GENERATE, bodies[i]);
+        const struct chat_request *r = &d.call.request;
+        assert_true(d.read);
+        assert_true(r->sampling.temperature == 0.5f && r->sampling.top_p == 0.25f);
+        assert_true(r->sampling.presence_penalty == 1);
+        assert_int_equal(r->sampling.top_k, 7);
+        assert_int_equal(r->max_tokens, 9);
+        assert_int_equal(r->sampling.n_stops, 1);
+        assert_int_equal(r->sampling.n_choices, 2);
+        assert_true(r->sampling.seed >= 0 && !r->stream);
+        assert_true(json_is_false(json_object_get(r->extras, "enable_thinking")));
+        dialect_case_end(&d);
+    }
+}
+
+#define TOOLS                                                                                      \
+    "\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\",\"description\":\"does\","              \
+    "\"parameters\":{\"type\":\"OBJECT\",\"properties\":{\"a\":{\"type\":\"STRING\"},\"type\":{"   \
+    "\"type\":\"ARRAY\",\"items\":{\"type\":\"NUMBER\"}}}}},{\"name\":\"g\"}]}]"
+
+static void tools_and_their_choice_are_read(void **state)
+{
+    static const struct {
+        const char *config;
+        enum chat_tool_choice choice;
+        size_t n_tools;
+    } rows[] = {{"{\"mode\":\"AUTO\"}", TOOLS_AUTO, 2},
+                {"{\"mode\":\"NONE\"}", TOOLS_NONE, 2},
+                {"{\"mode\":\"ANY\"}", TOOLS_REQUIRED, 2},
+                {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\"]}", TOOLS_NAMED, 1},
+                {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\",\"f\"]}", TOOLS_REQUIRED, 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char json[1024];
+        struct dialect_case d;
+        (void)snprintf(json, sizeof json,
+                       "{" HI "," TOOLS ",\"toolConfig\":{\"functionCallingConfig\":%s}}",
+                       rows[i].config);
+        dialect_case_begin(&d, "POST", GENERATE, json);
+        assert_true(d.read);
+        assert_int_equal(d.call.request.tool_choice, rows[i].choice);
+        assert_int_equal(json_array_size(d.call.request.tools), rows[i].n_tools);
+        if (rows[i].choice == TOOLS_NAMED)
+            assert_string_equal(d.call.request.tool_name, "g");
+        if (i == 0) {
+            char *tools = json_dumps(d.call.request.tools, JSON_COMPACT);
+            assert_string_equal(
+                tools,
+                "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"description\":\"does\","
+                "\"parameters\":{\"type\":\"object\",\"properties\":{\"a\":{\"type\":"
+                "\"string\"},\"type\":{\"type\":\"array\",\"items\":{\"type\":\"number\"}}}}}}"
+                ",{\"type\":\"function\",\"function\":{\"name\":\"g\",\"description\":\"\"}}]");
+            free(tools);
+        }
+        dialect_case_end(&d);
+    }
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+    static const struct {
+        const char *json, *error;
+    } rows[] = {
+        {"{}", "'contents' is missing or empty"},
+        {"{\"contents\":\"hi\"}", "'contents' must be an array, not a string"},
+        {"{\"contents\":[{\"role\":\"system\",\"parts\":[]}]}",
+         "'contents[0].role' is not user or model"},
+        {"{\"contents\":[{\"parts\":[{\"inlineData\":{}}]}]}",
+         "'contents[0].parts[0]': only text, calls of functions by the model and responses to them "
+         "are supported"},
+        {"{\"contents\":[{\"parts\":[{\"text\":5}]}]}",
+         "'contents[0].parts[0].text' must be a string, not a whole number"},
+        {"{\"contents\":[{\"role\":\"model\",\"parts\":[{\"functionCall\":{}}]}]}",
+         "'contents[0].parts[0].functionCall.name' is missing"},
+        {"{" HI ",\"generationConfig\":{\"temperature\":3}}",
+         "'generationConfig.temperature' is 3, which is not from 0 to 2"},
+        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"application/json\"}}",
+         "'generationConfig.responseMimeType': only text/plain is supported"},
+        {"{" HI ",\"generationConfig\":{\"responseSchema\":{}}}",
+         "'generationConfig.responseSchema' is not supported"},
+        {"{" HI ",\"tools\":[{\"googleSearch\":{}}]}",
+         "'tools[0]': only 'functionDeclarations' are supported"},
+        {"{" HI ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"ANY\"}}}",
+         "'toolConfig.functionCallingConfig' wants a function, but 'tools' has none that is "
+         "allowed"},
+        {"{" HI ",\"cachedContent\":\"x\"}", "'cachedContent' is not supported"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dialect_case d;
+        dialect_case_begin(&d, "POST", GENERATE, rows[i].json);
+        assert_false(d.read);
+        assert_string_equal(d.err.text, rows[i].error);
+        dialect_case_end(&d);
+    }
+}
+
+static void say(struct dialect_case *d, const char *arguments)
+{
+    struct chat_event tool = {.tool_id = "abc", .tool_name = "f"};
+    dialect_case_event(d, &(struct chat_event){.kind = CHAT_REASONING, .text = slice_str("hm")});
+    dialect_case_event(d, &(struct chat_event){.kind = CHAT_TEXT, .text = slice_str("a")});
+    dialect_case_event(d, &(struct chat_event){.kind = CHAT_TEXT, .text = slice_str("b")});
+    tool.kind = CHAT_TOOL_CALL;
+    dialect_case_event(d, &tool);
+    tool.kind = CHAT_TOOL_ARGUMENTS;
+    for (; *arguments; arguments++) {
+        tool.text = slice_of(arguments, 1);
+        dialect_case_event(d, &tool);
+    }
+}
+
+#define TAIL "\"modelVersion\":\"m\",\"responseId\":\"ID\"}"
+#define USAGE                                                                                      \
+    "\"usageMetadata\":{\"promptTokenCount\":10,\"cachedContentTokenCount\":4,"                    \
+    "\"candidatesTokenCount\":5,\"thoughtsTokenCount\":2,\"totalTokenCount\":17},"
+#define CALL "{\"functionCall\":{\"id\":\"abc\",\"name\":\"f\",\"args\":{\"a\":1}}}"
+#define CHUNK(part)                                                                                \
+    "{\"candidates\":[{\"content\":{\"parts\":[" part "],\"role\":\"model\"},\"index\":0}]," TAIL
+#define LAST                                                                                       \
+    "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},"              \
+    "\"finishReason\":\"STOP\",\"index\":0}]," USAGE TAIL
+
+static void a_stream_is_events_or_an_array(void **state)
+{
+    (void)state;
+    struct dialect_case d;
+    dialect_case_begin(&d, "POST", STREAM "?alt=sse",
+                       "{" HI
+                       ",\"generationConfig\":{\"thinkingConfig\":{\"includeThoughts\":true}}}");
+    assert_string_equal(d.call.stream_type, "text/event-stream");
+    say(&d, "{\"a\":1}");
+    assert_string_equal(
+        dialect_case_finish(&d, CHAT_TOOL_CALLS, ""),
+        "data: " CHUNK("{\"text\":\"hm\",\"thought\":true}") "\r\n\r\ndata: " CHUNK(
+            "{\"text\":\"a\"}") "\r\n\r\ndata: " CHUNK("{\"text\":\"b\"}") "\r\n\r\ndata: " CHUNK(CALL) "\r\n\r\ndata: " LAST
+                                                                                                        "\r\n\r\n");
+    dialect_case_end(&d);
+    dialect_case_begin(&d, "POST", STREAM, "{" HI "}");
+    assert_string_equal(d.call.stream_type, "application/json");
+    say(&d, "{\"a\":1}");
+    assert_string_equal(dialect_case_finish(&d, CHAT_TOOL_CALLS, ""),
+                        "[" CHUNK("{\"text\":\"a\"}") ",\r\n" CHUNK(
+                            "{\"text\":\"b\"}") ",\r\n" CHUNK(CALL) ",\r\n" LAST "]");
+    dialect_case_end(&d);
+}
+
+static void a_whole_answer_has_the_same_parts(void **state)
+{
+    (void)state;
+    struct dialect_case d;
+    dialect_case_begin(&d, "POST", GENERATE,
+                       "{" HI
+                       ",\"generationConfig\":{\"thinkingConfig\":{\"includeThoughts\":true}}}");
+    say(&d, "{\"a\":1}");
+    assert_string_equal(
+        dialect_case_finish(&d, CHAT_TOOL_CALLS, ""),
+        "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"hm\",\"thought\":true},"
+        "{\"text\":\"ab\"}," CALL "],\"role\":\"model\"},\"finishReason\":\"STOP\","
+        "\"index\":0}]," USAGE TAIL);
+    dialect_case_end(&d);
+}
+
+static void a_call_that_is_no_json_is_told_as_malformed(void **state)
+{
+    (void)state;
+    for (int stream = 0; stream < 2; stream++) {
+        struct dialect_case d;
+        dialect_case_begin(&d, "POST", stream ? STREAM : GENERATE, "{" HI "}");
+        say(&d, "{\"a\":");
+        const char *text = dialect_case_finish(&d, CHAT_TOOL_CALLS, "");
+        assert_non_null(strstr(text,
+                               "\"finishReason\":\"MALFORMED_FUNCTION_CALL\",\"finishMessage\":"
+                               "\"Malformed function call: f({\\\"a\\\":)\""));
+        assert_null(strstr(text, "functionCall"));
+        dialect_case_end(&d);
+    }
+}
+
+static void tokens_are_counted_of_contents_or_of_a_request(void **state)
+{
+    static const char *const bodies[] = {
+        "{" HI "}", "{\"generateContentRequest\":{\"model\":\"models/m\"," HI "}}"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct dialect_case d;
+        dialect_case_begin(&d, "POST", MODEL ":countTokens", bodies[i]);
+        assert_true(d.read);
+        assert_int_equal(d.call.request.n_messages, 1);
+        d.dialect->write_count(&d.call, 12, &d.out);
+        assert_string_equal(buf_text(&d.out),
+                            "{\"totalTokens\":12,\"promptTokensDetails\":[{\"modality\":\"TEXT\","
+                            "\"tokenCount\":12}]}");
+        dialect_case_end(&d);
+    }
+}
+
+static void models_are_listed(void **state)
+{
+    (void)state;
+    struct dialect_model models[] = {{.id = "a", .context = 512}, {.id = "b"}};
+    struct buf out = {0};
+    dialect_gemini_models.write_models(models, 2, &out);
+    assert_string_equal(
+        buf_text(&out),
+        "{\"models\":[{\"name\":\"models/a\",\"displayName\":\"a\",\"inputTokenLimit\":512,"
+        "\"outputTokenLimit\":512,\"supportedGenerationMethods\":[\"generateContent\","
+        "\"countTokens\"]},{\"name\":\"models/b\",\"displayName\":\"b\","
+        "\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\"]}]}");
+    buf_release(&out);
+}
+
+static void errors_have_the_vendors_shape(void **state)
+{
+    static const struct {
+        enum dialect_problem problem;
+        int status;
+        const char *name;
+    } rows[] = {{PROBLEM_REQUEST, 400, "INVALID_ARGUMENT"},
+                {PROBLEM_KEY, 401, "UNAUTHENTICATED"},
+                {PROBLEM_FORBIDDEN, 403, "PERMISSION_DENIED"},
+                {PROBLEM_MODEL, 404, "NOT_FOUND"},
+                {PROBLEM_RATE, 429, "RESOURCE_EXHAUSTED"},
+                {PROBLEM_BUSY, 503, "UNAVAILABLE"},
+                {PROBLEM_INTERNAL, 500, "INTERNAL"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char expected[256];
+        struct buf out = {0};
+        struct dialect_error err = {0};
+        (void)dialect_refuse(&err, rows[i].problem, NULL, "so");
+        assert_int_equal(dialect_gemini.write_error(&err, &out), rows[i].status);
+        (void)snprintf(expected, sizeof expected,
+                       "{\"error\":{\"code\":%d,\"message\":\"so\",\"status\":\"%s\"}}",
+                       rows[i].status, rows[i].name);
+        assert_string_equal(buf_text(&out), expected);
+        buf_release(&out);
+    }
+}
+
+static void an_error_may_come_in_the_middle(void **state)
+{
+    (void)state;
+    for (int sse = 0; sse < 2; sse++) {
+        struct dialect_case d;
+        struct chat_event e = {.kind = CHAT_ERROR};
+        dialect_case_begin(&d, "POST", sse ? STREAM "?alt=sse" : STREAM, "{" HI "}");
+        dialect_case_event(&d, &(struct chat_event){.kind = CHAT_TEXT, .text = slice_str("a")});
+        (void)error_set(&e.error, ERR_NUMERIC, "NaN");
+        dialect_case_event(&d, &e);
+        assert_string_equal(
+            buf_text(&d.out),
+            sse ? "data: " CHUNK(
+                      "{\"text\":\"a\"}") "\r\n\r\ndata: {\"error\":{\"code\":500,"
+                                          "\"message\":\"NaN\",\"status\":\"INTERNAL\"}}\r\n\r\n"
+                : "[" CHUNK("{\"text\":\"a\"}") ",\r\n{\"error\":{\"code\":500,\"message\":\"NaN\","
+                                                "\"status\":\"INTERNAL\"}}]");
+        dialect_case_end(&d);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(conversations_become_messages_of_templates),
+    cmocka_unit_test(settings_are_read_in_both_spellings),
+    cmocka_unit_test(tools_and_their_choice_are_read),
+    cmocka_unit_test(what_is_wrong_is_named),
+    cmocka_unit_test(a_stream_is_events_or_an_array),
+    cmocka_unit_test(a_whole_answer_has_the_same_parts),
+    cmocka_unit_test(a_call_that_is_no_json_is_told_as_malformed),
+    cmocka_unit_test(tokens_are_counted_of_contents_or_of_a_request),
+    cmocka_unit_test(models_are_listed),
+    cmocka_unit_test(errors_have_the_vendors_shape),
+    cmocka_unit_test(an_error_may_come_in_the_middle),
+};
+
+int main(void)
+{
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

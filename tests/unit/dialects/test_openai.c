@@ -1,0 +1,407 @@
+// test_openai.c - requests of OpenAI's forms read, answers written; every refusal names its member.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "dialects/answer.h"
+#include "dialects/dialect.h"
+#include "dialects/members.h"
+
+struct read {  // a request that was read
+    const struct dialect *dialect;
+    struct arena arena;
+    json_t *body;
+    struct dialect_call call;
+    struct dialect_error error;
+    bool ok;
+};
+
+static void read_with(struct read *r, const struct dialect *d, const char *text)
+{
+    *r = (struct read){.dialect = d, .body = json_parse(slice_str(text), NULL)};
+    assert_non_null(r->body);
+    dialect_call_init(&r->call, &r->arena);
+    r->call.state = arena_alloc(&r->arena, 1, d->state_size);
+    r->call.id = "1";
+    r->call.created = 5;
+    r->call.model = "m";
+    struct http_request in = {.body = r->body};
+    r->ok = d->read_request(&in, &r->call, &r->error);
+}
+
+static void release(struct read *r)
+{
+    dialect_call_release(&r->call);
+    json_decref(r->body);
+    arena_release(&r->arena);
+}
+
+static void refused(const struct dialect *d, const char *text, const char *member)
+{
+    struct read r;
+    read_with(&r, d, text);
+    if (r.ok || strcmp(r.error.member, member) != 0 || !r.error.text[0])
+        print_error("%s: member '%s', not '%s': %s\n", text, r.error.member, member, r.error.text);
+    assert_false(r.ok);
+    assert_string_equal(r.error.member, member);
+    assert_true(r.error.text[0]);
+    release(&r);
+}
+
+#define M "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+
+static void unset_members_stay_unset(void **state)
+{
+    struct read r;
+    (void)state;
+    read_with(&r, &dialect_openai_chat, "{" M ",\"temperature\":null,\"stop\":null,\"n\":null}");
+    assert_true(r.ok);
+    const struct chat_request *q = &r.call.request;
+    assert_true(isnan(q->sampling.temperature) && isnan(q->sampling.top_p));
+    assert_true(q->sampling.seed == -1 && q->sampling.n_choices == -1 && q->max_tokens == -1);
+    assert_true(q->sampling.n_logprobs == -1 && !q->stream && !q->model && !q->tools);
+    assert_int_equal(q->n_messages, 1);
+    assert_true(slice_is(q->messages[0].text, "hi") && !q->messages[0].raw);
+    release(&r);
+}
+
+static void every_member_is_read(void **state)
+{
+    struct read r;
+    (void)state;
+    read_with(&r, &dialect_openai_chat,
+              "{" M ",\"model\":\"x\",\"temperature\":0.5,\"top_p\":1,\"min_p\":0.25,\"top_k\":-1,"
+              "\"n\":3.0,\"seed\":-2,\"stop\":[\"a\",\"b\"],\"logit_bias\":{\"5\":-100},"
+              "\"presence_penalty\":-2,\"frequency_penalty\":2,\"max_tokens\":7,"
+              "\"max_completion_tokens\":9,\"logprobs\":true,\"top_logprobs\":4,\"stream\":true,"
+              "\"reasoning_effort\":\"low\",\"chat_template_kwargs\":{\"a\":1}}");
+    assert_true(r.ok);
+    const struct chat_request *q = &r.call.request;
+    const struct chat_sampling *s = &q->sampling;
+    assert_string_equal(q->model, "x");
+    assert_true(s->temperature == 0.5f && s->top_p == 1 && s->min_p == 0.25f && s->top_k == 0);
+    assert_true(s->n_choices == 3 && s->seed == (INT64_MAX - 1) && s->n_logprobs == 4);
+    assert_true(s->n_stops == 2 && slice_is(s->stops[1], "b"));
+    assert_true(s->n_bias == 1 && s->bias_tokens[0] == 5 && s->bias_values[0] == -100);
+    assert_true(s->presence_penalty == -2 && s->frequency_penalty == 2 && q->max_tokens == 9);
+    assert_true(q->stream);
+    assert_string_equal(json_get_text(q->extras, "reasoning_effort"), "low");
+    assert_non_null(json_object_get(q->extras, "a"));
+    release(&r);
+}
+
+static void messages_of_every_role(void **state)
+{
+    struct read r;
+    (void)state;
+    read_with(&r, &dialect_openai_chat,
+              "{\"messages\":[{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
+              "{\"type\":\"text\",\"text\":\"b\"}]},{\"role\":\"assistant\",\"content\":null,"
+              "\"tool_calls\":[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+              "\"arguments\":\"{\\\"x\\\":1}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"c1\","
+              "\"content\":\"2\"}]}");
+    assert_true(r.ok);
+    const struct chat_message *m = r.call.request.messages;
+    assert_true(m[0].role == ROLE_SYSTEM && slice_is(m[0].text, "ab") && !m[0].raw);
+    const json_t *call = json_array_get(json_object_get(m[1].raw, "tool_calls"), 0);
+    const json_t *arguments = json_object_get(json_object_get(call, "function"), "arguments");
+    assert_true(json_is_object(arguments));  // templates write them themselves
+    assert_true(m[2].role == ROLE_TOOL);
+    assert_string_equal(json_get_text(m[2].raw, "tool_call_id"), "c1");
+    assert_string_equal(json_get_text(m[2].raw, "content"), "2");
+    release(&r);
+}
+
+static void tool_choices(void **state)
+{
+    struct read r;
+    (void)state;
+#define TOOLS M ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"
+    read_with(&r, &dialect_openai_chat, "{" TOOLS ",\"tool_choice\":\"required\"}");
+    assert_true(r.ok && r.call.request.tool_choice == TOOLS_REQUIRED && r.call.request.tools);
+    release(&r);
+    read_with(&r, &dialect_openai_chat,
+              "{" TOOLS ",\"parallel_tool_calls\":false,"
+              "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}}");
+    assert_true(r.ok && r.call.request.tool_choice == TOOLS_NAMED);
+    assert_string_equal(r.call.request.tool_name, "f");
+    assert_true(r.call.request.one_tool_call);
+    release(&r);
+    refused(&dialect_openai_chat, "{" TOOLS ",\"tool_choice\":\"some\"}", "tool_choice");
+    refused(&dialect_openai_chat, "{" M ",\"tool_choice\":\"required\"}", "tool_choice");
+    refused(&dialect_openai_chat,
+            "{" TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}}",
+            "tool_choice.function.name");
+    refused(&dialect_openai_chat, "{" M ",\"tools\":[{\"type\":\"function\"}]}",
+            "tools[0].function");
+}
+
+static void refusals_name_their_member(void **state)
+{
+    const struct dialect *d = &dialect_openai_chat;
+    (void)state;
+    refused(d, "{}", "messages");
+    refused(d, "{\"messages\":{}}", "messages");
+    refused(d, "{\"messages\":[7]}", "messages[0]");
+    refused(d, "{\"messages\":[{\"content\":\"x\"}]}", "messages[0].role");
+    refused(d, "{\"messages\":[{\"role\":\"user\"}]}", "messages[0].content");
+    refused(d, "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]}",
+            "messages[0].content[0].text");
+    refused(d, "{" M ",\"model\":5}", "model");
+    refused(d, "{" M ",\"temperature\":true}", "temperature");
+    refused(d, "{" M ",\"temperature\":2.5}", "temperature");
+    refused(d, "{" M ",\"n\":1.5}", "n");
+    refused(d, "{" M ",\"n\":65}", "n");
+    refused(d, "{" M ",\"seed\":1e300}", "seed");
+    refused(d, "{" M ",\"max_tokens\":0}", "max_tokens");
+    refused(d, "{" M ",\"stop\":\"\"}", "stop");
+    refused(d, "{" M ",\"stop\":[\"a\",3]}", "stop[1]");
+    refused(d, "{" M ",\"stream\":\"yes\"}", "stream");
+    refused(d, "{" M ",\"stream_options\":{\"include_usage\":1}}", "stream_options.include_usage");
+    refused(d, "{" M ",\"logit_bias\":[]}", "logit_bias");
+    refused(d, "{" M ",\"logit_bias\":{\"-1\":1}}", "logit_bias");
+    refused(d, "{" M ",\"logit_bias\":{\"1\":101}}", "logit_bias");
+    refused(d, "{" M ",\"top_logprobs\":3}", "top_logprobs");
+    refused(d, "{" M ",\"response_format\":{\"type\":\"xml\"}}", "response_format.type");
+    d = &dialect_openai_completions;
+    refused(d, "{}", "prompt");
+    refused(d, "{\"prompt\":[1,\"x\"]}", "prompt[1]");
+    refused(d, "{\"prompt\":[\"a\",\"b\"]}", "prompt");
+    refused(d, "{\"prompt\":\"x\",\"best_of\":2}", "best_of");
+    refused(d, "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix");
+    refused(d, "{\"prompt\":[1],\"echo\":true}", "echo");
+}
+
+static void prompts_of_every_form(void **state)
+{
+    struct read r;
+    (void)state;
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":[\"text\"],\"logprobs\":0}");
+    assert_true(r.ok && r.call.request.input == INPUT_TEXT);
+    assert_true(slice_is(r.call.request.text, "text") && r.call.request.sampling.n_logprobs == 0);
+    release(&r);
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":[[4,5]]}");
+    assert_true(r.ok && r.call.request.input == INPUT_TOKENS && r.call.request.n_tokens == 2);
+    assert_int_equal(r.call.request.tokens[1], 5);
+    release(&r);
+}
+
+// An answer of two choices, whose texts hold what JSON must escape.
+static void play(struct read *r, struct dialect_answer *a, struct buf *stream)
+{
+    const struct chat_token top = {.id = 1, .logprob = -0.5f, .bytes = slice_str("\"")};
+    const struct chat_token token = {
+        .id = 1, .logprob = -0.5f, .bytes = slice_str("\""), .top = &top, .n_top = 1};
+    const struct chat_event events[] = {
+        {.kind = CHAT_PROMPT},
+        {.kind = CHAT_TEXT, .text = slice_str("a\"\n"), .tokens = &token, .n_tokens = 1},
+        {.kind = CHAT_TEXT, .choice = 1, .text = slice_str("\xC3\xA9")},
+        {.kind = CHAT_TOOL_CALL, .choice = 1, .tool_id = "c1", .tool_name = "f"},
+        {.kind = CHAT_TOOL_ARGUMENTS, .choice = 1, .text = slice_str("{\"x\":")},
+        {.kind = CHAT_TOOL_ARGUMENTS, .choice = 1, .text = slice_str("1}")},
+        {.kind = CHAT_TEXT, .text = slice_str("b")},
+        {.kind = CHAT_FINISH, .finish = CHAT_LENGTH},
+        {.kind = CHAT_FINISH, .choice = 1, .finish = CHAT_TOOL_CALLS},
+        {.kind = CHAT_USAGE,
+         .usage = {.prompt_tokens = 5, .cached_tokens = 2, .completion_tokens = 3}},
+        {.kind = CHAT_DONE},
+    };
+    dialect_answer_init(a, 2, true);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        dialect_answer_add(a, &events[i]);
+        r->dialect->write_event(&r->call, &events[i], stream);
+    }
+}
+
+static json_t *parsed(const struct buf *text)
+{
+    json_t *value = json_parse(buf_view(text), NULL);
+    if (!value)
+        print_error("not JSON: %s\n", buf_text(text));
+    assert_non_null(value);
+    return value;
+}
+
+static const json_t *choice_of(const json_t *o, size_t i)
+{
+    return json_array_get(json_object_get(o, "choices"), i);
+}
+
+static void a_whole_answer(void **state)
+{
+    struct read r;
+    struct dialect_answer a;
+    struct buf stream = {0}, out = {0};
+    (void)state;
+    read_with(&r, &dialect_openai_chat, "{" M ",\"n\":2,\"logprobs\":true,\"top_logprobs\":1}");
+    play(&r, &a, &stream);
+    r.dialect->write_response(&r.call, &a, &out);
+    json_t *o = parsed(&out);
+    assert_string_equal(json_get_text(o, "object"), "chat.completion");
+    const json_t *first = json_object_get(choice_of(o, 0), "message");
+    const json_t *second = json_object_get(choice_of(o, 1), "message");
+    assert_string_equal(json_get_text(first, "content"), "a\"\nb");
+    assert_string_equal(json_get_text(second, "content"), "\xC3\xA9");
+    const json_t *call = json_array_get(json_object_get(second, "tool_calls"), 0);
+    assert_string_equal(json_get_text(json_object_get(call, "function"), "arguments"), "{\"x\":1}");
+    assert_string_equal(json_get_text(choice_of(o, 0), "finish_reason"), "length");
+    assert_string_equal(json_get_text(choice_of(o, 1), "finish_reason"), "tool_calls");
+    const json_t *content =
+        json_object_get(json_object_get(choice_of(o, 0), "logprobs"), "content");
+    assert_int_equal(json_array_size(content), 1);
+    int64_t total = 0;
+    assert_true(json_get_i64(json_object_get(o, "usage"), "total_tokens", &total) && total == 8);
+    json_decref(o);
+    dialect_answer_release(&a);
+    buf_release(&out);
+    buf_release(&stream);
+    release(&r);
+}
+
+// Calls `each` with every value of a stream; the last line must be [DONE].
+static size_t each_chunk(struct buf *stream, void (*each)(const json_t *o, void *self), void *self)
+{
+    size_t n = 0;
+    char *line = stream->ptr, *end;
+    while ((end = strstr(line, "\n\n"))) {
+        assert_memory_equal(line, "data: ", 6);
+        if (strncmp(line, "data: [DONE]", 12) == 0) {
+            assert_string_equal(end, "\n\n");
+            return n;
+        }
+        json_t *o = json_parse(slice_of(line + 6, (size_t)(end - line) - 6), NULL);
+        assert_non_null(o);
+        each(o, self);
+        json_decref(o);
+        line = end + 2;
+        n++;
+    }
+    fail_msg("no [DONE]");
+    return n;
+}
+
+static void join_chunk(const json_t *o, void *self)
+{
+    struct buf *texts = self;
+    int64_t index = 0;
+    const json_t *choice = choice_of(o, 0);
+    if (!choice)
+        return;
+    (void)json_get_i64(choice, "index", &index);
+    const json_t *delta = json_object_get(choice, "delta");
+    const char *text = json_get_text(delta ? delta : choice, delta ? "content" : "text");
+    if (text)
+        buf_text_add(&texts[index], text);
+}
+
+static void a_stream_joins_to_the_whole(void **state)
+{
+    static const struct dialect *const both[] = {&dialect_openai_chat, &dialect_openai_completions};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct read r;
+        struct dialect_answer a;
+        struct buf stream = {0}, texts[2] = {{0}};
+        read_with(&r, both[i],
+                  "{" M ",\"prompt\":\"p\",\"stream_options\":{\"include_usage\":true}}");
+        assert_true(r.ok);
+        play(&r, &a, &stream);
+        size_t n = each_chunk(&stream, join_chunk, texts);
+        // texts, finishes, usage; in a chat also roles and a tool call with two parts
+        assert_int_equal(n, i == 0 ? 3 + 2 + 1 + 2 + 3 : 3 + 2 + 1);
+        assert_string_equal(buf_text(&texts[0]), "a\"\nb");
+        assert_string_equal(buf_text(&texts[1]), "\xC3\xA9");
+        dialect_answer_release(&a);
+        buf_release(&stream);
+        buf_release(&texts[0]);
+        buf_release(&texts[1]);
+        release(&r);
+    }
+}
+
+static void an_echo_comes_first(void **state)
+{
+    struct read r;
+    struct dialect_answer a;
+    struct buf stream = {0}, out = {0}, texts[2] = {{0}};
+    (void)state;
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":\"p\",\"echo\":true}");
+    play(&r, &a, &stream);
+    (void)each_chunk(&stream, join_chunk, texts);
+    assert_string_equal(buf_text(&texts[0]), "pa\"\nb");
+    r.dialect->write_response(&r.call, &a, &out);
+    json_t *o = parsed(&out);
+    assert_string_equal(json_get_text(choice_of(o, 0), "text"), "pa\"\nb");
+    json_decref(o);
+    dialect_answer_release(&a);
+    buf_release(&stream);
+    buf_release(&out);
+    buf_release(&texts[0]);
+    buf_release(&texts[1]);
+    release(&r);
+}
+
+static void every_problem_has_status_and_shape(void **state)
+{
+    (void)state;
+    for (int p = 0; p < PROBLEM_COUNT; p++) {
+        struct dialect_error err = {0};
+        struct buf out = {0};
+        (void)dialect_refuse(&err, (enum dialect_problem)p, "a", "\"quoted\" \xFF");
+        int status = dialect_openai_chat.write_error(&err, &out);
+        assert_true(status >= 400 && status < 600);
+        json_t *o = parsed(&out);
+        const json_t *e = json_object_get(o, "error");
+        assert_non_null(json_get_text(e, "message"));
+        assert_non_null(json_get_text(e, "type"));
+        assert_string_equal(json_get_text(e, "param"), "a");
+        json_decref(o);
+        buf_release(&out);
+    }
+}
+
+static void routes_are_found(void **state)
+{
+    const struct dialect_route *route;
+    struct slice matched;
+    bool other;
+    (void)state;
+    assert_ptr_equal(dialect_find("POST", "/v1/chat/completions", &route, &matched, &other),
+                     &dialect_openai_chat);
+    assert_ptr_equal(dialect_find("GET", "/v1/models/a/b", &route, &matched, &other),
+                     &dialect_openai_models);
+    assert_true(slice_is(matched, "a/b") && route->action == DIALECT_MODEL);
+    assert_null(dialect_find("GET", "/v1/models/", &route, &matched, &other));
+    assert_false(other);
+    assert_null(dialect_find("DELETE", "/v1/models", &route, &matched, &other));
+    assert_true(other);
+    assert_non_null(dialect_guess("/nothing"));
+    assert_true(dialect_query_is(slice_str("a=b&alt=sse"), "alt", "sse"));
+    assert_false(dialect_query_is(slice_str("xalt=sse&alt=ssex"), "alt", "sse"));
+    assert_false(dialect_query_is(slice_str(""), "alt", "sse"));
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(unset_members_stay_unset),
+    cmocka_unit_test(every_member_is_read),
+    cmocka_unit_test(messages_of_every_role),
+    cmocka_unit_test(tool_choices),
+    cmocka_unit_test(refusals_name_their_member),
+    cmocka_unit_test(prompts_of_every_form),
+    cmocka_unit_test(a_whole_answer),
+    cmocka_unit_test(a_stream_joins_to_the_whole),
+    cmocka_unit_test(an_echo_comes_first),
+    cmocka_unit_test(every_problem_has_status_and_shape),
+    cmocka_unit_test(routes_are_found),
+};
+
+int main(void)
+{
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
