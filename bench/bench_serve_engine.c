@@ -1,13 +1,14 @@
 // bench_serve_engine.c - many streams at once over one engine, without a network.
 //
 //   bench_serve_engine MODEL [--streams 32] [--prompt 128] [--new 64] [--shared 0] [--threads N]
-//                      [--apart S] [--speculate] [--csv FILE]
+//                      [--apart S] [--greedy] [--speculate] [--csv FILE]
 //
 // All streams are submitted at once, or --apart seconds after each other. Tokens are random, but
 // --shared first tokens of all prompts are the same; then the first stream is served alone before
 // the others come, to say what they save. Reported by the clock: output tokens a second, times to
 // the first token, the worst gap between two tokens of each stream; beside it CPU time, the
-// machine's load, and how much of the engine's time was not the model's. --csv writes a line for
+// machine's load, and how much of the engine's time was not the model's: scheduling, events, text
+// and sampling, of which --greedy leaves little. --csv writes a line for
 // each token: stream, number, seconds since the start.
 #include <getopt.h>
 #include <pthread.h>
@@ -32,7 +33,7 @@ struct setup {
     const char *path, *csv;
     int streams, prompt, new, shared, threads;
     double apart;
-    bool speculate;
+    bool speculate, greedy;
     struct model_file *file;
     struct tokenizer *tokenizer;
     struct backend *backend;
@@ -74,6 +75,8 @@ static struct engine_answer *submit(const struct stream *st)
                                .flow = {.id = 1 + (uint64_t)st->index, .weight = 1}};
     sampling_defaults(&r.sampling);
     r.sampling.seed = (uint64_t)st->index;
+    if (s->greedy)
+        r.sampling.temperature = 0;
     struct engine_answer *a = engine_submit(s->engine, &r, &err);
     if (!a)
         die("submit", &err);
@@ -243,10 +246,11 @@ static int number(const char *text, int least, int most)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"streams", 1, NULL, 'n'}, {"prompt", 1, NULL, 'p'},    {"new", 1, NULL, 'o'},
-        {"shared", 1, NULL, 's'},  {"threads", 1, NULL, 't'},   {"apart", 1, NULL, 'a'},
-        {"csv", 1, NULL, 'c'},     {"speculate", 0, NULL, 'g'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"streams", 1, NULL, 'n'}, {"prompt", 1, NULL, 'p'},
+                                            {"new", 1, NULL, 'o'},     {"shared", 1, NULL, 's'},
+                                            {"threads", 1, NULL, 't'}, {"apart", 1, NULL, 'a'},
+                                            {"csv", 1, NULL, 'c'},     {"speculate", 0, NULL, 'g'},
+                                            {"greedy", 0, NULL, 'y'},  {NULL, 0, NULL, 0}};
     struct setup s = {.streams = 32, .prompt = 128, .new = 64};
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {

@@ -18,7 +18,7 @@
 #include "base/memory.h"
 #include "local/engine/scheduler.h"
 
-enum { CTX = 640, REQUESTS_MAX = 48, STALLED = 20000, STARVED = 1000 };
+enum { CTX = 640, REQUESTS_MAX = 48, STALLED = 20000, STARVED = 3000 };
 
 // A sanitizer looks for other mistakes than wrong plans, and finds them in fewer steps.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
