@@ -262,6 +262,7 @@ int main(int argc, char **argv)
         case 'a': s.apart = strtod(optarg, NULL); break;
         case 'c': s.csv = optarg; break;
         case 'g': s.speculate = true; break;
+        case 'y': s.greedy = true; break;
         default: return 2;
         }
     }

@@ -37,6 +37,7 @@ struct engine {
     int64_t drafted_tokens, accepted_tokens, n_expired, n_cancelled;
     int64_t next_deadline_ns;  // the earliest of all jobs; 0: none
     double busy_s, forward_s;
+    double step_began_s;  // 0: no step is being made
 };
 
 void engine_wake(struct engine *e)
@@ -63,7 +64,7 @@ static void publish_stats(struct engine *e)
         .accepted_tokens = e->accepted_tokens,
         .expired = e->n_expired,
         .cancelled = e->n_cancelled,
-        .busy_s = e->busy_s,
+        .busy_s = e->busy_s + (e->step_began_s > 0 ? clock_s() - e->step_began_s : 0),
         .forward_s = e->forward_s,
         .running = s->n_running,
         .waiting = s->n_waiting,
@@ -308,6 +309,8 @@ static void compute(struct engine *e, int n_rows)
     e->model.ops->forward(e->model.self, e->batch, e->logits);
     double seconds = clock_s() - start;
     e->forward_s += seconds;
+    e->n_steps++;
+    e->n_rows += n_rows;
     drafts_measure(&e->speculation, e->scheduler, n_rows, seconds);
 }
 
@@ -325,19 +328,18 @@ static void settle(struct engine *e)
 // What a stream waits between two tokens is all that is done here, so all of it is measured.
 static bool step(struct engine *e)
 {
-    double start = clock_s();
+    e->step_began_s = clock_s();
     look_at_jobs(e);
     drafts_propose(&e->speculation, &e->draft_model, e->jobs);
     int n_rows = scheduler_plan(e->scheduler);
     if (n_rows) {
         compute(e, n_rows);
         settle(e);
-        double seconds = clock_s() - start;
+        double seconds = clock_s() - e->step_began_s;
         scheduler_measured(e->scheduler, seconds);
         e->busy_s += seconds;
-        e->n_steps++;
-        e->n_rows += n_rows;
     }
+    e->step_began_s = 0;
     publish_stats(e);
     return n_rows > 0;
 }
