@@ -48,6 +48,7 @@ struct simulation {
     int64_t longest_idle;
     int64_t guessed, accepted, deferred;
     bool timed;  // steps take time, as a machine with other work would have it
+    bool alike;  // prompts come several at once and have long beginnings in common
 };
 
 static uint64_t next_random(struct simulation *m)
@@ -90,7 +91,9 @@ static void arrive(struct simulation *m)
     r->history[0] = hash_mix(seq->page_salt + 1000);
     // Few different beginnings, so that prefixes meet; they part at different places.
     uint64_t kind = next_random(m) % 3;
-    int same = below(m, n + 1);
+    int same = m->alike ? n - below(m, 70) : below(m, n + 1);
+    if (m->alike)
+        kind = (uint64_t)m->step / 16;
     for (int i = 0; i < n; i++)
         set_token(r, i,
                   (int32_t)(hash_mix(kind * 7919 + (uint64_t)i + (i > same ? r->id : 0)) & 63));
@@ -322,7 +325,7 @@ static void disturb(struct simulation *m, int arrivals_per_100)
 {
     if (below(m, 100) < arrivals_per_100) {
         arrive(m);
-        while (below(m, 5) == 0)  // at once, and perhaps beginning alike
+        while (below(m, 5) < (m->alike ? 4 : 1))  // at once, and perhaps beginning alike
             arrive(m);
     }
     struct request *r = &m->requests[below(m, REQUESTS_MAX)];
@@ -406,12 +409,15 @@ static int64_t steps_of(int64_t steps)
     return steps / SHARE * (n > 1 ? n : 1);
 }
 
+enum way { UNTIMED, TIMED, ALIKE };
+
 static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t steps, int arrivals,
-                     bool timed)
+                     enum way way)
 {
     struct simulation *m = memory_new(1, sizeof *m);
     m->o = *o;
-    m->timed = timed;
+    m->timed = way != UNTIMED;
+    m->alike = way == ALIKE;
     m->s = scheduler_new(o);
     m->random = seed << 32;
     m->batch = batch_new(o->max_rows, o->max_seqs, o->n_groups, m->s->pages_max);
@@ -443,6 +449,8 @@ static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t s
     if (!o->no_prefix_cache)
         assert_true(m->cached > 0);
     assert_true(m->forks > 0);
+    if (way == ALIKE)
+        assert_true(m->deferred > 0);
     for (int g = 0; g < o->n_groups; g++)
         free(m->kv[g]);
     batch_free(m->batch);
@@ -459,7 +467,7 @@ static void enough_pages(void **state)
                                   .max_seqs = 12,
                                   .max_wanted = 12 + 20,
                                   .ctx = CTX};
-    simulate(&o, 1, 15000, 20, true);
+    simulate(&o, 1, 15000, 20, TIMED);
 }
 
 static void too_few_pages(void **state)
@@ -471,7 +479,7 @@ static void too_few_pages(void **state)
                                   .max_seqs = 16,
                                   .max_wanted = 16 + 20,
                                   .ctx = CTX};
-    simulate(&o, 2, 20000, 10, false);
+    simulate(&o, 2, 20000, 10, UNTIMED);
 }
 
 static void full_attention_beside_a_sliding_window(void **state)
@@ -484,7 +492,7 @@ static void full_attention_beside_a_sliding_window(void **state)
                                   .max_seqs = 10,
                                   .max_wanted = 10 + 20,
                                   .ctx = CTX};
-    simulate(&o, 3, 20000, 10, true);
+    simulate(&o, 3, 20000, 10, TIMED);
 }
 
 static void nothing_but_a_sliding_window(void **state)
@@ -497,7 +505,7 @@ static void nothing_but_a_sliding_window(void **state)
                                   .max_seqs = 7,
                                   .max_wanted = 7 + 20,
                                   .ctx = CTX};
-    simulate(&o, 4, 15000, 6, true);
+    simulate(&o, 4, 15000, 6, TIMED);
 }
 
 static void without_a_prefix_cache(void **state)
@@ -510,7 +518,20 @@ static void without_a_prefix_cache(void **state)
                                   .max_wanted = 64 + 20,
                                   .ctx = CTX,
                                   .no_prefix_cache = true};
-    simulate(&o, 5, 10000, 8, false);
+    simulate(&o, 5, 10000, 8, UNTIMED);
+}
+
+static void prompts_that_begin_alike(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {.n_groups = 2,
+                                  .window = {0, 150},
+                                  .n_pages = {60, 40},
+                                  .max_rows = 128,
+                                  .max_seqs = 12,
+                                  .max_wanted = 12 + 20,
+                                  .ctx = CTX};
+    simulate(&o, 7, 8000, 3, ALIKE);
 }
 
 static void too_few_slots(void **state)
@@ -522,7 +543,7 @@ static void too_few_slots(void **state)
                                   .max_seqs = 4,
                                   .max_wanted = 4 + 20,
                                   .ctx = CTX};
-    simulate(&o, 6, 20000, 6, true);
+    simulate(&o, 6, 20000, 6, TIMED);
 }
 
 // Two flows with much to do and weights 1 and 3 share the rows of prompts as 1 to 3.
@@ -604,6 +625,7 @@ int main(void)
         cmocka_unit_test(nothing_but_a_sliding_window),
         cmocka_unit_test(without_a_prefix_cache),
         cmocka_unit_test(too_few_slots),
+        cmocka_unit_test(prompts_that_begin_alike),
         cmocka_unit_test(rows_of_prompts_follow_the_weights),
         cmocka_unit_test(rows_of_priority_come_first),
     };

@@ -65,6 +65,7 @@ static void fill(struct engine_answer *a, struct answer_slot *slot, const struct
 // The slot in the reader's hands stays valid: it has copied the event, and texts do not move.
 static void grow(struct engine_answer *a)
 {
+    assert(a->n_slots > 0 && a->n_slots < a->capacity);
     size_t n = a->n_slots * 2 < a->capacity ? a->n_slots * 2 : a->capacity;
     struct answer_slot *slots = memory_array(struct answer_slot, n);
     for (size_t i = 0; i < a->n; i++)

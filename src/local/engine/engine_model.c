@@ -223,16 +223,6 @@ static bool make_caches(struct served_model *s, const struct kv_facts *f, struct
     return true;
 }
 
-static uint64_t pool_bytes(const struct kv_facts *f, const struct kv_plan *plan)
-{
-    uint64_t bytes = 0;
-    for (int g = 0; g < f->n_groups; g++) {
-        struct kv_shape shape = shape_of(&f->groups[g], 1, f->dtype);
-        bytes += (uint64_t)plan->n_pages[g] * (kv_page_bytes(&shape) + f->page_bytes_more[g]);
-    }
-    return bytes;
-}
-
 struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer,
                           const struct engine_options *o, struct error *err)
 {
@@ -275,7 +265,7 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
     struct engine *e = NULL;
     if (make_caches(s, &f, &plan, err)) {
         memcpy(m.n_pages, plan.n_pages, sizeof m.n_pages);
-        m.kv_bytes = pool_bytes(&f, &plan);
+        m.kv_bytes = kv_plan_bytes(&f, plan.n_pages);
         e = engine_start(&m, err);
     }
     if (!e)
