@@ -39,8 +39,9 @@ static bool is_next(const struct scheduler *s, const struct sequence *a, const s
              served_b = s->flows.entries[b->flow].served;
     if (a->flow != b->flow && served_a != served_b)
         return served_a < served_b;
-    if (a->deadline != b->deadline && a->flow == b->flow)
-        return a->deadline && (!b->deadline || a->deadline < b->deadline);
+    // Who has no deadline is not overtaken by those who have one and came later.
+    if (a->deadline && b->deadline && a->deadline != b->deadline && a->flow == b->flow)
+        return a->deadline < b->deadline;
     return a->arrival < b->arrival;
 }
 
