@@ -38,7 +38,7 @@ struct flow {             // opaque numbers from above: whose request this is
     uint64_t id;          // fairness
     int weight, priority;
     // clock_ns(); a request that has not ended by then ends with ERR_TIMEOUT, wherever it is. Of
-    // one flow's prompts that with the earliest is read first. 0: none
+    // one flow's prompts that with the earliest is read first; without one, in order. 0: none
     int64_t deadline_ns;
 };
 
