@@ -115,6 +115,9 @@ $(B)/tests/guards/guards: $(B)/tests/guards/guards.o $(call obj,$(HELP_SRC)) $(B
 guards: $(B)/tests/guards/guards ## count the instructions of the hot paths (needs valgrind)
 	tools/run-guards $< $(CC) $(GUARDS)
 
+simulation: $(B)/tests/simulation/test_scheduler ## a million random steps of the scheduler
+	HEARTH_SIMULATION=10 $<
+
 FUZZ_SECONDS ?= 20
 fuzz:                            ## run every fuzz target for FUZZ_SECONDS
 	$(MAKE) BUILD=fuzz CC=clang fuzzers
@@ -144,6 +147,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -18,6 +18,8 @@ enum error_code {
     ERR_LIMIT,        // a stated bound was reached (steps, bytes, queue)
     ERR_CANCELLED,    // somebody asked for it to stop
     ERR_NUMERIC,      // NaN or infinity where a number was needed
+    ERR_BUSY,         // too much work at the moment; retry_after_s says when there may be less
+    ERR_TIMEOUT,      // its deadline came first
     ERR_INTERNAL,
     ERR_CONTEXT,  // a prompt with its answer that the context of the model does not hold
     ERR_BUSY,     // others come first: the same may work later
@@ -25,6 +27,7 @@ enum error_code {
 
 struct error {
     enum error_code code;
+    int retry_after_s;  // of ERR_BUSY: seconds until it is worth another try; else 0
     char text[256];
 };
 
@@ -39,6 +42,7 @@ static inline void error_clear(struct error *err)
 {
     if (err) {
         err->code = ERR_NONE;
+        err->retry_after_s = 0;
         err->text[0] = 0;
     }
 }

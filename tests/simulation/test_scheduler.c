@@ -5,7 +5,8 @@
 // A row may be computed only if every position that its window sees holds the hash of its own
 // sequence's tokens: a page shared wrongly, given away too early, not copied or not refilled shows
 // at once. Guessed tokens are right or wrong by chance; what was guessed wrongly may leave no page
-// and no position behind. Everything is seeded, so a failure repeats.
+// and no position behind. Everything is seeded, so a failure repeats. `make simulation` runs a
+// million steps; HEARTH_SIMULATION=N multiplies those of each test by N.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -17,13 +18,13 @@
 #include "base/memory.h"
 #include "local/engine/scheduler.h"
 
-enum { CTX = 640, REQUESTS_MAX = 48, STALLED = 20000 };
+enum { CTX = 640, REQUESTS_MAX = 48, STALLED = 20000, STARVED = 3000 };
 
 // A sanitizer looks for other mistakes than wrong plans, and finds them in fewer steps.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SHARE = 8 };
+enum { SHARE = 4 };
 #else
-enum { SHARE = 2 };
+enum { SHARE = 1 };
 #endif
 
 struct request {
@@ -33,6 +34,7 @@ struct request {
     uint64_t id;
     bool used, to_fork;
     int64_t arrived_at;
+    int64_t idle;  // steps since it had a row, of those in which it was not paused
 };
 
 struct simulation {
@@ -43,7 +45,10 @@ struct simulation {
     struct request requests[REQUESTS_MAX];
     uint64_t random, n_ids;
     int64_t step, finished, cancelled, forks, refused_forks, cached, sequences, longest_wait;
-    int64_t guessed, accepted;
+    int64_t longest_idle;
+    int64_t guessed, accepted, deferred;
+    bool timed;  // steps take time, as a machine with other work would have it
+    bool alike;  // prompts come several at once and have long beginnings in common
 };
 
 static uint64_t next_random(struct simulation *m)
@@ -86,7 +91,9 @@ static void arrive(struct simulation *m)
     r->history[0] = hash_mix(seq->page_salt + 1000);
     // Few different beginnings, so that prefixes meet; they part at different places.
     uint64_t kind = next_random(m) % 3;
-    int same = below(m, n + 1);
+    int same = m->alike ? n - below(m, 70) : below(m, n + 1);
+    if (m->alike)
+        kind = (uint64_t)m->step / 16;
     for (int i = 0; i < n; i++)
         set_token(r, i,
                   (int32_t)(hash_mix(kind * 7919 + (uint64_t)i + (i > same ? r->id : 0)) & 63));
@@ -197,6 +204,24 @@ static void check_pages(const struct simulation *m)
     assert_true(s->prefix.n_used <= s->prefix.n_nodes);
 }
 
+// Each flow's counts are those of its sequences.
+static void check_flows(const struct simulation *m)
+{
+    const struct flows *f = &m->s->flows;
+    for (size_t i = 0; i < f->n; i++) {
+        int n_running = 0, n_sequences = 0;
+        for (const struct request *r = m->requests; r < m->requests + REQUESTS_MAX; r++) {
+            if (!r->used || r->seq.flow != (int)i)
+                continue;
+            assert_true(r->seq.flow_id == f->entries[i].id);
+            n_sequences++;
+            n_running += r->seq.state == SEQUENCE_RUNNING;
+        }
+        assert_int_equal(n_running, f->entries[i].n_running);
+        assert_int_equal(n_sequences, f->entries[i].n_sequences);
+    }
+}
+
 static void compute(struct simulation *m)
 {
     const struct batch *b = m->batch;
@@ -298,8 +323,11 @@ static void settle(struct simulation *m)
 
 static void disturb(struct simulation *m, int arrivals_per_100)
 {
-    if (below(m, 100) < arrivals_per_100)
+    if (below(m, 100) < arrivals_per_100) {
         arrive(m);
+        while (below(m, 5) < (m->alike ? 4 : 1))  // at once, and perhaps beginning alike
+            arrive(m);
+    }
     struct request *r = &m->requests[below(m, REQUESTS_MAX)];
     if (r->used && below(m, 400) == 0) {
         m->cancelled++;
@@ -317,31 +345,85 @@ static int count_used(const struct simulation *m)
     return n;
 }
 
+// Nobody who could go on is forgotten: between two rows of a sequence lies a bounded number of
+// steps, in which others were served.
+static void check_progress(struct simulation *m)
+{
+    for (int i = 0; i < m->s->n_runs; i++)
+        if (m->s->runs[i].seq)
+            ((struct request *)m->s->runs[i].seq->owner)->idle = -1;
+    for (struct request *r = m->requests; r < m->requests + REQUESTS_MAX; r++) {
+        if (!r->used)
+            continue;
+        r->idle += !r->seq.paused;
+        if (!r->seq.priority && r->idle > m->longest_idle)
+            m->longest_idle = r->idle;
+    }
+    assert_true(m->longest_idle < STARVED);
+}
+
+// Rows cost time, and sometimes somebody else has the machine. However little time a prompt's rows
+// are given, some of them are in each step as long as there are any.
+static void measure(struct simulation *m, int n_rows)
+{
+    const struct step_work *w = &m->s->work;
+    double seconds = (4 + n_rows + 1e-3 * w->positions) * 5e-3 * (1 + 0.3 * below(m, 4));
+    bool prompts_wait = false;
+    for (int i = 0; i < m->o.max_seqs; i++) {
+        const struct sequence *seq = m->s->slots[i];
+        if (!seq)
+            continue;
+        m->deferred += seq->deferred;
+        prompts_wait |= !seq->paused && !seq->deferred && seq->n_tokens - seq->n_computed > 1;
+    }
+    assert_int_equal(w->n_decode + w->n_prompt, n_rows);
+    assert_true(w->n_prompt > 0 || !prompts_wait || w->n_decode == m->o.max_rows);
+    if (n_rows)
+        scheduler_measured(m->s, below(m, 50) ? seconds : 20 * seconds);
+}
+
 static void one_step(struct simulation *m, bool check)
 {
     m->step++;
     guess(m);
     int n = scheduler_step(m->s, m->batch);
+    if (m->timed)
+        measure(m, n);
     if (!n) {  // only if nobody could have run
         for (int i = 0; i < REQUESTS_MAX; i++)
             assert_false(m->requests[i].used && !m->requests[i].seq.paused);
     }
     compute(m);
     settle(m);
-    if (check)
+    if (check) {
         check_pages(m);
+        check_flows(m);
+        check_progress(m);
+    }
 }
 
-static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t steps, int arrivals)
+static int64_t steps_of(int64_t steps)
+{
+    const char *times = getenv("HEARTH_SIMULATION");
+    long n = times ? strtol(times, NULL, 10) : 1;
+    return steps / SHARE * (n > 1 ? n : 1);
+}
+
+enum way { UNTIMED, TIMED, ALIKE };
+
+static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t steps, int arrivals,
+                     enum way way)
 {
     struct simulation *m = memory_new(1, sizeof *m);
     m->o = *o;
+    m->timed = way != UNTIMED;
+    m->alike = way == ALIKE;
     m->s = scheduler_new(o);
     m->random = seed << 32;
     m->batch = batch_new(o->max_rows, o->max_seqs, o->n_groups, m->s->pages_max);
     for (int g = 0; g < o->n_groups; g++)
         m->kv[g] = memory_array(uint64_t, (size_t)o->n_pages[g] * PAGE_TOKENS);
-    while (m->step < steps / SHARE) {
+    while (m->step < steps_of(steps)) {
         disturb(m, arrivals);
         one_step(m, true);
     }
@@ -357,14 +439,18 @@ static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t s
     assert_int_equal(m->s->n_running + m->s->n_waiting, 0);
     assert_true(m->longest_wait < STALLED);
     print_message("%lld steps: %lld finished, %lld preemptions, %lld cached tokens, %lld forks "
-                  "(%lld refused), %lld of %lld guesses right, longest %lld steps\n",
+                  "(%lld refused), %lld of %lld guesses right, %lld deferred, longest %lld steps, "
+                  "%lld without a row\n",
                   (long long)m->step, (long long)m->finished, (long long)m->s->n_preemptions,
                   (long long)m->cached, (long long)m->forks, (long long)m->refused_forks,
-                  (long long)m->accepted, (long long)m->guessed, (long long)m->longest_wait);
+                  (long long)m->accepted, (long long)m->guessed, (long long)m->deferred,
+                  (long long)m->longest_wait, (long long)m->longest_idle);
     assert_true(m->accepted > 0 && m->accepted < m->guessed);
     if (!o->no_prefix_cache)
         assert_true(m->cached > 0);
     assert_true(m->forks > 0);
+    if (way == ALIKE)
+        assert_true(m->deferred > 0);
     for (int g = 0; g < o->n_groups; g++)
         free(m->kv[g]);
     batch_free(m->batch);
@@ -381,7 +467,7 @@ static void enough_pages(void **state)
                                   .max_seqs = 12,
                                   .max_wanted = 12 + 20,
                                   .ctx = CTX};
-    simulate(&o, 1, 60000, 20);
+    simulate(&o, 1, 15000, 20, TIMED);
 }
 
 static void too_few_pages(void **state)
@@ -393,7 +479,7 @@ static void too_few_pages(void **state)
                                   .max_seqs = 16,
                                   .max_wanted = 16 + 20,
                                   .ctx = CTX};
-    simulate(&o, 2, 80000, 10);
+    simulate(&o, 2, 20000, 10, UNTIMED);
 }
 
 static void full_attention_beside_a_sliding_window(void **state)
@@ -406,7 +492,7 @@ static void full_attention_beside_a_sliding_window(void **state)
                                   .max_seqs = 10,
                                   .max_wanted = 10 + 20,
                                   .ctx = CTX};
-    simulate(&o, 3, 80000, 10);
+    simulate(&o, 3, 20000, 10, TIMED);
 }
 
 static void nothing_but_a_sliding_window(void **state)
@@ -419,7 +505,7 @@ static void nothing_but_a_sliding_window(void **state)
                                   .max_seqs = 7,
                                   .max_wanted = 7 + 20,
                                   .ctx = CTX};
-    simulate(&o, 4, 60000, 6);
+    simulate(&o, 4, 15000, 6, TIMED);
 }
 
 static void without_a_prefix_cache(void **state)
@@ -432,7 +518,32 @@ static void without_a_prefix_cache(void **state)
                                   .max_wanted = 64 + 20,
                                   .ctx = CTX,
                                   .no_prefix_cache = true};
-    simulate(&o, 5, 40000, 8);
+    simulate(&o, 5, 10000, 8, UNTIMED);
+}
+
+static void prompts_that_begin_alike(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {.n_groups = 2,
+                                  .window = {0, 150},
+                                  .n_pages = {60, 40},
+                                  .max_rows = 128,
+                                  .max_seqs = 12,
+                                  .max_wanted = 12 + 20,
+                                  .ctx = CTX};
+    simulate(&o, 7, 8000, 3, ALIKE);
+}
+
+static void too_few_slots(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {.n_groups = 1,
+                                  .n_pages = {60},
+                                  .max_rows = 64,
+                                  .max_seqs = 4,
+                                  .max_wanted = 4 + 20,
+                                  .ctx = CTX};
+    simulate(&o, 6, 20000, 6, TIMED);
 }
 
 // Two flows with much to do and weights 1 and 3 share the rows of prompts as 1 to 3.
@@ -513,6 +624,8 @@ int main(void)
         cmocka_unit_test(full_attention_beside_a_sliding_window),
         cmocka_unit_test(nothing_but_a_sliding_window),
         cmocka_unit_test(without_a_prefix_cache),
+        cmocka_unit_test(too_few_slots),
+        cmocka_unit_test(prompts_that_begin_alike),
         cmocka_unit_test(rows_of_prompts_follow_the_weights),
         cmocka_unit_test(rows_of_priority_come_first),
     };

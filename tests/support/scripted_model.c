@@ -16,6 +16,8 @@ struct scripted {
     int n_scripts;
     bool by_length;
     int window;
+    pthread_mutex_t *gate;
+    atomic_int *n_steps;
 };
 
 static void logits_of(const struct scripted *m, uint64_t hash, float *logits)
@@ -58,6 +60,12 @@ static void row_logits(const struct scripted *m, const struct batch *b, int row,
 static void forward(void *self, const struct batch *b, float *logits)
 {
     struct scripted *m = self;
+    if (m->n_steps)
+        atomic_fetch_add(m->n_steps, 1);
+    if (m->gate) {
+        pthread_mutex_lock(m->gate);
+        pthread_mutex_unlock(m->gate);
+    }
     for (int r = 0; r < b->n_rows; r++) {
         int pos = batch_pos(b)[r];
         int32_t page = batch_pages(b, 0, batch_seq(b)[r])[pos / PAGE_TOKENS];
@@ -194,6 +202,8 @@ void scripted_model_init(struct engine_model *m, const struct scripted_options *
         .n_scripts = n,
         .by_length = o->by_length,
         .window = o->window,
+        .gate = o->gate,
+        .n_steps = o->n_steps,
     };
     *m = (struct engine_model){
         .ops = o->by_length ? &ops_by_length : &ops,

@@ -6,6 +6,7 @@
 // (SCRIPT_NAN in it: the logits are NaN there); any other with tokens drawn from a hash of its
 // past.
 #pragma once
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -20,7 +21,9 @@ struct scripted_options {
     // A draft model of so many rows a batch beside it (0: none). It says the same two times of
     // three. Where what it finds in pages is not what the model has there, the program ends.
     int draft_rows;
-    bool by_length;  // equal tokens of different final lengths give different logits
+    bool by_length;         // equal tokens of different final lengths give different logits
+    pthread_mutex_t *gate;  // taken for each forward pass; NULL: none
+    atomic_int *n_steps;    // counts them; NULL: nobody asks
 };
 // Sets up m; m->self lives until the engine frees it. scripts [n]: tokens, ended by -1.
 void scripted_model_init(struct engine_model *m, const struct scripted_options *o,

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-enum { SLOTS = 256, TOP_BYTES_MAX = 4 << 20 };
+enum { SLOTS = 256, SLOTS_AT_FIRST = 4, TOP_BYTES_MAX = 4 << 20 };
 
 struct engine_answer *answer_new(struct engine *engine, int n_choices, int n_top)
 {
@@ -21,13 +21,14 @@ struct engine_answer *answer_new(struct engine *engine, int n_choices, int n_top
         capacity = fits < capacity ? fits : capacity;
     }
     a->capacity = capacity > least ? capacity : least;
-    a->slots = memory_array(struct answer_slot, a->capacity);
+    a->n_slots = SLOTS_AT_FIRST;
+    a->slots = memory_array(struct answer_slot, a->n_slots);
     return a;
 }
 
 void answer_discard(struct engine_answer *a)
 {
-    for (size_t i = 0; i < a->capacity; i++) {
+    for (size_t i = 0; i < a->n_slots; i++) {
         buf_release(&a->slots[i].text);
         free(a->slots[i].top);
     }
@@ -61,12 +62,28 @@ static void fill(struct engine_answer *a, struct answer_slot *slot, const struct
     }
 }
 
+// The slot in the reader's hands stays valid: it has copied the event, and texts do not move.
+static void grow(struct engine_answer *a)
+{
+    assert(a->n_slots > 0 && a->n_slots < a->capacity);
+    size_t n = a->n_slots * 2 < a->capacity ? a->n_slots * 2 : a->capacity;
+    struct answer_slot *slots = memory_array(struct answer_slot, n);
+    for (size_t i = 0; i < a->n; i++)
+        slots[i] = a->slots[(a->first + i) % a->n_slots];
+    free(a->slots);
+    a->slots = slots;
+    a->n_slots = n;
+    a->first = 0;
+}
+
 void answer_push(struct engine_answer *a, const struct engine_event *event)
 {
     pthread_mutex_lock(&a->lock);
     if (!a->abandoned) {
         assert(a->n < a->capacity && event->n_top <= a->n_top);
-        fill(a, &a->slots[(a->first + a->n) % a->capacity], event);
+        if (a->n == a->n_slots)
+            grow(a);
+        fill(a, &a->slots[(a->first + a->n) % a->n_slots], event);
         a->n++;
         pthread_cond_signal(&a->changed);
     }
@@ -82,7 +99,7 @@ static void give_back_slot(struct engine_answer *a)
     if (!a->reading)
         return;
     a->reading = false;
-    a->first = (a->first + 1) % a->capacity;
+    a->first = (a->first + 1) % a->n_slots;
     a->n--;
     if (a->starved && !a->done && a->n <= a->capacity / 2) {
         a->starved = false;

@@ -2,7 +2,8 @@
 //
 // The engine pushes and never waits: it watches the room and pauses the answer's sequences in time
 // (engine.c). The slot that the reader looks at is given back by its next engine_next, so nothing
-// is copied; slots keep their memory. Both sides hold a reference; the last one frees.
+// is copied; slots keep their memory. There are few of them until a reader falls behind. Both sides
+// hold a reference; the last one frees.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,9 +20,10 @@ struct answer_slot {
 struct engine_answer {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    struct engine *engine;  // to wake it; not to be touched once `done`
-    struct answer_slot *slots;
-    size_t capacity, first, n;
+    struct engine *engine;      // to wake it; not to be touched once `done`
+    struct answer_slot *slots;  // [n_slots] a ring
+    size_t n_slots, first, n;
+    size_t capacity;  // the most that n_slots grows to
     int n_top;
     bool reading;    // slots[first] is in the reader's hands
     bool done;       // the engine has pushed ENGINE_DONE and is finished with this answer

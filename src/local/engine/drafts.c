@@ -78,6 +78,8 @@ static void propose(struct speculation *s, struct draft_model *d, struct choice 
     most = most < room ? most : room;
     if (most <= 0)
         return;
+    if (!c->lookup.head)  // not before: those who wait need none
+        lookup_init(&c->lookup, seq->final_len);
     int agreed = lookup_find(&c->lookup, seq->tokens, seq->n_tokens);
     enum guess_kind kind = guess_kind_of(agreed);
     bool model = d->batch && !c->draft_model_lost;

@@ -7,11 +7,12 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "local/engine/admission.h"
 #include "local/engine/answer.h"
 #include "local/engine/drafts.h"
 #include "local/engine/job.h"
 
-enum { JOBS_MAX = 4096 };  // waiting and running; beyond, submitting is refused
+enum { QUEUE_USUAL = 8192 };
 
 struct engine {
     struct engine_model model;
@@ -19,7 +20,7 @@ struct engine {
     pthread_mutex_t lock;
     pthread_cond_t woken;
     struct job *submitted_first, *submitted_last;
-    int n_jobs;
+    struct admission admission;
     bool wake, stop;
     struct engine_stats stats;
     // The thread's own.
@@ -33,7 +34,10 @@ struct engine {
     struct speculation speculation;
     struct draft_model draft_model;
     int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows;
-    int64_t drafted_tokens, accepted_tokens;
+    int64_t drafted_tokens, accepted_tokens, n_expired, n_cancelled;
+    int64_t next_deadline_ns;  // the earliest of all jobs; 0: none
+    double busy_s, forward_s;
+    double step_began_s;  // 0: no step is being made
 };
 
 void engine_wake(struct engine *e)
@@ -58,8 +62,16 @@ static void publish_stats(struct engine *e)
         .preemptions = s->n_preemptions,
         .drafted_tokens = e->drafted_tokens,
         .accepted_tokens = e->accepted_tokens,
+        .expired = e->n_expired,
+        .cancelled = e->n_cancelled,
+        .busy_s = e->busy_s + (e->step_began_s > 0 ? clock_s() - e->step_began_s : 0),
+        .forward_s = e->forward_s,
         .running = s->n_running,
         .waiting = s->n_waiting,
+        .kv_bytes = e->model.kv_bytes,
+        .max_seqs = e->model.max_seqs,
+        .max_rows = e->model.max_rows,
+        .ctx = e->model.ctx,
     };
     for (int g = 0; g < s->o.n_groups; g++) {
         stats.pages_free += page_pool_available(&s->pool[g]);
@@ -88,26 +100,43 @@ static void end_job(struct engine *e, struct job *j)
     e->prompt_tokens += (int64_t)j->n_prompt;
     e->cached_tokens += (int64_t)j->cached_tokens;
     publish_stats(e);  // whoever reads the end finds it counted
+    pthread_mutex_lock(&e->lock);
+    admission_leave(&e->admission, !j->started_ns);
+    pthread_mutex_unlock(&e->lock);
     job_push_done(j);
     *(j->prev ? &j->prev->next : &e->jobs) = j->next;
     if (j->next)
         j->next->prev = j->prev;
     job_free(j);
-    pthread_mutex_lock(&e->lock);
-    e->n_jobs--;
-    pthread_mutex_unlock(&e->lock);
 }
 
-static void cancel_job(struct engine *e, struct job *j)
+// Ends a job before its time, wherever it is: its sequences leave queue and batch at once.
+static void break_off(struct engine *e, struct job *j, enum finish_reason why,
+                      const struct error *err)
 {
     for (int i = 0; i < j->n_choices; i++) {
         struct choice *c = &j->choices[i];
         if (c->begun && !c->finished)
             scheduler_remove(e->scheduler, &c->seq);
         if (!c->finished)
-            choice_finish(c, FINISH_CANCELLED, NULL, &e->model);
+            choice_finish(c, why, err, &e->model);
     }
     end_job(e, j);
+}
+
+static void cancel_job(struct engine *e, struct job *j)
+{
+    e->n_cancelled++;
+    break_off(e, j, FINISH_CANCELLED, NULL);
+}
+
+static void expire_job(struct engine *e, struct job *j)
+{
+    struct error err;
+    e->n_expired++;
+    (void)error_set(&err, ERR_TIMEOUT, "the deadline came %s",
+                    j->started_ns ? "first" : "before its turn");
+    break_off(e, j, FINISH_ERROR, &err);
 }
 
 // The most events that a step without guesses may push for the job, and what cancelling it then
@@ -118,29 +147,53 @@ static size_t room_wanted(const struct job *j)
 }
 
 // Sequences of a reader that does not keep up pause until it does.
-static void look_at_answers(struct engine *e)
+static void look_at_room(struct engine *e, struct job *j)
 {
+    size_t wanted = room_wanted(j), room = answer_room(j->answer, wanted);
+    bool paused = room < wanted;
+    j->spare_room = paused ? 0 : (int)(room - wanted);
+    for (int i = 0; i < j->n_choices; i++)
+        if (j->choices[i].begun && !j->choices[i].finished)
+            scheduler_pause(e->scheduler, &j->choices[i].seq, paused);
+}
+
+// What became of the jobs outside: cancelled, too late, or their readers do not keep up.
+static void look_at_jobs(struct engine *e)
+{
+    int64_t now = clock_ns(), next_deadline = 0;
     for (struct job *j = e->jobs, *next; j; j = next) {
         next = j->next;
-        if (atomic_load(&j->answer->cancelled)) {
+        int64_t deadline = j->flow.deadline_ns;
+        if (atomic_load(&j->answer->cancelled))
             cancel_job(e, j);
-            continue;
-        }
-        size_t wanted = room_wanted(j), room = answer_room(j->answer, wanted);
-        bool paused = room < wanted;
-        j->spare_room = paused ? 0 : (int)(room - wanted);
-        for (int i = 0; i < j->n_choices; i++)
-            if (j->choices[i].begun && !j->choices[i].finished)
-                scheduler_pause(e->scheduler, &j->choices[i].seq, paused);
+        else if (deadline && deadline <= now)
+            expire_job(e, j);
+        else if (j->started_ns)  // else it has said nothing yet
+            look_at_room(e, j);
+        if (deadline > now && (!next_deadline || deadline < next_deadline))
+            next_deadline = deadline;
     }
+    e->next_deadline_ns = next_deadline;
+}
+
+// Until somebody wakes it, or the next deadline. Under the lock.
+static void sleep_until_woken(struct engine *e)
+{
+    int64_t at = e->next_deadline_ns;
+    struct timespec t = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+    while (!e->wake && !e->stop)
+        if (!at)
+            pthread_cond_wait(&e->woken, &e->lock);
+        else if (pthread_cond_timedwait(&e->woken, &e->lock, &t) == ETIMEDOUT)
+            return;
 }
 
 // Takes what was submitted; waits when there is nothing to do. False when the engine must stop.
 static bool take_submitted(struct engine *e, bool idle)
 {
     pthread_mutex_lock(&e->lock);
-    while (idle && !e->wake && !e->stop)
-        pthread_cond_wait(&e->woken, &e->lock);
+    if (idle)
+        sleep_until_woken(e);
     e->wake = false;
     struct job *j = e->submitted_first;
     e->submitted_first = e->submitted_last = NULL;
@@ -232,34 +285,61 @@ static void settle_run(struct engine *e, const struct scheduler_row_run *run, fl
 static void note_starts(struct engine *e)
 {
     int64_t now = clock_ns();
+    int n = 0;
     for (int i = 0; i < e->scheduler->n_runs; i++) {
         struct job *j = ((struct choice *)e->scheduler->runs[i].seq->owner)->job;
-        if (!j->started_ns)
-            j->started_ns = now;
+        if (j->started_ns)
+            continue;
+        j->started_ns = now;
+        n++;
+    }
+    if (!n)
+        return;
+    pthread_mutex_lock(&e->lock);
+    admission_start(&e->admission, n, now);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void compute(struct engine *e, int n_rows)
+{
+    draft_model_guess(&e->draft_model, &e->speculation);
+    scheduler_emit(e->scheduler, e->batch);
+    note_starts(e);
+    double start = clock_s();
+    e->model.ops->forward(e->model.self, e->batch, e->logits);
+    double seconds = clock_s() - start;
+    e->forward_s += seconds;
+    e->n_steps++;
+    e->n_rows += n_rows;
+    drafts_measure(&e->speculation, e->scheduler, n_rows, seconds);
+}
+
+static void settle(struct engine *e)
+{
+    scheduler_settle(e->scheduler);
+    float *logits = e->logits;
+    for (int i = 0; i < e->scheduler->n_runs; i++) {
+        struct scheduler_row_run run = e->scheduler->runs[i];
+        settle_run(e, &run, logits);
+        logits += (size_t)run.n_logits * (size_t)e->model.n_vocab;
     }
 }
 
+// What a stream waits between two tokens is all that is done here, so all of it is measured.
 static bool step(struct engine *e)
 {
+    e->step_began_s = clock_s();
+    look_at_jobs(e);
     drafts_propose(&e->speculation, &e->draft_model, e->jobs);
     int n_rows = scheduler_plan(e->scheduler);
     if (n_rows) {
-        draft_model_guess(&e->draft_model, &e->speculation);
-        scheduler_emit(e->scheduler, e->batch);
-        note_starts(e);
-        double start = clock_s();
-        e->model.ops->forward(e->model.self, e->batch, e->logits);
-        drafts_measure(&e->speculation, e->scheduler, n_rows, clock_s() - start);
-        scheduler_settle(e->scheduler);
-        e->n_steps++;
-        e->n_rows += n_rows;
-        float *logits = e->logits;
-        for (int i = 0; i < e->scheduler->n_runs; i++) {
-            struct scheduler_row_run run = e->scheduler->runs[i];
-            settle_run(e, &run, logits);
-            logits += (size_t)run.n_logits * (size_t)e->model.n_vocab;
-        }
+        compute(e, n_rows);
+        settle(e);
+        double seconds = clock_s() - e->step_began_s;
+        scheduler_measured(e->scheduler, seconds);
+        e->busy_s += seconds;
     }
+    e->step_began_s = 0;
     publish_stats(e);
     return n_rows > 0;
 }
@@ -268,10 +348,8 @@ static void *run_engine(void *self)
 {
     struct engine *e = self;
     bool busy = false;
-    while (take_submitted(e, !busy)) {
-        look_at_answers(e);
+    while (take_submitted(e, !busy))
         busy = step(e);
-    }
     while (e->jobs)
         cancel_job(e, e->jobs);
     return NULL;
@@ -308,12 +386,22 @@ static void release(struct engine *e)
     free(e);
 }
 
+static void init_lock(struct engine *e)
+{
+    pthread_condattr_t by_clock_ns;
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_condattr_init(&by_clock_ns);
+    pthread_condattr_setclock(&by_clock_ns, CLOCK_MONOTONIC);
+    pthread_cond_init(&e->woken, &by_clock_ns);
+    pthread_condattr_destroy(&by_clock_ns);
+}
+
 struct engine *engine_start(const struct engine_model *m, struct error *err)
 {
     struct engine *e = memory_new(1, sizeof *e);
     e->model = *m;
-    pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->woken, NULL);
+    init_lock(e);
+    admission_init(&e->admission, m->queue_max ? m->queue_max : QUEUE_USUAL, m->max_seqs);
     size_t n_logits = (size_t)m->max_wanted * (size_t)m->n_vocab;
     e->logits = memory_big_new(n_logits * sizeof *e->logits);
     if (!e->logits) {
@@ -359,16 +447,15 @@ int engine_ctx(const struct engine *e)
 static bool submit(struct engine *e, struct job *j, struct error *err)
 {
     pthread_mutex_lock(&e->lock);
-    bool full = e->n_jobs >= JOBS_MAX;
-    if (!full) {
+    bool room = admission_enter(&e->admission, j->submitted_ns, err);
+    if (room) {
         *(e->submitted_last ? &e->submitted_last->next : &e->submitted_first) = j;
         e->submitted_last = j;
-        e->n_jobs++;
         e->wake = true;
         pthread_cond_signal(&e->woken);
     }
     pthread_mutex_unlock(&e->lock);
-    return !full || error_set(err, ERR_LIMIT, "%d requests are waiting already", JOBS_MAX);
+    return room;
 }
 
 struct engine_answer *engine_submit(struct engine *e, const struct engine_request *r,
@@ -389,5 +476,9 @@ void engine_stats(struct engine *e, struct engine_stats *out)
 {
     pthread_mutex_lock(&e->lock);
     *out = e->stats;
+    out->refused = e->admission.refused;
+    out->queued = e->admission.n_waiting;
+    out->queue_max = e->admission.most;
+    out->retry_after_s = admission_retry_after(&e->admission, clock_ns());
     pthread_mutex_unlock(&e->lock);
 }

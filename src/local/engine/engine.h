@@ -27,6 +27,7 @@ struct engine_options {
         kv_bytes;  // memory for pages; 0: what one sequence of ctx needs, or more if memory allows
     enum dtype kv_dtype;  // DTYPE_COUNT: the model's default
     bool no_prefix_cache;
+    int queue_max;  // requests that may wait; beyond, submitting is refused; 0: 8192
     // Guesses tokens for the model beside what the text itself suggests. It has the same tokens and
     // backend, and is borrowed. NULL: none.
     struct model *draft;
@@ -36,7 +37,9 @@ struct flow {             // opaque numbers from above: whose request this is
     uint64_t share_salt;  // prefix pages are shared only between equal salts
     uint64_t id;          // fairness
     int weight, priority;
-    int64_t deadline_ns;  // clock_ns(); 0: none
+    // clock_ns(); a request that has not ended by then ends with ERR_TIMEOUT, wherever it is. Of
+    // one flow's prompts that with the earliest is read first; without one, in order. 0: none
+    int64_t deadline_ns;
 };
 
 // Tokens that are guessed and verified several in a step change how fast a text comes, never the
@@ -108,7 +111,8 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
 void engine_free(struct engine *e);  // cancels what runs, waits for the thread
 
 int engine_ctx(const struct engine *e);  // longest prompt + max_tokens, after memory was counted
-// NULL with err: ERR_LIMIT (too long, says by how many tokens; or queue full), ERR_USAGE.
+// NULL with err: ERR_LIMIT (too long, says by how many tokens), ERR_USAGE, or ERR_BUSY where the
+// queue is full, with err->retry_after_s.
 struct engine_answer *engine_submit(struct engine *e, const struct engine_request *r,
                                     struct error *err);
 // Waits for the next event. False after ENGINE_DONE.
@@ -119,6 +123,14 @@ void engine_answer_free(struct engine_answer *a);  // cancels if it still runs
 struct engine_stats {
     int64_t steps, rows, prompt_tokens, cached_tokens, completion_tokens, preemptions;
     int64_t drafted_tokens, accepted_tokens;
-    int running, waiting, pages_free, pages_total;
+    int64_t refused, expired, cancelled;  // requests: queue full, deadline, by the client
+    double busy_s, forward_s;             // of the engine's thread, and of that in the model
+    int running, waiting;                 // sequences
+    int queued, queue_max;                // requests that have no row yet; the bound
+    int retry_after_s;                    // what a refusal would say now
+    int pages_free, pages_total;          // free: also those that are only remembered
+    // The pool, as it was sized at the start.
+    uint64_t kv_bytes;
+    int max_seqs, max_rows, ctx;
 };
 void engine_stats(struct engine *e, struct engine_stats *out);

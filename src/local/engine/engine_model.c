@@ -138,8 +138,9 @@ static bool choose_limits(const struct model *model, const struct engine_options
     model_limits(model, &m->max_rows, &m->max_wanted, &m->max_seqs);
     if (m->max_wanted < m->max_seqs)
         m->max_seqs = m->max_wanted;
-    if (o->max_rows < 0 || o->max_seqs < 0 || o->ctx < 0)
-        return error_set(err, ERR_USAGE, "rows, sequences and context cannot be negative");
+    if (o->max_rows < 0 || o->max_seqs < 0 || o->ctx < 0 || o->queue_max < 0)
+        return error_set(err, ERR_USAGE, "rows, sequences, context and queue cannot be negative");
+    m->queue_max = o->queue_max;
     if (o->max_rows && o->max_rows < m->max_rows)
         m->max_rows = o->max_rows;
     if (o->max_seqs && o->max_seqs < m->max_seqs)
@@ -264,6 +265,7 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
     struct engine *e = NULL;
     if (make_caches(s, &f, &plan, err)) {
         memcpy(m.n_pages, plan.n_pages, sizeof m.n_pages);
+        m.kv_bytes = kv_plan_bytes(&f, plan.n_pages);
         e = engine_start(&m, err);
     }
     if (!e)

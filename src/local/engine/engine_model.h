@@ -35,6 +35,8 @@ struct engine_model {
     int max_wanted;  // rows of a step with logits; at least max_seqs
     int n_groups, window[BATCH_GROUPS_MAX], n_pages[BATCH_GROUPS_MAX];
     bool no_prefix_cache;
+    int queue_max;      // requests that may wait; 0: 8192
+    uint64_t kv_bytes;  // of the pages; only told
     // A smaller model that guesses. Its keys and values lie in pages of the same numbers as those
     // of the model's group `group`, which never leave a window. n_vocab 0: there is none.
     struct {

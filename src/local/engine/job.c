@@ -161,8 +161,6 @@ void choice_begin(struct job *j, int i, const struct engine_model *m,
     for (size_t k = 0; k < j->n_prompt; k++)
         sampler_accept(c->sampler, j->prompt[k], false);
     stop_matcher_init(&c->stops, &j->stops);
-    if (j->speculate != SPECULATE_OFF)
-        lookup_init(&c->lookup, final_len);
     m->ops->text_begin(m->self, &c->detokenizer, j->skip_special);
 }
 

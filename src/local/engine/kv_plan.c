@@ -17,19 +17,26 @@ static struct kv_shape shape_of(const struct kv_facts *f, int g, int n_pages)
                              .dtype = f->dtype};
 }
 
+uint64_t kv_plan_bytes(const struct kv_facts *f, const int *n_pages)
+{
+    uint64_t bytes = 0;
+    for (int g = 0; g < f->n_groups; g++) {
+        struct kv_shape shape = shape_of(f, g, n_pages[g]);
+        bytes += (uint64_t)n_pages[g] * (kv_page_bytes(&shape) + f->page_bytes_more[g]);
+    }
+    return bytes;
+}
+
 // Pages for one sequence of ctx tokens, or n_seqs of length, whichever is more; and their bytes.
 static uint64_t count(const struct kv_facts *f, int ctx, int n_seqs, int length, int *n_pages)
 {
-    uint64_t bytes = 0;
     for (int g = 0; g < f->n_groups; g++) {
         int window = f->groups[g].window;
         int one = scheduler_pages_needed(ctx, window, f->max_rows);
         int all = n_seqs * scheduler_pages_needed(length, window, f->max_rows);
         n_pages[g] = one > all ? one : all;
-        struct kv_shape shape = shape_of(f, g, n_pages[g]);
-        bytes += (uint64_t)n_pages[g] * (kv_page_bytes(&shape) + f->page_bytes_more[g]);
     }
-    return bytes;
+    return kv_plan_bytes(f, n_pages);
 }
 
 static bool find_ctx(const struct kv_facts *f, uint64_t budget, struct kv_plan *p,

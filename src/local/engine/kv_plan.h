@@ -28,3 +28,4 @@ struct kv_plan {
 };
 // False with err (ERR_MEMORY), saying what is needed and what there is.
 bool kv_plan_make(const struct kv_facts *f, struct kv_plan *p, struct error *err);
+uint64_t kv_plan_bytes(const struct kv_facts *f, const int *n_pages);  // of so many in each group

@@ -5,10 +5,12 @@
 // its owner, who lends it between scheduler_add and scheduler_remove.
 //
 // A step: every sequence that generates brings one row, oldest first; then waiting sequences are
-// admitted if their prompts fit; the rows that are left go to prompts, a quantum at a time to the
-// flow that has had the least for its weight. Priority is strict. When pages run out, paused
-// sequences and then the youngest of the lowest priority are preempted: they give back all pages
-// and wait to be recomputed. The oldest is never preempted for others, so everything ends.
+// admitted if their prompts fit; the rows and the time that are left (step_times.h) go to prompts,
+// a quantum at a time to the flow that has had the least for its weight. Of prompts that begin
+// alike only one is read, the others wait for its pages. Priority is strict. When pages run out,
+// paused sequences and then the youngest of the lowest priority are preempted: they give back all
+// pages and wait to be recomputed; so is, when slots run out, the youngest of a flow that has more
+// than its share of them. The oldest is never preempted for others, so everything ends.
 //
 // Last come guessed tokens (drafts), in rows and pages that nobody else needs in this step. Their
 // rows count only once scheduler_append has brought the same tokens; what was guessed wrongly gives
@@ -19,8 +21,10 @@
 #include <stdint.h>
 
 #include "local/backend/batch.h"
+#include "local/engine/flows.h"
 #include "local/engine/page_pool.h"
 #include "local/engine/prefix.h"
+#include "local/engine/step_times.h"
 
 enum sequence_state { SEQUENCE_OUT, SEQUENCE_WAITING, SEQUENCE_RUNNING };
 
@@ -42,9 +46,10 @@ struct sequence {
     // The scheduler's.
     enum sequence_state state;
     bool paused;
+    bool deferred;  // in this step: another computes the page that it would
     int slot, flow;
     int n_computed;   // tokens whose keys and values are in pages
-    int n_cached;     // of those, found in the prefix cache at first admission
+    int n_cached;     // of those of the prompt, found in the prefix cache
     int n_preempted;  // how often
     bool was_admitted;
     int32_t node;  // of the last page that the prefix tree knows
@@ -70,12 +75,6 @@ struct scheduler_row_run {  // what the step computes of one sequence, in the ba
     int n_logits;  // the last so many rows want logits: 0, or 1 and one for each guessed token
 };
 
-struct scheduler_flow {
-    uint64_t id;
-    uint64_t served;  // rows / weight, in units of 1/65536
-    int n_sequences;  // 0: the entry is free
-};
-
 struct scheduler {
     struct scheduler_options o;
     int pages_max;  // entries of a page table
@@ -88,9 +87,11 @@ struct scheduler {
     int32_t *chain;           // [pages_max] scratch of admission
     int n_running, n_waiting;
     struct sequence *waiting_first, *waiting_last;
-    struct scheduler_flow *flows;
-    size_t n_flows, flows_capacity;
+    struct flows flows;
     uint64_t arrivals;
+    int rests;  // steps in which nobody is admitted, as nobody could be a moment ago
+    struct step_times times;
+    struct step_work work;           // of the step that was planned
     struct scheduler_row_run *runs;  // [max_seqs]
     int n_runs;
     int64_t n_preemptions;
@@ -109,6 +110,9 @@ void scheduler_pause(struct scheduler *s, struct sequence *seq, bool paused);
 int scheduler_plan(struct scheduler *s);
 void scheduler_emit(struct scheduler *s, struct batch *batch);  // fills batch with it
 int scheduler_step(struct scheduler *s, struct batch *batch);   // both
+// What the step took: from then on prompts get as many rows as fit the time of a step. Without it
+// they get as many as there are.
+void scheduler_measured(struct scheduler *s, double seconds);
 // After the step was computed: counts its rows, remembers full pages, gives back pages that left
 // a window. Then the owner appends tokens, forks, removes.
 void scheduler_settle(struct scheduler *s);

@@ -71,6 +71,21 @@ void seq_pages_match(struct scheduler *s, struct sequence *seq)
     prefix_ref(&s->prefix, seq->node);
 }
 
+void seq_pages_catch_up(struct scheduler *s, struct sequence *seq)
+{
+    int start = seq->n_computed;
+    if (s->o.no_prefix_cache || seq->n_known < 0 || start != seq->n_known * PAGE_TOKENS ||
+        start + PAGE_TOKENS >= seq->n_tokens ||
+        prefix_find(&s->prefix, seq->node, seq->page_salt, seq->tokens + start) < 0 ||
+        longest_match(s, seq) * PAGE_TOKENS <= start)
+        return;
+    // What it holds is in the tree, so nothing of it is lost.
+    seq_pages_give_back(s, seq);
+    seq_pages_match(s, seq);
+    if (!seq->n_preempted)
+        seq->n_cached += seq->n_computed - start;
+}
+
 bool seq_pages_extend(struct scheduler *s, struct sequence *seq, int g, int end)
 {
     int32_t *table = scheduler_table(s, g, seq->slot);

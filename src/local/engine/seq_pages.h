@@ -8,6 +8,9 @@
 // Page tables of the slot must be empty. Finds the longest computed prefix of the sequence's tokens
 // (but the last one, whose logits are wanted), takes references to its pages and sets n_computed.
 void seq_pages_match(struct scheduler *s, struct sequence *seq);
+// Of a running sequence with no rows in this step yet, at a page's border: takes the pages that
+// others have computed since, if there are more than it has.
+void seq_pages_catch_up(struct scheduler *s, struct sequence *seq);
 
 // Takes the pages that positions up to (not including) `end` need in group g. False when there is
 // no page; what was taken so far stays, it will be needed.

@@ -36,6 +36,8 @@ static void a_context_nobody_asked_for_shrinks_to_memory(void **state)
     assert_true(p.ctx >= 64 * 1700 && p.ctx <= 64 * 1800);
     assert_true(p.bytes <= f.available);
     assert_int_equal(p.n_pages[0], (p.ctx + 63) / 64);
+    assert_true(kv_plan_bytes(&f, p.n_pages) == p.bytes);
+    assert_true(p.bytes == (uint64_t)p.n_pages[0] * page(&f, 0));
 }
 
 static void one_that_was_asked_for_is_an_error_that_says_both_sizes(void **state)
