@@ -42,6 +42,21 @@ struct chat_sampling {
 };
 void chat_sampling_unset(struct chat_sampling *s);
 
+// What the answer's text must be; each choice on its own. What cannot be compiled is an error
+// before anything is generated. An answer that max_tokens cuts is the beginning of such a text.
+enum chat_constraint_kind {
+    CONSTRAINT_NONE,
+    CONSTRAINT_JSON_OBJECT,  // any JSON object
+    CONSTRAINT_JSON_SCHEMA,  // JSON that satisfies `schema`
+    CONSTRAINT_REGEX,        // a text that `text`, a regular expression, matches as a whole
+    CONSTRAINT_GBNF          // a text of the grammar `text` (as llama.cpp writes them)
+};
+struct chat_constraint {
+    enum chat_constraint_kind kind;
+    const struct json_t *schema;
+    struct slice text;
+};
+
 struct chat_request {
     enum chat_input input;
     const char *model;  // as the client wrote it
@@ -50,7 +65,8 @@ struct chat_request {
     struct slice text;      // INPUT_TEXT: raw, no template
     const int32_t *tokens;  // INPUT_TOKENS
     size_t n_tokens;
-    const struct json_t *tools;   // array or NULL
+    const struct json_t *tools;  // array or NULL
+    struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
     int max_tokens;  // -1: what is left of the context, at most 4,096

@@ -2,7 +2,7 @@
 //
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_prompt.c makes tokens and settings of a request, local_answer.c
-// carries events, local.c is the provider.
+// carries events, local_constraint.c keeps grammars, local.c is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -38,6 +38,7 @@ struct local_model {  // immutable once open
     struct template *chat_template;  // NULL: the plain default
     atomic_flag default_told;        // that there is no template was said in the log
     struct engine *engine;
+    struct local_grammars *grammars;
     struct sampling sampling;  // the model's own defaults
     int speculate;             // of its requests
 };
@@ -59,6 +60,14 @@ bool local_prompt(struct local_model *m, const struct chat_request *req, struct 
 // The request's settings over the model's. Lists live in the arena.
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
                     struct sampling *out, struct error *err);
+
+// Grammars of a model's requests. *out is held for the caller, NULL without a constraint. False
+// with err: what cannot be compiled, by its name and place.
+struct grammar;
+struct local_grammars *local_grammars_new(void);
+void local_grammars_free(struct local_grammars *g);  // after the engine; NULL is fine
+bool local_grammar(const struct local_model *m, const struct chat_constraint *c,
+                   struct grammar **out, struct error *err);
 
 // Carries the engine's events to the sink on a thread of its own. Takes over `engine` and `prompt`.
 // NULL with err if there is no thread.

@@ -16,6 +16,7 @@
 
 struct engine;
 struct engine_answer;
+struct grammar;
 struct model;
 struct tokenizer;
 
@@ -56,6 +57,9 @@ struct engine_request {  // copied by engine_submit
     int n_top;          // logprobs: how many alternatives; -1: none at all
     int speculate;      // SPECULATE_AUTO: as it pays; SPECULATE_OFF; so many tokens at a time
     bool skip_special;  // control tokens give no text
+    // What the text of every choice must be; NULL: anything. Held by the request while it runs. An
+    // end is drawn only where the text is whole; where it can only end, it ends without one.
+    struct grammar *grammar;
     struct flow flow;
 };
 
