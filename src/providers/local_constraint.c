@@ -10,7 +10,9 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "local/sampling/grammar/gbnf.h"
 #include "local/sampling/grammar/grammar.h"
+#include "local/sampling/grammar/regex.h"
 #include "local/sampling/grammar/schema.h"
 #include "local/sampling/grammar/vocab.h"
 #include "providers/local_impl.h"
@@ -112,8 +114,8 @@ static struct program *compile(const struct chat_constraint *c, struct error *er
         json_decref(object);
         break;
     case CONSTRAINT_JSON_SCHEMA: p = schema_compile(c->schema, err); break;
-    case CONSTRAINT_REGEX:
-    case CONSTRAINT_GBNF:
+    case CONSTRAINT_REGEX: p = regex_compile(c->text, err); break;
+    case CONSTRAINT_GBNF: p = gbnf_compile(c->text, err); break;
     case CONSTRAINT_NONE: (void)error_set(err, ERR_INTERNAL, "no such constraint"); break;
     }
     return p;

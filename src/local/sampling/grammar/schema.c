@@ -539,6 +539,9 @@ static void compiler_release(struct schema_compiler *c)
 {
     for (size_t i = 0; i < c->n_rules; i++)
         set_release(&c->rules[i].set);
+    for (size_t i = 0; i < c->n_texts; i++)
+        nfa_free(c->texts[i].nfa);
+    free(c->texts);
     free(c->rules);
     free(c->slots);
     arena_release(&c->arena);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "local/sampling/grammar/json_text.h"
+#include "local/sampling/grammar/nfa.h"
 #include "local/sampling/grammar/program.h"
 
 struct error;
@@ -27,6 +28,14 @@ struct schema_rule {
     uint32_t rule;
 };
 
+struct schema_text {  // a pattern or format, read
+    struct slice source;
+    bool search;
+    const struct regex *tree;
+    struct nfa *nfa;  // NULL: too large, or not needed yet
+    bool tried;       // to make it
+};
+
 struct schema_compiler {
     struct program *p;
     struct json_text json;
@@ -38,6 +47,8 @@ struct schema_compiler {
     size_t n_rules, rules_capacity, n_compiled;
     uint32_t *slots;  // of rules by their sets
     size_t n_slots;
+    struct schema_text *texts;
+    size_t n_texts, texts_capacity;
 };
 
 enum schema_type {
@@ -72,8 +83,35 @@ uint32_t schema_string(struct schema_compiler *c, const struct schema_set *flat,
 uint32_t schema_array(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
 uint32_t schema_object(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
 
+// What strings of a set must match besides their length.
+struct schema_languages {
+    struct language list[LANGUAGES_MAX];
+    const struct regex *trees[LANGUAGES_MAX];
+    size_t n;
+    uint32_t min, max;
+};
+// Adds the set's patterns, formats and lengths. `nfas`: also list, else only trees. False on
+// failure.
+bool schema_languages(struct schema_compiler *c, const struct schema_set *flat, bool nfas,
+                      struct schema_languages *out);
+// The automaton of a pattern (searched for, as the keyword wants it), or NULL on failure.
+const struct nfa *schema_pattern(struct schema_compiler *c, const json_t *at, const char *keyword,
+                                 const char *pattern);
 // Whether a string satisfies the schema's pattern and format.
 bool schema_text_fits(struct schema_compiler *c, const json_t *schema, struct slice text);
+// The expression of a format, or NULL.
+const char *schema_format(const char *name);
+
+// The rule of the names of members that are not `names` and satisfy `schemas`' propertyNames, and
+// match the patterns of bits set in `which` and none of the others; after the first quote.
+struct schema_names {
+    const char *const *names;
+    size_t n_names;
+    const struct nfa *patterns[LANGUAGES_MAX];
+    size_t n_patterns;
+};
+uint32_t schema_other_names(struct schema_compiler *c, const struct schema_set *flat,
+                            const struct schema_names *names, unsigned which);
 
 // A keyword's value as a count; false if absent. A wrong one is a failure.
 bool schema_count(struct schema_compiler *c, const json_t *schema, const char *keyword,

@@ -11,7 +11,7 @@
 #include "base/utf8.h"
 #include "local/sampling/grammar/schema_impl.h"
 
-enum { NAMES_MAX = 10000 };
+enum { NAMES_MAX = 10000, PATTERNS_MAX = 4 };
 
 struct member {
     const char *name;
@@ -78,18 +78,60 @@ static const json_t *others_of(struct schema_compiler *c, const json_t *schema)
     return more ? more : rest;
 }
 
+// Adds the patternProperties of one schema that a name matches, or those whose bits are set in
+// `which` (patterns numbered over the whole set, *at of them before). True if there is one.
+static bool add_matching(struct schema_compiler *c, const json_t *schema, const char *name,
+                         unsigned which, size_t *at, struct schema_set *out)
+{
+    const char *pattern;
+    json_t *value;
+    bool any = false;
+    json_object_foreach((json_t *)json_object_get(schema, "patternProperties"), pattern, value)
+    {
+        bool matches = which >> *at & 1;
+        ++*at;
+        if (name && !c->failed) {
+            const struct nfa *nfa = schema_pattern(c, schema, "patternProperties", pattern);
+            matches = nfa && nfa_matches(nfa, slice_str(name));
+        }
+        if (matches)
+            set_add(out, value, 0);
+        any |= matches;
+    }
+    return any;
+}
+
+// False if no schema of the set's propertyNames forbids the name.
+static bool is_forbidden(struct schema_compiler *c, const json_t *schema, const char *name)
+{
+    const json_t *names = json_object_get(schema, "propertyNames");
+    struct schema_set one = {0};
+    if (!names)
+        return false;
+    json_t *text = json_string(name);
+    set_add(&one, names, 0);
+    bool forbidden = !schema_accepts(c, &one, text);
+    set_release(&one);
+    json_decref(text);
+    return forbidden;
+}
+
 // The schemas that the member must satisfy.
 static void member_set(struct schema_compiler *c, const struct schema_set *flat, const char *name,
                        struct schema_set *out)
 {
-    for (size_t i = 0; i < flat->n; i++) {
+    size_t at = 0;
+    for (size_t i = 0; i < flat->n && !c->failed; i++) {
         const json_t *schema = flat->items[i].schema;
         const json_t *own = json_object_get(json_object_get(schema, "properties"), name);
         const json_t *others = others_of(c, schema);
+        bool matches = add_matching(c, schema, name, 0, &at, out);
         if (own)
             set_add(out, own, 0);
-        else if (others)
+        else if (others && !matches)
             set_add(out, others, 0);
+        if (is_forbidden(c, schema, name))
+            set_add(out, json_false(), 0);
     }
 }
 
@@ -111,16 +153,21 @@ static uint32_t member_value(struct schema_compiler *c, const struct schema_set 
 
 // Other members
 
-// What others must satisfy; false if there are none. Where nothing speaks of them they are left
-// out, unless nothing speaks of members at all.
-static bool find_others(struct schema_compiler *c, const struct schema_set *flat,
+// What other members must satisfy that match the patterns of `which` and no others; false if there
+// are none. Where nothing speaks of them they are left out, unless nothing speaks of members at
+// all.
+static bool find_others(struct schema_compiler *c, const struct schema_set *flat, unsigned which,
                         struct schema_set *out)
 {
-    bool told = false, named = false;
+    bool told = which != 0, named = false;
+    size_t at = 0;
     for (size_t i = 0; i < flat->n; i++) {
         const json_t *schema = flat->items[i].schema, *others = others_of(c, schema);
         named |= json_object_get(schema, "properties") != NULL;
+        named |= json_object_get(schema, "patternProperties") != NULL;
         told |= others != NULL;
+        if (add_matching(c, schema, NULL, which, &at, out))
+            continue;
         if (others)
             set_add(out, others, 0);
         if (json_is_false(others))
@@ -129,104 +176,59 @@ static bool find_others(struct schema_compiler *c, const struct schema_set *flat
     return told || !named;
 }
 
-// The rest of a name, of which some bytes were read, that is none of names [n], sorted: they agree
-// in their first `depth` characters' bytes.
-struct name_tree {
-    struct schema_compiler *c;
-    uint32_t *codes;  // of all names, one after another
-    size_t *first;    // [n + 1]
-    size_t n;
-};
-
-static uint32_t other_name(const struct name_tree *t, size_t from, size_t to, size_t depth)
+static bool find_patterns(struct schema_compiler *c, const struct schema_set *flat,
+                          struct schema_names *names)
 {
-    struct program *p = t->c->p;
-    uint32_t any[2] = {NODE_ID_FAIL, NODE_ID_FAIL};
-    struct code_range *free_codes = memory_array(struct code_range, to - from + 2);
-    uint32_t *targets = memory_array(uint32_t, to - from + 2), next_free = 0;
-    size_t n_free = 0, n = 0;
-    bool is_name = false;
-    for (size_t i = from, k; i < to; i = k) {
-        k = i + 1;
-        if (t->first[i + 1] - t->first[i] == depth) {
-            is_name = true;
-            continue;
+    for (size_t i = 0; i < flat->n && !c->failed; i++) {
+        const json_t *schema = flat->items[i].schema;
+        const json_t *all = json_object_get(schema, "patternProperties");
+        const char *pattern;
+        json_t *value;
+        if (all && !json_is_object(all))
+            schema_fail(c, schema, "patternProperties", "is not an object");
+        json_object_foreach((json_t *)all, pattern, value)
+        {
+            (void)value;
+            if (c->failed)
+                break;
+            if (names->n_patterns == PATTERNS_MAX)
+                schema_fail(c, schema, "patternProperties", "more than %d patterns", PATTERNS_MAX);
+            else
+                names->patterns[names->n_patterns++] =
+                    schema_pattern(c, schema, "patternProperties", pattern);
         }
-        uint32_t code = t->codes[t->first[i] + depth];
-        while (k < to && t->codes[t->first[k] + depth] == code)
-            k++;
-        if (code > next_free)
-            free_codes[n_free++] = (struct code_range){next_free, code - 1};
-        next_free = code + 1;
-        struct code_range one = {code, code};
-        targets[n++] = emit_chars(p, &one, 1, other_name(t, i, k, depth + 1));
     }
-    free_codes[n_free++] = (struct code_range){next_free, 0x10FFFF};
-    any[0] = emit_chars(p, free_codes, n_free, emit_string_rest(&t->c->json, NODE_ID_END));
-    if (!is_name)
-        any[1] = node_byte(p, '"', '"', NODE_ID_END);
-    targets[n++] = any[0];
-    targets[n++] = any[1];
-    uint32_t node = node_split(p, targets, n);
-    free(targets);
-    free(free_codes);
-    return node;
+    return !c->failed;
 }
 
-static int compare_names(const void *a, const void *b)
+// A node of any other member, or FAIL if there is none.
+static uint32_t other_member(struct schema_compiler *c, const struct schema_set *flat,
+                             const struct members *m)
 {
-    return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
-}
-
-// The rule of a name (after its first quote) that is none of the members'.
-static uint32_t other_names(struct schema_compiler *c, const struct members *m)
-{
-    struct member *sorted = memory_array(struct member, m->n + 1);
-    struct name_tree t = {.c = c, .n = m->n, .first = memory_array(size_t, m->n + 1)};
-    size_t n_codes = 0, capacity = 0;
-    if (m->n)
-        memcpy(sorted, m->items, m->n * sizeof *sorted);
-    qsort(sorted, m->n, sizeof *sorted, compare_names);
-    for (size_t i = 0; i < m->n; i++) {
-        const char *name = sorted[i].name;
-        size_t len = strlen(name);
-        if (len > 200) {
-            len = 0;
-            c->failed = !error_set(c->err, ERR_LIMIT,
-                                   "schema: \"%.40s...\": the name is too long "
-                                   "beside additional properties",
-                                   name);
+    struct schema_names names = {0};
+    uint32_t any[1 << PATTERNS_MAX];
+    size_t n = 0;
+    const char **list = memory_array(const char *, m->n + 1);
+    for (size_t i = 0; i < m->n; i++)
+        list[i] = m->items[i].name;
+    names.names = list;
+    names.n_names = m->n;
+    bool ok = find_patterns(c, flat, &names);
+    for (unsigned which = 0; ok && !c->failed && which < 1u << names.n_patterns; which++) {
+        struct schema_set others = {0};
+        if (find_others(c, flat, which, &others)) {
+            uint32_t rule = schema_other_names(c, flat, &names, which);
+            uint32_t value = schema_rule_of(c, &others);
+            if (!c->failed)
+                any[n++] = node_call(c->p, rule,
+                                     emit_colon(&c->json, node_call(c->p, value, NODE_ID_END)));
         }
-        t.first[i] = n_codes;
-        for (size_t at = 0, step; at < len; at += step) {
-            uint32_t code;
-            step = utf8_decode(name + at, len - at, &code);
-            memory_grow(t.codes, capacity, n_codes + 1);
-            t.codes[n_codes++] = step ? code : 0xFFFD;
-            step = step ? step : 1;
-        }
-        t.first[i + 1] = n_codes;
+        set_release(&others);
     }
-    uint32_t rule = program_rule(c->p, "name");
-    program_set(c->p, rule,
-                m->n ? other_name(&t, 0, m->n, 0) : emit_string_rest(&c->json, NODE_ID_END));
-    free(sorted);
-    free(t.codes);
-    free(t.first);
-    return rule;
-}
-
-// A rule of one other member.
-static uint32_t other_member(struct schema_compiler *c, const struct members *m,
-                             const struct schema_set *others)
-{
-    uint32_t names = other_names(c, m), value = schema_rule_of(c, others);
-    uint32_t rule = program_rule(c->p, "member");
-    if (c->failed)
-        return rule;
-    uint32_t rest = emit_colon(&c->json, node_call(c->p, value, NODE_ID_END));
-    program_set(c->p, rule, node_byte(c->p, '"', '"', node_call(c->p, names, rest)));
-    return rule;
+    free(list);
+    if (c->failed || !n)
+        return NODE_ID_FAIL;
+    return node_byte(c->p, '"', '"', node_split(c->p, any, n));
 }
 
 // Counting members, where it can be done without knowing which names there were.
@@ -253,40 +255,64 @@ static bool check_counts(struct schema_compiler *c, const struct schema_set *fla
     return !c->failed;
 }
 
+// Members named by a propertyNames that lists them are members like others, and the only ones.
+static bool listed_names(struct schema_compiler *c, const struct schema_set *flat,
+                         struct members *m)
+{
+    bool listed = false;
+    for (size_t i = 0; i < flat->n && !c->failed; i++) {
+        const json_t *names = json_object_get(flat->items[i].schema, "propertyNames");
+        const json_t *list = json_object_get(names, "enum");
+        for (size_t k = 0; k < json_array_size(list); k++)
+            if (json_is_string(json_array_get(list, k)))
+                (void)member_of(m, json_string_value(json_array_get(list, k)));
+        listed |= list != NULL;
+        if (m->n > NAMES_MAX)
+            schema_fail(c, names, "enum", "more than %d names", NAMES_MAX);
+    }
+    return listed;
+}
+
+// What stands between the braces. other: a node of another member, or FAIL.
+static uint32_t members_node(struct schema_compiler *c, const struct schema_set *flat,
+                             const struct members *m, uint32_t other, uint32_t min, uint32_t max,
+                             uint32_t next)
+{
+    struct program *p = c->p;
+    uint32_t bare = node_byte(p, '}', '}', next), close = emit_space(&c->json, bare);
+    // after: a comma or the end; here: a member follows; at_end: none need follow
+    uint32_t after = close, here = NODE_ID_FAIL;
+    if (other != NODE_ID_FAIL && max > 0) {
+        uint32_t one = program_rule(p, "member"), again = program_rule(p, "members");
+        program_set(p, one, other);
+        program_set(p, again,
+                    node_byte(p, ',', ',', emit_space(&c->json, node_call(p, one, NODE_ID_END))));
+        after = node_repeat(p, again, 0, max == REPEAT_NO_MAX ? max : max - 1, close);
+        here = node_call(p, one, after);
+    }
+    bool at_end = true;
+    for (size_t i = m->n; i-- > 0 && !c->failed;) {
+        uint32_t value = member_value(c, flat, m->items[i].name, after);
+        here = m->items[i].required ? value : node_either(p, value, here);
+        at_end &= !m->items[i].required;
+        uint32_t comma = node_byte(p, ',', ',', emit_space(&c->json, here));
+        after = at_end ? node_either(p, comma, close) : comma;
+    }
+    return at_end && min == 0 ? node_either(p, here, bare) : here;
+}
+
 uint32_t schema_object(struct schema_compiler *c, const struct schema_set *flat, uint32_t next)
 {
     struct members m = {.index = json_object()};
-    struct schema_set others = {0};
-    uint32_t min = 0, max = REPEAT_NO_MAX, node = NODE_ID_FAIL;
+    uint32_t min = 0, max = REPEAT_NO_MAX, node = NODE_ID_FAIL, other = NODE_ID_FAIL;
     find_members(c, flat, &m);
-    bool more = find_others(c, flat, &others);
-    if (!c->failed && check_counts(c, flat, &m, more, &min, &max) && (max > 0 || !m.n)) {
-        struct program *p = c->p;
-        uint32_t bare = node_byte(p, '}', '}', next), close = emit_space(&c->json, bare);
-        // after: a comma or the end; here: a member follows; at_end: none need follow
-        uint32_t after = close, here = NODE_ID_FAIL;
-        if (more && max > 0) {
-            uint32_t other = other_member(c, &m, &others), again = program_rule(p, "members");
-            program_set(
-                p, again,
-                node_byte(p, ',', ',', emit_space(&c->json, node_call(p, other, NODE_ID_END))));
-            after = node_repeat(p, again, 0, max == REPEAT_NO_MAX ? max : max - 1, close);
-            here = node_call(p, other, after);
-        }
-        bool at_end = true;
-        for (size_t i = m.n; i-- > 0 && !c->failed;) {
-            const struct member *one = &m.items[i];
-            uint32_t value = member_value(c, flat, one->name, after);
-            here = one->required ? value : node_either(p, value, here);
-            at_end &= !one->required;
-            uint32_t comma = node_byte(p, ',', ',', emit_space(&c->json, here));
-            after = at_end ? node_either(p, comma, close) : comma;
-        }
-        node = at_end && min == 0 ? node_either(p, here, bare) : here;
-        node = node_byte(p, '{', '{', emit_space(&c->json, node));
+    if (!listed_names(c, flat, &m) && !c->failed)
+        other = other_member(c, flat, &m);
+    if (!c->failed && check_counts(c, flat, &m, other != NODE_ID_FAIL, &min, &max)) {
+        node = members_node(c, flat, &m, other, min, max, next);
+        node = node_byte(c->p, '{', '{', emit_space(&c->json, node));
     }
     json_decref(m.index);
     free(m.items);
-    set_release(&others);
     return c->failed ? NODE_ID_FAIL : node;
 }

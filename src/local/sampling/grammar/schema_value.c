@@ -108,6 +108,33 @@ static bool array_fits(struct schema_compiler *c, const json_t *schema, const js
     return true;
 }
 
+static bool name_fits(struct schema_compiler *c, const json_t *schema, const char *name, int depth)
+{
+    const json_t *names = json_object_get(schema, "propertyNames");
+    json_t *text = names ? json_string(name) : NULL;
+    bool fits = !names || accepts(c, names, 0, text, depth + 1);
+    json_decref(text);
+    return fits;
+}
+
+static bool patterns_fit(struct schema_compiler *c, const json_t *schema, const char *name,
+                         const json_t *member, int depth, bool *matches)
+{
+    const char *pattern;
+    json_t *own;
+    *matches = false;
+    json_object_foreach((json_t *)json_object_get(schema, "patternProperties"), pattern, own)
+    {
+        const struct nfa *nfa = schema_pattern(c, schema, "patternProperties", pattern);
+        if (!nfa || !nfa_matches(nfa, slice_str(name)))
+            continue;
+        *matches = true;
+        if (!accepts(c, own, 0, member, depth + 1))
+            return false;
+    }
+    return !c->failed;
+}
+
 static bool object_fits(struct schema_compiler *c, const json_t *schema, const json_t *value,
                         int depth)
 {
@@ -127,7 +154,11 @@ static bool object_fits(struct schema_compiler *c, const json_t *schema, const j
     json_object_foreach((json_t *)value, key, member)
     {
         const json_t *own = json_object_get(properties, key);
-        own = own ? own : others;
+        bool matches;
+        if (!name_fits(c, schema, key, depth) ||
+            !patterns_fit(c, schema, key, member, depth, &matches))
+            return false;
+        own = own || matches ? own : others;
         if (own && !accepts(c, own, 0, member, depth + 1))
             return false;
     }

@@ -141,8 +141,7 @@ uint32_t space_frame(struct space *s, uint32_t parent, uint32_t node, uint32_t m
     }
     memory_grow(s->frames, s->frames_capacity, s->n_frames + 1);
     uint32_t id = (uint32_t)s->n_frames++;
-    bool counts = s->program->nodes[node].kind == NODE_REPEAT;
-    f.base = counts ? s->frames[parent].base : id;
+    f.base = max ? s->frames[parent].base : id;
     f.depth = s->frames[parent].depth + 1;
     s->frames[id] = f;
     s->frame_ids.slots[at] = id + 1;
@@ -243,7 +242,7 @@ static void end_rule(struct space *s, struct config c)
     struct frame f = s->frames[c.frame];
     if (c.frame == FRAME_EMPTY || c.frame == FRAME_UNKNOWN) {
         found(s, c);
-    } else if (s->program->nodes[f.node].kind != NODE_REPEAT) {
+    } else if (!f.max) {
         push_work(s, f.node, f.parent);
     } else if (!was_pushed(s, c.frame)) {
         // A round that read nothing is none: what comes after it was looked at beside it.
