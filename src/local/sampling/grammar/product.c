@@ -236,7 +236,8 @@ bool nfa_product(struct program *p, const struct language *list, size_t n, uint3
         nfa_set_add(&d.sets[i], list[i].nfa, list[i].nfa->start);
     }
     if (make_key(&d, 0, &ends)) {
-        *node = d.states[state_of_key(&d, ends)].node;
+        uint32_t start = state_of_key(&d, ends);
+        *node = d.states[start].node;
         for (size_t i = 0; i < d.n_states && !too_large(&d); i++) {
             find_edges(&d, i);
             emit_state(&d, i, next);
