@@ -11,6 +11,9 @@ enum {
     GROUPS_MAX = 8,
     WIDE = 32,       // bytes that a node takes
     DEAR = 1 << 15,  // visited nodes of a walk whose result is worth keeping
+    // Counters are told apart up to what a token of so many bytes can reach; longer tokens, of
+    // which there are few, are walked with the true stack where counters are larger.
+    KNOWN_BYTES = 32,
 };
 
 // What is known of the tokens at a set.
@@ -41,10 +44,12 @@ struct token_walk {
     const struct vocab_tree *t;
     uint32_t *bits;
     size_t n_allowed, n_visited;
-    uint32_t set[VOCAB_TOKEN_BYTES_MAX + 1];      // by depth
-    uint32_t path[VOCAB_TOKEN_BYTES_MAX + 1];     // nodes
-    uint8_t returned[VOCAB_TOKEN_BYTES_MAX + 1];  // depth of the last return up to here; 0: none
+    uint32_t set[VOCAB_TOKEN_BYTES_MAX + 1];         // by depth
+    uint32_t path[VOCAB_TOKEN_BYTES_MAX + 1];        // nodes
+    uint8_t returned[VOCAB_TOKEN_BYTES_MAX + 1];     // depth of the last return up to here; 0: none
+    const uint32_t *row[VOCAB_TOKEN_BYTES_MAX + 1];  // of the set: what follows by byte class
     bool noted[VOCAB_TOKEN_BYTES_MAX + 1];
+    uint8_t most;  // bytes of a token that are walked here
     uint32_t *unsure;
     size_t n_unsure, unsure_capacity;
 };
@@ -67,27 +72,47 @@ static void allow(struct token_walk *w, uint32_t node)
     }
 }
 
+static uint32_t step_at(struct token_walk *w, uint8_t depth, uint8_t byte)
+{
+    uint8_t class = w->s->program->class_of[byte];
+    uint32_t next = w->row[depth] ? w->row[depth][class] : 0;
+    if (next)
+        return next;
+    next = space_step(w->s, w->set[depth], byte);
+    w->row[depth] = w->s->sets[w->set[depth]].next;
+    return next;
+}
+
 // All nodes from begin to end, which are below a node of this depth at this set.
 static void walk(struct token_walk *w, uint32_t begin, uint32_t end, uint8_t depth, uint32_t set)
 {
     const struct vocab_node *nodes = w->t->nodes;
     w->set[depth] = set;
+    w->row[depth] = NULL;
     w->returned[depth] = 0;
     for (uint32_t i = begin; i < end;) {
         uint8_t d = nodes[i].depth;
-        uint32_t next = space_step(w->s, w->set[d - 1], nodes[i].byte);
+        uint32_t next = step_at(w, (uint8_t)(d - 1), nodes[i].byte);
         w->n_visited++;
         if (next == SET_DEAD) {
             note_unsure(w, w->returned[d - 1]);
             i = nodes[i].skip;
             continue;
         }
+        const struct config_set *t = &w->s->sets[next];
         w->set[d] = next;
+        w->row[d] = t->next;
         w->path[d] = i;
         w->noted[d] = false;
-        w->returned[d] = w->s->sets[next].returns ? d : w->returned[d - 1];
+        w->returned[d] = t->returns ? d : w->returned[d - 1];
         allow(w, i);
-        i++;
+        if (d == w->most) {
+            if (nodes[i].skip > i + 1)
+                note_unsure(w, d);
+            i = nodes[i].skip;
+        } else {
+            i++;
+        }
     }
 }
 
@@ -130,23 +155,41 @@ static size_t words_of(const struct grammar_vocab *v)
 
 // Tops of stacks
 
-// The frame with its REPEATs' counters cut to what a token can reach, over the unknown.
-static uint32_t top_frame(struct space *s, uint32_t frame, uint32_t reach)
+// A counter as one that stands for all that tokens of KNOWN_BYTES, or any, cannot tell from it.
+static uint32_t cut(uint32_t count)
 {
-    uint32_t chain[FRAME_DEPTH_MAX + 2];
-    size_t n = 0;
-    while (frame != s->frames[frame].base && n < FRAME_DEPTH_MAX) {
-        chain[n++] = frame;
-        frame = s->frames[frame].parent;
+    if (count == REPEAT_NO_MAX || count <= KNOWN_BYTES)
+        return count;
+    return count > VOCAB_TOKEN_BYTES_MAX ? VOCAB_TOKEN_BYTES_MAX + 1 : KNOWN_BYTES + 1;
+}
+
+// The frame over the unknown, with the counters of a REPEAT on top cut.
+static uint32_t top_frame(struct space *s, uint32_t frame)
+{
+    struct frame f = s->frames[frame];
+    if (frame == FRAME_EMPTY)
+        return frame;
+    if (!f.max)
+        return FRAME_UNKNOWN;
+    uint32_t below = f.parent == FRAME_EMPTY ? FRAME_EMPTY : FRAME_UNKNOWN;
+    return space_frame(s, below, f.node, cut(f.min), cut(f.max));
+}
+
+// Counters that stand for some that a longer token can tell apart.
+static bool is_far(uint32_t count)
+{
+    return count > KNOWN_BYTES && count <= VOCAB_TOKEN_BYTES_MAX;
+}
+
+static bool counts_far(const struct space *s, uint32_t set)
+{
+    const struct config_set *t = &s->sets[set];
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct frame *f = &s->frames[s->configs[t->first + i].frame];
+        if (is_far(f->min) || is_far(f->max))
+            return true;
     }
-    uint32_t top = frame == FRAME_EMPTY ? FRAME_EMPTY : FRAME_UNKNOWN;
-    while (n) {
-        struct frame f = s->frames[chain[--n]];
-        uint32_t min = f.min < reach ? f.min : reach;
-        uint32_t max = f.max < reach || f.max == REPEAT_NO_MAX ? f.max : reach;
-        top = space_frame(s, top, f.node, min, max);
-    }
-    return top;
+    return false;
 }
 
 static bool is_wide(const struct program *p, const struct node *n)
@@ -165,21 +208,27 @@ static bool set_is_wide(const struct space *s, const struct config_set *t)
     return false;
 }
 
+// What top_frame leaves out: configurations that agree in it are looked at together.
+static uint32_t base_of(const struct space *s, uint32_t frame)
+{
+    return s->frames[frame].max ? s->frames[frame].parent : frame;
+}
+
 // The configurations with one base, as a set of their tops. *at is the first that is not in a group
 // yet; done [n] marks them.
-static uint32_t next_group(struct space *s, uint32_t set, bool *done, uint32_t at, uint32_t reach)
+static uint32_t next_group(struct space *s, uint32_t set, bool *done, uint32_t at)
 {
     struct config_set t = s->sets[set];
-    uint32_t base = s->frames[s->configs[t.first + at].frame].base, group;
+    uint32_t base = base_of(s, s->configs[t.first + at].frame), group;
     struct config *list = memory_array(struct config, t.n);
     size_t n = 0;
     for (uint32_t i = at; i < t.n; i++) {
         struct config c = s->configs[t.first + i];
-        if (done[i] || s->frames[c.frame].base != base)
+        if (done[i] || base_of(s, c.frame) != base)
             continue;
         done[i] = true;
         if (s->program->nodes[c.node].kind == NODE_BYTES)
-            list[n++] = (struct config){c.node, top_frame(s, c.frame, reach)};
+            list[n++] = (struct config){c.node, top_frame(s, c.frame)};
     }
     group = n ? space_set(s, list, n) : SET_DEAD;
     free(list);
@@ -187,7 +236,7 @@ static uint32_t next_group(struct space *s, uint32_t set, bool *done, uint32_t a
 }
 
 // False if there are too many groups, or nothing is gained: the set is its own top.
-static bool find_groups(struct space *s, uint32_t set, uint32_t reach, struct token_mask *m)
+static bool find_groups(struct space *s, uint32_t set, struct token_mask *m)
 {
     uint32_t n = s->sets[set].n;
     bool *done = memory_array(bool, n);
@@ -195,7 +244,7 @@ static bool find_groups(struct space *s, uint32_t set, uint32_t reach, struct to
     for (uint32_t i = 0; ok && i < n; i++) {
         if (done[i])
             continue;
-        uint32_t group = next_group(s, set, done, i, reach);
+        uint32_t group = next_group(s, set, done, i);
         if (group == SET_DEAD)
             continue;
         ok = m->n_groups < GROUPS_MAX && group != set;
@@ -214,16 +263,19 @@ static void begin_walk(struct token_walk *w, struct space *s, const struct vocab
     w->s = s;
     w->t = t;
     w->bits = bits;
+    w->most = VOCAB_TOKEN_BYTES_MAX;
     w->n_allowed = w->n_visited = w->n_unsure = w->unsure_capacity = 0;
     w->unsure = NULL;
 }
 
-// What is known at a set by walking all tokens; `bits` [words_of] is scratch.
+// What is known at a set by walking all tokens of at most so many bytes; `bits` [words_of] is
+// scratch.
 static struct token_mask *walk_all(struct space *s, const struct vocab_tree *t, size_t n_words,
-                                   uint32_t set, uint32_t *bits)
+                                   uint32_t set, uint8_t most, uint32_t *bits)
 {
     struct token_walk w;
     begin_walk(&w, s, t, bits);
+    w.most = most;
     memset(bits, 0, n_words * sizeof *bits);
     walk(&w, 1, (uint32_t)t->n, 0, set);
     struct token_mask *m = keep(&w, n_words);
@@ -246,14 +298,14 @@ static struct token_mask *known_at(struct space *s, const struct grammar_vocab *
         return m;
     if (set_is_wide(s, &s->sets[set])) {
         m = memory_new(1, sizeof *m);
-        if (find_groups(s, set, (uint32_t)v->longest + 1, m)) {
+        if (find_groups(s, set, m)) {
             s->mask_bytes += sizeof *m;
             set_mask(s, set, m);
             return m;
         }
         mask_free(m);
     }
-    m = walk_all(s, &v->tree, words_of(v), set, bits);
+    m = walk_all(s, &v->tree, words_of(v), set, VOCAB_TOKEN_BYTES_MAX, bits);
     set_mask(s, set, m);
     return m;
 }
@@ -281,7 +333,8 @@ static uint32_t replay(struct token_walk *w, uint32_t node, uint8_t *depth)
         node = up[--n];
         d++;
         w->path[d] = node;
-        w->set[d] = space_step(w->s, w->set[d - 1], nodes[node].byte);
+        w->set[d] = step_at(w, (uint8_t)(d - 1), nodes[node].byte);
+        w->row[d] = NULL;
     }
     *depth = d;
     return n ? SET_DEAD : w->set[d];
@@ -294,6 +347,7 @@ static void resolve(struct token_walk *w, uint32_t set, const struct token_mask 
     uint32_t covered = 0;
     uint8_t depth = 0;
     w->set[0] = set;
+    w->row[0] = NULL;
     for (size_t i = 0; i < group->n_unsure; i++) {
         uint32_t node = group->unsure[i];
         if (node < covered)
@@ -312,8 +366,9 @@ static void from_groups(struct space *s, const struct grammar_vocab *v, uint32_t
     begin_walk(&w, s, &v->tree, mask);
     for (size_t g = 0; g < m->n_groups; g++) {
         uint32_t group = m->groups[g];
+        uint8_t most = counts_far(s, group) ? KNOWN_BYTES : VOCAB_TOKEN_BYTES_MAX;
         if (!s->sets[group].mask)
-            set_mask(s, group, walk_all(s, &v->tree, words_of(v), group, bits));
+            set_mask(s, group, walk_all(s, &v->tree, words_of(v), group, most, bits));
         const struct token_mask *known = s->sets[group].mask;
         add_known(known, mask, words_of(v));
         resolve(&w, set, known);
@@ -333,15 +388,22 @@ bool mask_of(struct space *s, const struct grammar_vocab *v, uint32_t set, bool 
     size_t own = words_of(v);
     uint32_t *bits = memory_array(uint32_t, own + 1), *out = memory_array(uint32_t, own + 1);
     if (first && v->first.n) {
-        struct token_mask *m = walk_all(s, &v->first, own, set, bits);
+        struct token_mask *m = walk_all(s, &v->first, own, set, VOCAB_TOKEN_BYTES_MAX, bits);
         add_known(m, out, own);
         mask_free(m);
     } else {
         struct token_mask *m = known_at(s, v, set, bits);
-        if (m->exact)
+        if (m->n_unsure) {  // it is the top of other sets too
+            struct token_walk w;
+            begin_walk(&w, s, &v->tree, out);
             add_known(m, out, own);
-        else
+            resolve(&w, set, m);
+            free(w.unsure);
+        } else if (m->exact) {
+            add_known(m, out, own);
+        } else {
             from_groups(s, v, set, m, bits, out);
+        }
     }
     size_t n = own < n_words ? own : n_words;
     memcpy(mask, out, n * sizeof *mask);

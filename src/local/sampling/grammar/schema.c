@@ -70,8 +70,8 @@ uint32_t schema_fail(struct schema_compiler *c, const json_t *at, const char *ke
 void set_add(struct schema_set *s, const json_t *schema, uint64_t done)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (s->items[i].schema == schema && s->items[i].done == done)
-            return;
+        if (s->items[i].schema == schema)
+            return;  // what is dealt with already says no more here
     memory_grow(s->items, s->capacity, s->n + 1);
     s->items[s->n++] = (struct schema_item){schema, done};
 }

@@ -62,6 +62,7 @@ enum schema_type {
     TYPE_ALL = 127
 };
 
+// Nothing if it is there already, with whatever was dealt with: a value satisfies it once or never.
 void set_add(struct schema_set *s, const json_t *schema, uint64_t done);
 void set_release(struct schema_set *s);
 // The rule of a value that satisfies all of the set (copied); compiled later.

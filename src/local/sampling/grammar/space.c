@@ -80,8 +80,8 @@ struct space *space_new(const struct program *p, size_t max_bytes)
     s->max_bytes = max_bytes;
     s->n_refs = 1;
     memory_grow(s->frames, s->frames_capacity, 2);
-    s->frames[FRAME_EMPTY] = (struct frame){.base = FRAME_EMPTY, .node = UINT32_MAX};
-    s->frames[FRAME_UNKNOWN] = (struct frame){.base = FRAME_UNKNOWN, .node = UINT32_MAX - 1};
+    s->frames[FRAME_EMPTY] = (struct frame){.node = UINT32_MAX};
+    s->frames[FRAME_UNKNOWN] = (struct frame){.node = UINT32_MAX - 1};
     s->n_frames = 2;
     memory_grow(s->sets, s->sets_capacity, 2);
     memset(s->sets, 0, 2 * sizeof *s->sets);
@@ -141,7 +141,6 @@ uint32_t space_frame(struct space *s, uint32_t parent, uint32_t node, uint32_t m
     }
     memory_grow(s->frames, s->frames_capacity, s->n_frames + 1);
     uint32_t id = (uint32_t)s->n_frames++;
-    f.base = max ? s->frames[parent].base : id;
     f.depth = s->frames[parent].depth + 1;
     s->frames[id] = f;
     s->frame_ids.slots[at] = id + 1;

@@ -28,7 +28,6 @@ enum {
 struct frame {
     uint32_t parent, node;  // max 0: returns to node. Else that is a REPEAT, to be done
     uint32_t min, max;      // min to max times more.
-    uint32_t base;  // the first frame from here down that is no REPEAT's
     uint32_t depth;
 };
 struct config {
