@@ -107,6 +107,8 @@ class Maker:
 
     def reference(self, depth):
         name = self.r.choice("pq")
+        if self.defs.get(name) is True:  # being made: a reference to itself would say nothing
+            return {"type": "null"}
         if name not in self.defs:
             self.defs[name] = True
             self.defs[name] = self.schema(depth - 1)
@@ -155,7 +157,7 @@ def ask(a, schema, seed, folder):
     path = os.path.join(folder, f"{seed}.json")
     with open(path, "w") as f:
         json.dump(schema, f, ensure_ascii=seed % 2 == 0)
-    for attempt in range(4):
+    for attempt in range(20):
         run = subprocess.run([a.hearth, "run", a.model, "Answer:", "--raw", "--schema", path, "--json", "-t", "1", "-n", str(a.tokens),
                               "--temperature", str(a.temperature), "--top-p", "1", "--top-k", "0", "--seed", str(seed + 7919 * attempt)],
                              capture_output=True, text=True, stdin=subprocess.DEVNULL)

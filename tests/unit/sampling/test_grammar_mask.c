@@ -25,16 +25,17 @@ static unsigned pick(unsigned n)
 // Every byte, and strings that begin, end, cross and repeat what grammars are made of.
 #define A32 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 static const char *const parts[] = {
-    A32,      A32 "a",    A32 "aa", A32 A32,    A32 "\"",   A32 "a\",",  A32 "é", A32 ".\n", "\"",
-    "\",",    "\":",      "\": ",   "{\"",      "\"}",      "\"]",       "\"},",  "a",       "ab",
-    "abc",    "aa",       "aaaa",   "aaaaaaaa", "\\",       "\\n",       "\\u",   "\\\"",    "true",
-    "tru",    "e",        "false",  "null",     "12",       "1.5",       "-",     "0",       "00",
-    "e+",     " ",        "  ",     "\n",       "\n  ",     "{",         "}",     "[",       "]",
-    "],",     ",",        ", ",     ":",        "}}",       "]]",        "é",     "\xc3",    "\xa9",
-    "日",     "\xe6\x97", "日本",   "name",     "\"name\"", "\"name\":", "b\"",   "b\",\"",  "a\"}",
-    "x",      "y",        "xy",     "(",        ")",        "((",        "+",     "a+",      "é\"",
-    "a\": [", "id",       "2024",   "-01",      "@",        ".",         "a\\",   "]}",      "1,",
-    "1]",
+    A32,      (A32 "a"), (A32 "aa"), (A32 A32),   (A32 "\""), (A32 "a\","), (A32 "é"), (A32 ".\n"),
+    "\"",     "\",",     "\":",      "\": ",      "{\"",      "\"}",        "\"]",     "\"},",
+    "a",      "ab",      "abc",      "aa",        "aaaa",     "aaaaaaaa",   "\\",      "\\n",
+    "\\u",    "\\\"",    "true",     "tru",       "e",        "false",      "null",    "12",
+    "1.5",    "-",       "0",        "00",        "e+",       " ",          "  ",      "\n",
+    "\n  ",   "{",       "}",        "[",         "]",        "],",         ",",       ", ",
+    ":",      "}}",      "]]",       "é",         "\xc3",     "\xa9",       "日",      "\xe6\x97",
+    "日本",   "name",    "\"name\"", "\"name\":", "b\"",      "b\",\"",     "a\"}",    "x",
+    "y",      "xy",      "(",        ")",         "((",       "+",          "a+",      "é\"",
+    "a\": [", "id",      "2024",     "-01",       "@",        ".",          "a\\",     "]}",
+    "1,",     "1]",
 };
 enum { N_PARTS = sizeof parts / sizeof *parts, N_TOKENS = 256 + N_PARTS + 40 };
 
