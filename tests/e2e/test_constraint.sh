@@ -33,7 +33,7 @@ hearth run $model "$ask" --schema "$tmp/bad.json"; claim "a keyword that cannot 
 echo '{"type": ' >"$tmp/bad.json"; hearth run $model "$ask" --schema "$tmp/bad.json"; claim "a file that is no JSON is an error" eval '[ "$status" -eq 1 ] && has err "bad.json"'
 hearth run $model "$ask" --schema "$tmp/none.json"; claim "so is one that is not there" eval '[ "$status" -eq 1 ] && has err "none.json"'
 hearth run $model "$ask" --regex '(a)\1'; claim "a backreference is refused" eval '[ "$status" -eq 1 ] && has err "backreferences"'
-echo 'root ::= root "a"' >"$tmp/bad.gbnf"; hearth run $model "$ask" --grammar "$tmp/bad.gbnf"; claim "left recursion is refused" eval '[ "$status" -eq 1 ] && has err "left recursion"'
+echo 'root ::= root "a" | "b"' >"$tmp/bad.gbnf"; hearth run $model "$ask" --grammar "$tmp/bad.gbnf"; claim "left recursion is refused" eval '[ "$status" -eq 1 ] && has err "left recursion"'
 hearth run $model "$ask" --regex a --grammar "$tmp/g.gbnf"; claim "two forms at once are wrong usage" eval '[ "$status" -eq 2 ] && has err "only one of"'
 
 python=python3; [ -x build/venv-schemas/bin/python ] && python=build/venv-schemas/bin/python

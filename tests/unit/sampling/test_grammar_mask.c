@@ -129,8 +129,7 @@ static const char *const schemas[] = {
     "\"additionalProperties\":{\"type\":\"string\"}}",
     "{\"enum\":[\"abc\",\"ab\",\"aa\",1,null,\"\\u00e9\"]}",
     "{\"type\":\"string\",\"pattern\":\"^a(b|\\u00e9)*\\\"x+$\",\"maxLength\":9}",
-    "{\"anyOf\":[{\"type\":\"string\",\"pattern\":\"ab\"},{\"type\":\"string\",\"format\":\"date\"}"
-    "]}",
+    "{\"anyOf\":[{\"pattern\":\"ab\"},{\"format\":\"date\"}],\"type\":\"string\"}",
 };
 static const char *const grammars[] = {
     "root ::= (expr \"\\n\"?)+\nexpr ::= term (\"+\" term)*\nterm ::= \"a\" | \"(\" expr \")\"",
