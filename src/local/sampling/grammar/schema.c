@@ -70,8 +70,8 @@ uint32_t schema_fail(struct schema_compiler *c, const json_t *at, const char *ke
 void set_add(struct schema_set *s, const json_t *schema, uint64_t done)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (s->items[i].schema == schema)
-            return;  // what is dealt with already says no more here
+        if (s->items[i].schema == schema && s->items[i].done == done)
+            return;
     memory_grow(s->items, s->capacity, s->n + 1);
     s->items[s->n++] = (struct schema_item){schema, done};
 }
@@ -112,7 +112,8 @@ uint32_t schema_rule_of(struct schema_compiler *c, const struct schema_set *s)
     size_t at = set_hash(s) & (c->n_slots - 1);
     for (; c->slots[at]; at = (at + 1) & (c->n_slots - 1)) {
         const struct schema_rule *r = &c->rules[c->slots[at] - 1];
-        if (r->set.n == s->n && memcmp(r->set.items, s->items, s->n * sizeof *s->items) == 0)
+        if (r->set.n == s->n &&
+            (s->n == 0 || memcmp(r->set.items, s->items, s->n * sizeof *s->items) == 0))
             return r->rule;
     }
     if (c->n_rules >= SCHEMA_RULES_MAX || c->p->overflow) {
@@ -325,8 +326,9 @@ bool schema_flatten(struct schema_compiler *c, const struct schema_set *s, struc
         } else if (queue.n > FLAT_MAX) {
             schema_fail(c, item.schema, "allOf", "more than %d schemas at once", FLAT_MAX);
         } else if (check_keywords(c, item.schema)) {
-            set_add(flat, item.schema, item.done);
-            add_parts(c, item.schema, &queue);
+            set_add(flat, item.schema, item.done | DONE_PARTS);
+            if (!(item.done & DONE_PARTS))
+                add_parts(c, item.schema, &queue);
         }
     }
     set_release(&queue);
@@ -399,17 +401,19 @@ void schema_bounds(struct schema_compiler *c, const struct schema_set *flat, con
 
 // Rules
 
-// Another rule for the flat set with one branch taken; its branches then are dealt with.
+// Another rule for the flat set with one branch taken; its branches then are dealt with. A branch
+// that comes back to the rule itself adds no value.
 static uint32_t with_branch(struct schema_compiler *c, const struct schema_set *flat, size_t item,
                             uint64_t done, const json_t *branch)
 {
+    uint32_t own = c->rules[c->n_compiled - 1].rule;
     struct schema_set set = {0};
     for (size_t i = 0; i < flat->n; i++)
         set_add(&set, flat->items[i].schema, flat->items[i].done | (i == item ? done : 0));
     set_add(&set, branch, 0);
     uint32_t rule = schema_rule_of(c, &set);
     set_release(&set);
-    return c->failed ? NODE_ID_FAIL : node_call(c->p, rule, NODE_ID_END);
+    return c->failed || rule == own ? NODE_ID_FAIL : node_call(c->p, rule, NODE_ID_END);
 }
 
 static bool check_one_of(struct schema_compiler *c, const json_t *schema, const json_t *list)

@@ -14,7 +14,7 @@
 
 struct error;
 
-enum { DONE_ANY_OF = 1, DONE_ONE_OF = 2 };
+enum { DONE_ANY_OF = 1, DONE_ONE_OF = 2, DONE_PARTS = 4 };  // PARTS: $ref and allOf
 struct schema_item {
     const json_t *schema;  // an object; in sets that are not flat also true and false
     uint64_t done;         // keywords that were dealt with elsewhere
@@ -62,7 +62,6 @@ enum schema_type {
     TYPE_ALL = 127
 };
 
-// Nothing if it is there already, with whatever was dealt with: a value satisfies it once or never.
 void set_add(struct schema_set *s, const json_t *schema, uint64_t done);
 void set_release(struct schema_set *s);
 // The rule of a value that satisfies all of the set (copied); compiled later.
