@@ -164,9 +164,10 @@ struct tails {  // nodes for 0 to 3 continuation bytes of any value; FAIL: not m
 
 static uint32_t tail(struct program *p, struct tails *t, int n)
 {
-    if (n > 0 && t->node[n] == NODE_ID_FAIL)
-        t->node[n] = node_byte(p, 0x80, 0xBF, tail(p, t, n - 1));
-    return t->node[n];
+    for (int i = 1; i <= n && i < 4; i++)
+        if (t->node[i] == NODE_ID_FAIL)
+            t->node[i] = node_byte(p, 0x80, 0xBF, t->node[i - 1]);
+    return t->node[n < 4 ? n : 3];
 }
 
 // Bytes a[0..n) to b[0..n), each the same number of UTF-8 bytes, into edges of the first byte.
