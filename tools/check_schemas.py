@@ -158,7 +158,7 @@ def ask(a, schema, seed, folder):
     with open(path, "w") as f:
         json.dump(schema, f, ensure_ascii=seed % 2 == 0)
     for attempt in range(20):
-        run = subprocess.run([a.hearth, "run", a.model, "Answer:", "--raw", "--schema", path, "--json", "-t", "1", "-n", str(a.tokens),
+        run = subprocess.run([a.hearth, "run", a.model, "Answer:", "--raw", "--schema", path, "--json", "-t", "1", "-n", str(a.tokens), "--ctx", str(a.tokens + 72),
                               "--temperature", str(a.temperature), "--top-p", "1", "--top-k", "0", "--seed", str(seed + 7919 * attempt)],
                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if run.returncode:
