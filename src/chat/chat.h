@@ -49,6 +49,21 @@ enum chat_tool_choice {
     TOOLS_NAMED,     // tool_name
 };
 
+// What the answer's text must be; each choice on its own. What cannot be compiled is an error
+// before anything is generated. An answer that max_tokens cuts is the beginning of such a text.
+enum chat_constraint_kind {
+    CONSTRAINT_NONE,
+    CONSTRAINT_JSON_OBJECT,  // any JSON object
+    CONSTRAINT_JSON_SCHEMA,  // JSON that satisfies `schema`
+    CONSTRAINT_REGEX,        // a text that `text`, a regular expression, matches as a whole
+    CONSTRAINT_GBNF          // a text of the grammar `text` (as llama.cpp writes them)
+};
+struct chat_constraint {
+    enum chat_constraint_kind kind;
+    const struct json_t *schema;
+    struct slice text;
+};
+
 struct chat_request {
     enum chat_input input;
     const char *model;  // as the client wrote it
@@ -61,6 +76,7 @@ struct chat_request {
     enum chat_tool_choice tool_choice;
     const char *tool_name;        // TOOLS_NAMED
     bool one_tool_call;           // never several in one answer
+    struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
     int max_tokens;  // -1: what is left of the context, at most 4,096

@@ -29,7 +29,7 @@ struct settings {
     int64_t seed;
     struct text_list stops, biases;
     bool raw;
-    const char *system;
+    const char *system, *schema, *grammar, *regex;
     // summarize
     int words;
     const char *style, *ask, *language;

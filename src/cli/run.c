@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/mapping.h"
 #include "cli/commands.h"
+#include "cli/constraint.h"
 #include "cli/ending.h"
 #include "cli/run_result.h"
 #include "cli/stack.h"
@@ -110,11 +111,13 @@ static int run_command(struct settings *s)
     struct buf input = {0};
     struct error err = {0};
     struct chat_request request = {0};
+    struct constraint_source constraint = {0};
     struct slice prompt = {0};
     int status;
     ending_init(&r.ending);
     bool ok = read_prompt(s, &input, &prompt, &err) &&
               sampling_from(&request.sampling, s, &arena, &err) &&
+              constraint_from(&request.constraint, s, &constraint, &err) &&
               stack_open(&r.stack, s, s->words_given.items[0], &err);
     if (ok) {
         make_request(&request, s, prompt, &arena);
@@ -142,6 +145,7 @@ static int run_command(struct settings *s)
     stack_close(&r.stack);
     ending_release(&r.ending);
     buf_release(&input);
+    constraint_source_release(&constraint);
     arena_release(&arena);
     return status;
 }
@@ -150,27 +154,32 @@ const struct command command_run = {
     .name = "run",
     .arguments = "MODEL [PROMPT|-]",
     .summary = "one prompt, one answer",
-    .description = "Prints the model's answer to a prompt, and nothing else, as it is made. The "
-                   "model's chat template is "
-                   "applied unless --raw. Without PROMPT, or with -, standard input is read.\n\n"
-                   "Sampling follows the model's generation_config.json where an option is not "
-                   "given, else temperature 0.8 "
-                   "and top-p 0.95. With --json, token ids, finish reason, usage and timings are "
-                   "printed as one value; "
-                   "`-n 0 --logprobs K` reports the K likeliest tokens after the prompt.\n\n"
-                   "Tokens are guessed ahead where it pays, from what stood before or by a "
-                   "smaller model with the same tokenizer (--draft), and verified: the answer is "
-                   "the same as without, bit for bit. --speculate N always guesses N tokens where "
-                   "there is anything to guess from; --verbose says how many were right.\n\n"
-                   "Large models are packed for this machine at their first start, into files in "
-                   "$HEARTH_HOME/packed, else $XDG_CACHE_HOME/hearth/packed, else "
-                   "~/.cache/hearth/packed, so that later starts take a fraction of the time. "
-                   "The files may be removed at any time; --packed says how much room they may "
-                   "take together (auto: a quarter of what the disk has free), or off.",
+    .description =
+        "Prints the model's answer to a prompt, and nothing else, as it is made. The "
+        "model's chat template is "
+        "applied unless --raw. Without PROMPT, or with -, standard input is read.\n\n"
+        "Sampling follows the model's generation_config.json where an option is not "
+        "given, else temperature 0.8 "
+        "and top-p 0.95. With --json, token ids, finish reason, usage and timings are "
+        "printed as one value; "
+        "`-n 0 --logprobs K` reports the K likeliest tokens after the prompt.\n\n"
+        "Tokens are guessed ahead where it pays, from what stood before or by a "
+        "smaller model with the same tokenizer (--draft), and verified: the answer is "
+        "the same as without, bit for bit. --speculate N always guesses N tokens where "
+        "there is anything to guess from; --verbose says how many were right.\n\n"
+        "With --schema, --grammar or --regex the answer is a text of that form and nothing "
+        "else: tokens that do not fit are never drawn. One that --max-tokens cuts is "
+        "the beginning of such a text. What cannot be followed is an error that names "
+        "it.\n\n"
+        "Large models are packed for this machine at their first start, into files in "
+        "$HEARTH_HOME/packed, else $XDG_CACHE_HOME/hearth/packed, else "
+        "~/.cache/hearth/packed, so that later starts take a fraction of the time. "
+        "The files may be removed at any time; --packed says how much room they may "
+        "take together (auto: a quarter of what the disk has free), or off.",
     .options =
         "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
         "frequency-penalty logit-bias seed stop ctx raw system json logprobs num-return-sequences "
-        "threads pin isa kv quantize packed speculate draft",
+        "threads pin isa kv quantize packed speculate draft schema grammar regex",
     .min_words = 1,
     .max_words = 2,
     .run = run_command,

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "local/sampling/grammar/grammar.h"
 #include "providers/local_impl.h"
 
 struct local {
@@ -231,8 +232,10 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
     struct engine_answer *a = NULL;
     if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
-    else if (local_sampling(m, req, &arena, &r.sampling, err))
+    else if (local_sampling(m, req, &arena, &r.sampling, err) &&
+             local_grammar(m, &req->constraint, &r.grammar, err))
         a = submit_checked(m, &r, err);
+    grammar_release(r.grammar);
     arena_release(&arena);
     return a;
 }

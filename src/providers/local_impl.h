@@ -2,8 +2,8 @@
 //
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
-// it expects, local_prompt.c makes tokens and settings of a request, local_answer.c carries events,
-// local.c is the provider.
+// it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
+// grammars, local_answer.c carries events, local.c is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -58,6 +58,7 @@ struct local_model {  // immutable once open
     int32_t *ends;  // tokens that end an answer
     size_t n_ends;
     struct engine *engine;
+    struct local_grammars *grammars;
     struct sampling sampling;  // the model's own defaults
     int speculate;             // of its requests
 };
@@ -93,6 +94,14 @@ const json_t *local_tools(const struct chat_request *req);
 // The request's settings over the model's. Lists live in the arena.
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
                     struct sampling *out, struct error *err);
+
+// Grammars of a model's requests. *out is held for the caller, NULL without a constraint. False
+// with err: what cannot be compiled, by its name and place.
+struct grammar;
+struct local_grammars *local_grammars_new(void);
+void local_grammars_free(struct local_grammars *g);  // after the engine; NULL is fine
+bool local_grammar(const struct local_model *m, const struct chat_constraint *c,
+                   struct grammar **out, struct error *err);
 
 // Carries the engine's events to the sink on a thread of its own. Takes over `engine` and `prompt`.
 // The answer to messages is read for calls and thoughts. NULL with err if there is no thread.

@@ -116,6 +116,7 @@ struct local_model *local_model_open(const char *path, const char *real,
     (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
     m->speculate = o->speculate;
+    m->grammars = local_grammars_new();
     m->file = model_file_open(path, MODEL_ALL, err);
     if (m->file && check_memory(m, o, err) &&
         (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, o, err) &&
@@ -137,6 +138,7 @@ void local_model_close(struct local_model *m)
         return;
     if (m->engine)
         engine_free(m->engine);
+    local_grammars_free(m->grammars);
     local_draft_close(&m->draft);
     if (m->model)
         model_free(m->model);

@@ -132,8 +132,11 @@ static void draw(struct draft_model *d, int i)
         memcpy(d->row, logits, (size_t)n * sizeof *d->row);
         for (int t = n; t < n_vocab; t++)
             d->row[t] = -INFINITY;
+        const struct job *j = d->said[k]->job;
+        const uint32_t *mask = constraint_mask_after(
+            &d->said[k]->constraint, seq->tokens + seq->n_tokens, i, j->ends, j->n_ends);
         int32_t token =
-            sampler_pick(d->said[k]->sampler, d->row, seq->n_tokens + i, NULL, NULL, NULL, 0, &err);
+            sampler_pick(d->said[k]->sampler, d->row, seq->n_tokens + i, mask, NULL, NULL, 0, &err);
         seq->tokens[seq->n_tokens + i] = token >= 0 ? token : 0;
     }
 }

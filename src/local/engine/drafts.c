@@ -55,7 +55,8 @@ static bool propose_lookup(struct speculation *s, struct choice *c, enum guess_k
         return false;
     c->guess_kind = kind;
     lookup_guess(&c->lookup, seq->tokens, seq->n_tokens, n);
-    seq->n_draft = up_to_the_end(c, n);
+    const int32_t *guesses = seq->tokens + seq->n_tokens;
+    seq->n_draft = constraint_fits(&c->constraint, guesses, up_to_the_end(c, n));
     return true;
 }
 

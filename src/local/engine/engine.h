@@ -16,6 +16,7 @@
 
 struct engine;
 struct engine_answer;
+struct grammar;
 struct model;
 struct tokenizer;
 
@@ -66,6 +67,9 @@ struct engine_request {  // copied by engine_submit
     bool skip_special;  // control tokens give no text
     const struct shown_token *shown;  // but these do; borrowed while the engine lives
     size_t n_shown;
+    // What the text of every choice must be; NULL: anything. Held by the request while it runs. An
+    // end is drawn only where the text is whole; where it can only end, it ends without one.
+    struct grammar *grammar;
     struct flow flow;
 };
 

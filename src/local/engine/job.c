@@ -108,6 +108,7 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->bias = copy_of(r->sampling.logit_bias, r->sampling.n_logit_bias, sizeof *j->bias);
     j->sampling.logit_bias = j->bias;
     stop_set_init(&j->stops, r->stops, r->n_stops);
+    j->grammar = grammar_hold(r->grammar);
     j->flow = r->flow;
     j->page_salt = page_salt(r, m);
     j->choices = memory_array(struct choice, (size_t)j->n_choices);
@@ -125,10 +126,12 @@ void job_free(struct job *j)
         struct choice *c = &j->choices[i];
         free(c->seq.tokens);
         sampler_free(c->sampler);
+        constraint_release(&c->constraint);
         stop_matcher_release(&c->stops);
         buf_release(&c->text);
         lookup_release(&c->lookup);
     }
+    grammar_release(j->grammar);
     free(j->prompt);
     free(j->ends);
     free(j->bias);
@@ -160,6 +163,7 @@ void choice_begin(struct job *j, int i, const struct engine_model *m,
     sampler_share_scratch(c->sampler, scratch);
     for (size_t k = 0; k < j->n_prompt; k++)
         sampler_accept(c->sampler, j->prompt[k], false);
+    constraint_begin(&c->constraint, j->grammar, m->n_vocab);
     stop_matcher_init(&c->stops, &j->stops);
     m->ops->text_begin(m->self, &c->detokenizer, j->skip_special);
 }
@@ -245,8 +249,14 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
     struct job *j = c->job;
     struct error err;
     struct token_logprob chosen = {0};
-    int32_t token = sampler_pick(c->sampler, logits, c->seq.n_tokens, NULL,
-                                 j->logprobs ? &chosen : NULL, j->top, j->n_top, &err);
+    const uint32_t *mask;
+    int32_t token = -1;
+    if (constraint_mask(&c->constraint, j->ends, j->n_ends, &mask, &err))
+        token = sampler_pick(c->sampler, logits, c->seq.n_tokens, mask,
+                             j->logprobs ? &chosen : NULL, j->top, j->n_top, &err);
+    if (token >= 0 && j->max_tokens && !job_is_end(j, token) &&
+        !constraint_accept(&c->constraint, token, &err))
+        token = -1;
     if (token < 0) {
         choice_finish(c, FINISH_ERROR, &err, m);
         return false;
@@ -274,6 +284,10 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
         return false;
     }
     push_token(c, token, c->text.len - stop_matcher_held(&c->stops), &chosen);
+    if (constraint_must_end(&c->constraint)) {
+        choice_finish(c, FINISH_STOP, NULL, m);
+        return false;
+    }
     if (c->n_generated == j->max_tokens) {
         choice_finish(c, FINISH_LENGTH, NULL, m);
         return false;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "local/engine/constraint.h"
 #include "local/engine/engine.h"
 #include "local/engine/engine_model.h"
 #include "local/engine/lookup.h"
@@ -25,6 +26,7 @@ struct choice {
     bool stopped;  // by a stop string
     int stop;      // which
     struct sampler *sampler;
+    struct constraint constraint;
     struct detokenizer detokenizer;
     struct stop_matcher stops;
     struct buf text;  // generated and not shown yet
@@ -49,6 +51,7 @@ struct job {
     struct sampling sampling;
     struct logit_bias *bias;
     struct stop_set stops;
+    struct grammar *grammar;
     struct flow flow;
     uint64_t page_salt;
     struct choice *choices;  // [n_choices]

@@ -173,9 +173,15 @@ static void apply_bias(const struct sampler *s, float *logits)
 
 static void apply_mask(float *logits, int n, const uint32_t *mask)
 {
-    for (int i = 0; i < n; i++)
-        if (!(mask[i / 32] >> (i % 32) & 1))
-            logits[i] = -INFINITY;
+    for (int i = 0; i < n; i += 32) {  // most words are all ones or all zeros
+        uint32_t allowed = mask[i / 32];
+        int last = n - i < 32 ? n - i : 32;
+        if (allowed == UINT32_MAX)
+            continue;
+        for (int k = 0; k < last; k++)
+            if (!allowed || !(allowed >> k & 1))
+                logits[i + k] = -INFINITY;
+    }
 }
 
 // Four at a time, which both compilers turn into whatever the machine has: with one running best

@@ -1,0 +1,127 @@
+// schema_impl.h - what the files of the schema compiler share; nobody else includes it.
+//
+// A rule of the program stands for a set of schemas that a value must satisfy all at once: so
+// `allOf`, $ref beside other keywords, and branches of `anyOf` need no merging of schemas. schema.c
+// makes sets and rules, the other files the text of one type for one set.
+#pragma once
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/json.h"
+#include "local/sampling/grammar/json_text.h"
+#include "local/sampling/grammar/nfa.h"
+#include "local/sampling/grammar/program.h"
+
+struct error;
+
+enum { DONE_ANY_OF = 1, DONE_ONE_OF = 2, DONE_PARTS = 4 };  // PARTS: $ref and allOf
+struct schema_item {
+    const json_t *schema;  // an object; in sets that are not flat also true and false
+    uint64_t done;         // keywords that were dealt with elsewhere
+};
+struct schema_set {
+    struct schema_item *items;
+    size_t n, capacity;
+};
+struct schema_rule {
+    struct schema_set set;
+    uint32_t rule;
+};
+
+struct schema_text {  // a pattern or format, read
+    struct slice source;
+    bool search;
+    const struct regex *tree;
+    struct nfa *nfa;  // NULL: too large, or not needed yet
+    bool tried;       // to make it
+};
+
+struct schema_compiler {
+    struct program *p;
+    struct json_text json;
+    const json_t *root;
+    struct error *err;
+    bool failed;
+    struct arena arena;
+    struct schema_rule *rules;
+    size_t n_rules, rules_capacity, n_compiled;
+    uint32_t *slots;  // of rules by their sets
+    size_t n_slots;
+    struct schema_text *texts;
+    size_t n_texts, texts_capacity;
+};
+
+enum schema_type {
+    TYPE_NULL = 1,
+    TYPE_BOOLEAN = 2,
+    TYPE_INTEGER = 4,
+    TYPE_FRACTION = 8,  // numbers written as no integer
+    TYPE_STRING = 16,
+    TYPE_ARRAY = 32,
+    TYPE_OBJECT = 64,
+    TYPE_ALL = 127
+};
+
+void set_add(struct schema_set *s, const json_t *schema, uint64_t done);
+void set_release(struct schema_set *s);
+// The rule of a value that satisfies all of the set (copied); compiled later.
+uint32_t schema_rule_of(struct schema_compiler *c, const struct schema_set *s);
+// The set with $ref and allOf followed: objects only. False if nothing can satisfy it, or on
+// failure.
+bool schema_flatten(struct schema_compiler *c, const struct schema_set *s, struct schema_set *flat);
+// The schema that a $ref of `at` names, or NULL after schema_fail.
+const json_t *schema_resolve(struct schema_compiler *c, const json_t *at);
+// Notes the first failure; returns NODE_ID_FAIL.
+uint32_t schema_fail(struct schema_compiler *c, const json_t *at, const char *keyword,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+unsigned schema_types(struct schema_compiler *c, const struct schema_set *flat);
+
+// Nodes of values of one type that satisfy a flat set.
+uint32_t schema_number(struct schema_compiler *c, const struct schema_set *flat, bool integer,
+                       uint32_t next);
+uint32_t schema_string(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
+uint32_t schema_array(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
+uint32_t schema_object(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
+
+// What strings of a set must match besides their length.
+struct schema_languages {
+    struct language list[LANGUAGES_MAX];
+    const struct regex *trees[LANGUAGES_MAX];
+    size_t n;
+    uint32_t min, max;
+};
+// Adds the set's patterns, formats and lengths. `nfas`: also list, else only trees. False on
+// failure.
+bool schema_languages(struct schema_compiler *c, const struct schema_set *flat, bool nfas,
+                      struct schema_languages *out);
+// The automaton of a pattern (searched for, as the keyword wants it), or NULL on failure.
+const struct nfa *schema_pattern(struct schema_compiler *c, const json_t *at, const char *keyword,
+                                 const char *pattern);
+// Whether a string satisfies the schema's pattern and format.
+bool schema_text_fits(struct schema_compiler *c, const json_t *schema, struct slice text);
+// The expression of a format, or NULL.
+const char *schema_format(const char *name);
+
+// The rule of the names of members that are not `names` and satisfy `schemas`' propertyNames, and
+// match the patterns of bits set in `which` and none of the others; after the first quote.
+struct schema_names {
+    const char *const *names;
+    size_t n_names;
+    const struct nfa *patterns[LANGUAGES_MAX];
+    size_t n_patterns;
+};
+uint32_t schema_other_names(struct schema_compiler *c, const struct schema_set *flat,
+                            const struct schema_names *names, unsigned which);
+
+// A keyword's value as a count; false if absent. A wrong one is a failure.
+bool schema_count(struct schema_compiler *c, const json_t *schema, const char *keyword,
+                  uint32_t *value);
+// Largest of the minima and smallest of the maxima over a set. max: REPEAT_NO_MAX if there is none.
+void schema_bounds(struct schema_compiler *c, const struct schema_set *flat, const char *min_key,
+                   const char *max_key, uint32_t *min, uint32_t *max);
+
+// Whether a value satisfies all of a set. On failure false, and the compiler has failed.
+bool schema_accepts(struct schema_compiler *c, const struct schema_set *s, const json_t *value);
+bool schema_equal(const json_t *a, const json_t *b);  // as JSON Schema compares
+// No value can satisfy both (and the compiler can tell).
+bool schema_disjoint(struct schema_compiler *c, const json_t *a, const json_t *b);
