@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "server/impl.h"
 
@@ -42,7 +43,8 @@ void access_log(const struct exchange *x)
     char when[32];
     struct tm utc;
     time_t now = time(NULL);
-    if (x->server->options.quiet || (x->own && x->own->at_once && x->status == 200))
+    if (x->server->options.quiet || !x->headers_seen ||
+        (x->own && x->own->at_once && x->status == 200))
         return;
     (void)gmtime_r(&now, &utc);
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -54,7 +56,7 @@ void access_log(const struct exchange *x)
     if (x->call.model)
         add_answer(x, &line);
     buf_text_add(&line, ",\"total_ms\":");
-    json_write_number(&line, ms(x->begun_ns, x->ended_ns));
+    json_write_number(&line, ms(x->begun_ns, x->ended_ns ? x->ended_ns : clock_ns()));
     if (x->gone)
         buf_text_add(&line, ",\"client_left\":true");
     if (x->trace[0])

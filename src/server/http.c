@@ -272,7 +272,8 @@ static void add_headers(const struct exchange *x, struct MHD_Response *r)
         (void)MHD_add_response_header(r, "connection", "close");
 }
 
-// The response begins. With the lock held.
+// The response begins. Without the lock: what it looks at does not change any more, and
+// libmicrohttpd holds a lock of its own here and around read_out.
 static enum MHD_Result respond(struct exchange *x)
 {
     struct MHD_Response *r;
@@ -296,16 +297,14 @@ static enum MHD_Result respond(struct exchange *x)
 
 static enum MHD_Result look_again(struct exchange *x)
 {
-    enum MHD_Result result = MHD_YES;
     pthread_mutex_lock(&x->lock);
-    if (x->gone)
-        result = MHD_NO;
-    else if (x->head_ready)
-        result = respond(x);
-    else
+    bool gone = x->gone, ready = x->head_ready;
+    if (!gone && !ready)
         suspend(x);
     pthread_mutex_unlock(&x->lock);
-    return result;
+    if (gone)
+        return MHD_NO;
+    return ready ? respond(x) : MHD_YES;
 }
 
 static enum MHD_Result refuse(struct exchange *x, struct dialect_error *err)
