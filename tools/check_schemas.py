@@ -210,7 +210,7 @@ def main():
                 if a.show or kind in ("invalid", "failed", "refused"):
                     print(f"{kind}: {json.dumps(schema, ensure_ascii=False)}\n  {text}")
     bad = sum(counts.get(k, 0) for k in ("invalid", "failed", "refused"))
-    print(f"{counts.get('valid', 0)} of {a.n} valid, " + ", ".join(f"{v} {k}" for k, v in sorted(counts.items()) if k != "valid"))
+    print(", ".join([f"{counts.get('valid', 0)} of {a.n} valid"] + [f"{v} {k}" for k, v in sorted(counts.items()) if k != "valid"]))
     return 1 if bad else 0
 
 
