@@ -22,7 +22,6 @@ enum error_code {
     ERR_TIMEOUT,      // its deadline came first
     ERR_INTERNAL,
     ERR_CONTEXT,  // a prompt with its answer that the context of the model does not hold
-    ERR_BUSY,     // others come first: the same may work later
 };
 
 struct error {

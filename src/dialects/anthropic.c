@@ -45,7 +45,8 @@ static bool read_thinking(const json_t *body, json_t *extras, struct dialect_err
 }
 
 // What the vendor calls xhigh and max is as much as templates know.
-static bool read_output(const json_t *body, json_t *extras, struct dialect_error *err)
+static bool read_output(struct dialect_call *c, const json_t *body, json_t *extras,
+                        struct dialect_error *err)
 {
     const json_t *config = NULL, *format = json_object_get(body, "output_format");
     struct slice effort = slice_of(NULL, 0);
@@ -54,9 +55,18 @@ static bool read_output(const json_t *body, json_t *extras, struct dialect_error
         return false;
     if (json_object_get(config, "format"))
         format = json_object_get(config, "format");
-    if (format && !json_is_null(format))
-        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "output_config.format",
-                              "'output_config.format' is not supported");
+    if (format && !json_is_null(format)) {
+        const json_t *type = json_object_get(format, "type"),
+                     *schema = json_object_get(format, "schema");
+        if (!type || !json_is_string(type) || strcmp(json_string_value(type), "json_schema") != 0)
+            return dialect_refuse(err, PROBLEM_REQUEST, "output_config.format.type",
+                                  "'output_config.format.type' is not json_schema");
+        if (!json_is_object(schema))
+            return dialect_refuse(err, PROBLEM_REQUEST, "output_config.format.schema",
+                                  "'output_config.format.schema' must be an object");
+        c->request.constraint.kind = CONSTRAINT_JSON_SCHEMA;
+        c->request.constraint.schema = schema;
+    }
     bool most = slice_is(effort, "xhigh") || slice_is(effort, "max");
     if (effort.ptr)
         json_object_set_new(extras, "reasoning_effort", json_string(most ? "high" : effort.ptr));
@@ -67,7 +77,7 @@ static bool read_extras(struct dialect_call *c, const json_t *body, struct diale
 {
     json_t *extras = dialect_keep(c, json_object());
     c->request.extras = extras;
-    return read_thinking(body, extras, err) && read_output(body, extras, err);
+    return read_thinking(body, extras, err) && read_output(c, body, extras, err);
 }
 
 static bool read_common(const struct http_request *in, struct dialect_call *c,

@@ -41,6 +41,7 @@ struct dialect_error {
     enum dialect_problem problem;
     char text[320];          // one line, UTF-8
     char member[96];         // what of the request it is about: "messages[0].content"; or empty
+    int retry_after_s;       // of PROBLEM_BUSY: seconds until another try is worth it; 0: unknown
     const char *request_id;  // set by the server before write_error; NULL: unknown
 };
 int dialect_status(enum dialect_problem p);  // the HTTP status that most vendors give it

@@ -29,6 +29,7 @@ bool dialect_refuse(struct dialect_error *err, enum dialect_problem p, const cha
 {
     va_list args;
     err->problem = p;
+    err->retry_after_s = 0;
     (void)snprintf(err->member, sizeof err->member, "%s", member ? member : "");
     va_start(args, format);
     (void)vsnprintf(err->text, sizeof err->text, format, args);
@@ -47,6 +48,7 @@ static enum dialect_problem problem_of(enum error_code code)
     case ERR_NOT_FOUND: return PROBLEM_MODEL;
     case ERR_MEMORY:
     case ERR_CANCELLED:
+    case ERR_TIMEOUT:
     case ERR_BUSY: return PROBLEM_BUSY;
     default: return PROBLEM_INTERNAL;
     }
@@ -54,7 +56,9 @@ static enum dialect_problem problem_of(enum error_code code)
 
 bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
 {
-    return dialect_refuse(err, problem_of(from->code), NULL, "%s", from->text);
+    (void)dialect_refuse(err, problem_of(from->code), NULL, "%s", from->text);
+    err->retry_after_s = from->retry_after_s;
+    return false;
 }
 
 bool dialect_query_is(struct slice query, const char *name, const char *value)

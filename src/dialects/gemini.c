@@ -74,24 +74,37 @@ static bool read_thinking(struct dialect_call *c, const json_t *config, struct d
     return true;
 }
 
-static bool refuse_formats(const json_t *config, struct dialect_error *err)
+static bool read_format(struct dialect_call *c, const json_t *config, struct dialect_error *err)
 {
-    static const char *const members[][2] = {{"responseSchema", "response_schema"},
-                                             {"responseJsonSchema", "response_json_schema"}};
+    struct chat_constraint *constraint = &c->request.constraint;
     struct slice type = slice_str("text/plain");
-    const char *key;
+    const char *key, *schema_key;
+    const json_t *schema = gemini_member(config, "responseSchema", "response_schema", NULL);
+    const json_t *standard =
+        gemini_member(config, "responseJsonSchema", "response_json_schema", &schema_key);
     (void)gemini_member(config, "responseMimeType", "response_mime_type", &key);
     if (!member_text(config, "generationConfig", key, &type, err))
         return false;
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        const json_t *v = gemini_member(config, members[i][0], members[i][1], NULL);
-        if (v && !json_is_null(v))
-            return dialect_refuse(err, PROBLEM_UNSUPPORTED, members[i][0],
-                                  "'generationConfig.%s' is not supported", members[i][0]);
+    if (schema && !json_is_null(schema)) {
+        if (!json_is_object(schema))
+            return dialect_refuse(err, PROBLEM_REQUEST, "responseSchema",
+                                  "'generationConfig.responseSchema' must be an object");
+        standard = dialect_keep(c, gemini_schema(schema));
     }
-    return slice_is(type, "text/plain") ||
+    if (standard && !json_is_null(standard)) {
+        if (!json_is_object(standard))
+            return dialect_refuse(err, PROBLEM_REQUEST, schema_key,
+                                  "'generationConfig.%s' must be an object", schema_key);
+        constraint->kind = CONSTRAINT_JSON_SCHEMA;
+        constraint->schema = standard;
+    } else if (slice_is(type, "application/json")) {
+        constraint->kind = CONSTRAINT_JSON_OBJECT;
+    }
+    return slice_is(type, "text/plain") || slice_is(type, "application/json") ||
            dialect_refuse(err, PROBLEM_UNSUPPORTED, key,
-                          "'generationConfig.%s': only text/plain is supported", key);
+                          "'generationConfig.%s': only text/plain and application/json are "
+                          "supported",
+                          key);
 }
 
 static bool read_seed(const json_t *config, struct chat_sampling *s, struct dialect_error *err)
@@ -126,7 +139,7 @@ static bool read_config(struct dialect_call *c, const json_t *body, struct diale
                  &c->request.max_tokens, err) &&
            whole(config, "candidateCount", "candidate_count", 1, CHOICES_MAX, &s->n_choices, err) &&
            member_stops(c, config, key, err) && read_seed(config, s, err) &&
-           read_thinking(c, config, err) && refuse_formats(config, err);
+           read_thinking(c, config, err) && read_format(c, config, err);
 }
 
 static bool read_generate(const struct http_request *in, struct dialect_call *c,

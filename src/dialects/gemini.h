@@ -4,11 +4,15 @@
 // generation_config. Source: the types of the official Python package `google-genai` and the public
 // API reference, version v1beta.
 #pragma once
+#include <jansson.h>
+
 #include "dialects/dialect.h"
 
 // The member under either spelling; *key is the one that is there (or camel).
 const json_t *gemini_member(const json_t *o, const char *camel, const char *snake,
                             const char **key);
+// The vendor's Schema object as JSON Schema: a new reference.
+json_t *gemini_schema(const json_t *schema);
 // contents and systemInstruction, as the request's messages.
 bool gemini_contents(struct dialect_call *c, const json_t *body, struct dialect_error *err);
 // tools and toolConfig.

@@ -36,18 +36,30 @@ static bool read_max_tokens(struct dialect_call *c, const json_t *body, struct d
            member_int(body, "", "max_completion_tokens", 1, TOKENS_MAX, max, err);
 }
 
-static bool read_format(const json_t *body, struct dialect_error *err)
+static bool read_format(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
-    const json_t *format = NULL;
+    struct chat_constraint *constraint = &c->request.constraint;
+    const json_t *format = NULL, *wrapper = NULL;
     struct slice type = slice_str("text");
     if (!member_object(body, "", "response_format", &format, err) ||
         !member_text(format, "response_format", "type", &type, err))
         return false;
     if (slice_is(type, "text"))
         return true;
-    if (slice_is(type, "json_object") || slice_is(type, "json_schema"))
-        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "response_format.type",
-                              "'response_format.type' %s is not supported yet", type.ptr);
+    if (slice_is(type, "json_object")) {
+        constraint->kind = CONSTRAINT_JSON_OBJECT;
+        return true;
+    }
+    if (slice_is(type, "json_schema")) {
+        constraint->kind = CONSTRAINT_JSON_SCHEMA;
+        if (!member_object(format, "response_format", "json_schema", &wrapper, err) ||
+            !member_object(wrapper, "response_format.json_schema", "schema", &constraint->schema,
+                           err))
+            return false;
+        return constraint->schema ||
+               dialect_refuse(err, PROBLEM_REQUEST, "response_format.json_schema.schema",
+                              "'response_format.json_schema.schema' is missing");
+    }
     return dialect_refuse(err, PROBLEM_REQUEST, "response_format.type",
                           "'response_format.type' is not text, json_object or json_schema");
 }
@@ -77,8 +89,8 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     struct slice model = {0};
     if (!member_text(body, "", "model", &model, err) ||
         !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
-        !read_logprobs(c, body, err) || !read_max_tokens(c, body, err) || !read_format(body, err) ||
-        !openai_tools(c, body, err) || !read_extras(c, body, err))
+        !read_logprobs(c, body, err) || !read_max_tokens(c, body, err) ||
+        !read_format(c, body, err) || !openai_tools(c, body, err) || !read_extras(c, body, err))
         return false;
     c->request.model = model.ptr;
     return openai_messages(c, body, err);

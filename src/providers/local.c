@@ -192,14 +192,8 @@ static bool check_context(const struct local_model *m, size_t n_prompt, int max_
 static struct engine_answer *submit_checked(const struct local_model *m,
                                             const struct engine_request *r, struct error *err)
 {
-    struct error why = {0};
-    struct engine_answer *a = NULL;
-    if (!check_context(m, r->n_prompt, r->max_tokens, err))
-        return NULL;
-    a = engine_submit(m->engine, r, &why);
-    if (!a)  // the only other bound of the engine is that of its queue
-        (void)error_set(err, why.code == ERR_LIMIT ? ERR_BUSY : why.code, "%s", why.text);
-    return a;
+    return check_context(m, r->n_prompt, r->max_tokens, err) ? engine_submit(m->engine, r, err)
+                                                             : NULL;
 }
 
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,

@@ -266,8 +266,11 @@ static void add_headers(const struct exchange *x, struct MHD_Response *r)
         (void)MHD_add_response_header(r, d->id_header, x->id);
     if (x->trace[0])
         (void)MHD_add_response_header(r, "traceparent", x->trace);
-    if (x->status == 503 || x->status == 429 || x->status == 529)
-        (void)MHD_add_response_header(r, "retry-after", "1");
+    if (x->status == 503 || x->status == 429 || x->status == 529) {
+        char seconds[16];
+        (void)snprintf(seconds, sizeof seconds, "%d", x->retry_after_s > 0 ? x->retry_after_s : 1);
+        (void)MHD_add_response_header(r, "retry-after", seconds);
+    }
     if (atomic_load(&x->server->state) == SERVER_DRAINING || x->refused)
         (void)MHD_add_response_header(r, "connection", "close");
 }

@@ -82,10 +82,10 @@ struct exchange {
     pthread_cond_t changed;
     struct MHD_Connection *connection;  // NULL once it is completed
     bool suspended;
-    bool gone;        // the client is not there any more, or must not be waited for
-    bool head_ready;  // status and type are settled: the response may begin
-    bool ended;       // nothing more comes into out
-    int status;
+    bool gone;                  // the client is not there any more, or must not be waited for
+    bool head_ready;            // status and type are settled: the response may begin
+    bool ended;                 // nothing more comes into out
+    int status, retry_after_s;  // seconds: of a refusal that may be tried again; 0: unknown
     const char *type;
     struct buf out;
     size_t n_sent;  // bytes of out that were taken

@@ -102,6 +102,23 @@ def sampling():
     claim("a stream has the same logprobs", streamed == tokens, streamed)
 
 
+def formats():
+    schema = {"type": "object", "properties": {"a": {"enum": ["x", "y"]}, "n": {"type": "integer", "minimum": 3, "maximum": 9}},
+              "required": ["a", "n"], "additionalProperties": False}
+    status, a, _ = s.chat(response_format={"type": "json_schema", "json_schema": {"name": "t", "schema": schema}},
+                          max_tokens=60)
+    try:
+        value = json.loads(a["choices"][0]["message"]["content"])
+    except (KeyError, ValueError):
+        value = None
+    claim("an answer keeps to its schema", status == 200 and isinstance(value, dict) and set(value) == {"a", "n"} and
+          value["a"] in ("x", "y") and 3 <= value["n"] <= 9 and a["choices"][0]["finish_reason"] == "stop", a)
+    status, a, _ = s.chat(response_format={"type": "json_schema", "json_schema": {"name": "t", "schema": {"not": {}}}})
+    claim("what cannot be compiled is named", status == 400 and "not" in a["error"]["message"], a)
+    status, a, _ = s.chat(response_format={"type": "json_object"}, max_tokens=5)
+    claim("an object begins as one", status == 200 and a["choices"][0]["message"]["content"].startswith("{"), a)
+
+
 def errors():
     def refused(name, status, member=None, code=None, **members):
         got, body, _ = s.chat(**members)
@@ -337,6 +354,7 @@ def tls():
 whole_answers()
 streams()
 sampling()
+formats()
 errors()
 completions()
 tokens()

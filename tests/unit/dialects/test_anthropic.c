@@ -130,7 +130,9 @@ static void what_is_wrong_is_named(void **state)
         {"{" HI ",\"thinking\":{\"type\":\"much\"}}",
          "'thinking.type' is not enabled, adaptive or disabled"},
         {"{" HI ",\"output_config\":{\"format\":{\"type\":\"json_schema\"}}}",
-         "'output_config.format' is not supported"},
+         "'output_config.format.schema' must be an object"},
+        {"{" HI ",\"output_format\":{\"type\":\"xml\"}}",
+         "'output_config.format.type' is not json_schema"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -140,6 +142,20 @@ static void what_is_wrong_is_named(void **state)
         assert_string_equal(d.err.text, rows[i].error);
         dialect_case_end(&d);
     }
+}
+
+static void a_schema_of_the_answer_is_taken(void **state)
+{
+    struct dialect_case d;
+    (void)state;
+    dialect_case_begin(&d, "POST", PATH,
+                       "{" HI ",\"output_config\":{\"format\":{\"type\":\"json_schema\",\"schema\":"
+                       "{\"type\":\"object\"}}}}");
+    assert_true(d.read);
+    assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_JSON_SCHEMA);
+    assert_string_equal(
+        json_string_value(json_object_get(d.call.request.constraint.schema, "type")), "object");
+    dialect_case_end(&d);
 }
 
 static void say(struct dialect_case *d)
@@ -328,6 +344,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(settings_and_tools_are_read),
     cmocka_unit_test(tool_choices_have_their_names),
     cmocka_unit_test(what_is_wrong_is_named),
+    cmocka_unit_test(a_schema_of_the_answer_is_taken),
     cmocka_unit_test(a_stream_has_its_events_in_order),
     cmocka_unit_test(a_whole_answer_has_the_same_blocks),
     cmocka_unit_test(arguments_that_are_no_json_are_kept),

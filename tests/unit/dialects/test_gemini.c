@@ -132,10 +132,12 @@ static void what_is_wrong_is_named(void **state)
          "'contents[0].parts[0].functionCall.name' is missing"},
         {"{" HI ",\"generationConfig\":{\"temperature\":3}}",
          "'generationConfig.temperature' is 3, which is not from 0 to 2"},
-        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"application/json\"}}",
-         "'generationConfig.responseMimeType': only text/plain is supported"},
-        {"{" HI ",\"generationConfig\":{\"responseSchema\":{}}}",
-         "'generationConfig.responseSchema' is not supported"},
+        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\"}}",
+         "'generationConfig.responseMimeType': only text/plain and application/json are supported"},
+        {"{" HI ",\"generationConfig\":{\"responseSchema\":[]}}",
+         "'generationConfig.responseSchema' must be an object"},
+        {"{" HI ",\"generationConfig\":{\"responseJsonSchema\":5}}",
+         "'generationConfig.responseJsonSchema' must be an object"},
         {"{" HI ",\"tools\":[{\"googleSearch\":{}}]}",
          "'tools[0]': only 'functionDeclarations' are supported"},
         {"{" HI ",\"toolConfig\":{\"functionCallingConfig\":{\"mode\":\"ANY\"}}}",
@@ -317,11 +319,45 @@ static void an_error_may_come_in_the_middle(void **state)
     }
 }
 
+static void formats_of_answers_become_constraints(void **state)
+{
+    static const char config[] =
+        "{" HI
+        ",\"generationConfig\":{\"responseMimeType\":\"application/json\",\"responseSchema\":"
+        "{\"type\":\"OBJECT\",\"title\":\"T\",\"propertyOrdering\":[\"b\",\"a\"],\"required\":["
+        "\"a\"],"
+        "\"properties\":{\"a\":{\"type\":\"INTEGER\",\"format\":\"int32\",\"minimum\":1},"
+        "\"b\":{\"type\":\"ARRAY\",\"minItems\":\"2\",\"items\":{\"type\":\"STRING\",\"nullable\":"
+        "true,"
+        "\"format\":\"date\"}},\"c\":{\"anyOf\":[{\"type\":\"BOOLEAN\"}]}}}}}";
+    static const char wanted[] =
+        "{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"b\":{\"type\":\"array\","
+        "\"minItems\":2,\"items\":{\"anyOf\":[{\"type\":\"string\",\"format\":\"date\"},"
+        "{\"type\":\"null\"}]}},\"a\":{\"type\":\"integer\",\"minimum\":1},"
+        "\"c\":{\"anyOf\":[{\"type\":\"boolean\"}]}}}";
+    struct dialect_case d;
+    (void)state;
+    dialect_case_begin(&d, "POST", GENERATE, config);
+    assert_true(d.read);
+    assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_JSON_SCHEMA);
+    char *schema = json_dumps(d.call.request.constraint.schema, JSON_COMPACT);
+    assert_string_equal(schema, wanted);
+    free(schema);
+    dialect_case_end(&d);
+    dialect_case_begin(&d, "POST", GENERATE,
+                       "{" HI
+                       ",\"generationConfig\":{\"response_mime_type\":\"application/json\"}}");
+    assert_true(d.read);
+    assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_JSON_OBJECT);
+    dialect_case_end(&d);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(conversations_become_messages_of_templates),
     cmocka_unit_test(settings_are_read_in_both_spellings),
     cmocka_unit_test(tools_and_their_choice_are_read),
     cmocka_unit_test(what_is_wrong_is_named),
+    cmocka_unit_test(formats_of_answers_become_constraints),
     cmocka_unit_test(a_stream_is_events_or_an_array),
     cmocka_unit_test(a_whole_answer_has_the_same_parts),
     cmocka_unit_test(a_call_that_is_no_json_is_told_as_malformed),

@@ -169,6 +169,10 @@ static void refusals_name_their_member(void **state)
     refused(d, "{" M ",\"logit_bias\":{\"1\":101}}", "logit_bias");
     refused(d, "{" M ",\"top_logprobs\":3}", "top_logprobs");
     refused(d, "{" M ",\"response_format\":{\"type\":\"xml\"}}", "response_format.type");
+    refused(d, "{" M ",\"response_format\":{\"type\":\"json_schema\"}}",
+            "response_format.json_schema.schema");
+    refused(d, "{" M ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":[]}}",
+            "response_format.json_schema");
     d = &dialect_openai_completions;
     refused(d, "{}", "prompt");
     refused(d, "{\"prompt\":[1,\"x\"]}", "prompt[1]");
@@ -176,6 +180,29 @@ static void refusals_name_their_member(void **state)
     refused(d, "{\"prompt\":\"x\",\"best_of\":2}", "best_of");
     refused(d, "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix");
     refused(d, "{\"prompt\":[1],\"echo\":true}", "echo");
+}
+
+static void formats_of_answers_become_constraints(void **state)
+{
+    struct read r;
+    (void)state;
+    read_with(&r, &dialect_openai_chat, "{" M ",\"response_format\":{\"type\":\"json_object\"}}");
+    assert_true(r.ok);
+    assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_JSON_OBJECT);
+    release(&r);
+    read_with(&r, &dialect_openai_chat,
+              "{" M
+              ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"n\","
+              "\"strict\":true,\"schema\":{\"type\":\"integer\"}}}}");
+    assert_true(r.ok);
+    assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_JSON_SCHEMA);
+    assert_string_equal(
+        json_string_value(json_object_get(r.call.request.constraint.schema, "type")), "integer");
+    release(&r);
+    read_with(&r, &dialect_openai_chat, "{" M ",\"response_format\":{\"type\":\"text\"}}");
+    assert_true(r.ok);
+    assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_NONE);
+    release(&r);
 }
 
 static void prompts_of_every_form(void **state)
@@ -388,6 +415,7 @@ static void routes_are_found(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(formats_of_answers_become_constraints),
     cmocka_unit_test(unset_members_stay_unset),
     cmocka_unit_test(every_member_is_read),
     cmocka_unit_test(messages_of_every_role),
