@@ -74,8 +74,8 @@ struct chat_request {
     size_t n_tokens;
     const struct json_t *tools;  // array or NULL
     enum chat_tool_choice tool_choice;
-    const char *tool_name;        // TOOLS_NAMED
-    bool one_tool_call;           // never several in one answer
+    const char *tool_name;  // TOOLS_NAMED
+    bool one_tool_call;     // never several in one answer
     struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
