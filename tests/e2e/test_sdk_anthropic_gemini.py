@@ -16,7 +16,7 @@ try:
     from google.genai import errors, types
 except ImportError:
     if not os.path.exists(PYTHON) or sys.executable == PYTHON:
-        print("skipped: tools/sdk-venv installs anthropic and google-genai")
+        print("skip anthropic and google-genai (tools/sdk-venv was not run)")
         sys.exit(0)
     sys.exit(subprocess.run([PYTHON, os.path.abspath(__file__)]).returncode)
 
