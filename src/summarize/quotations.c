@@ -219,30 +219,52 @@ static struct pieces cut(const struct quotations *q, struct splitter *s, struct 
     return p;
 }
 
-static bool mostly_quoted(const struct pieces *p)
+// How many words both begin with.
+static size_t same_beginning(struct slice a, struct slice b)
 {
-    size_t quoted = 0, all = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        size_t n = word_count(p->items[i].words);
-        all += n;
-        quoted += p->items[i].place ? n : 0;
+    size_t n = 0;
+    for (size_t at_a = 0, at_b = 0;; n++) {
+        struct slice x = next_word(a, &at_a), y = next_word(b, &at_b);
+        if (!x.len || !slice_eq(x, y))
+            return n;
     }
-    return quoted > 0 && 2 * quoted >= all;
 }
 
 // The share of the longer one that both begin and end with.
 static double likeness(struct slice a, struct slice b)
 {
-    size_t n_a = word_count(a), n_b = word_count(b), shorter = n_a < n_b ? n_a : n_b, same = 0;
-    for (size_t at_a = 0, at_b = 0; same < shorter; same++) {
-        if (!slice_eq(next_word(a, &at_a), next_word(b, &at_b)))
-            break;
-    }
+    size_t n_a = word_count(a), n_b = word_count(b), shorter = n_a < n_b ? n_a : n_b;
+    size_t same = same_beginning(a, b);
     for (size_t end_a = a.len, end_b = b.len; same < shorter; same++) {
         if (!slice_eq(last_word(a, &end_a), last_word(b, &end_b)))
             break;
     }
     return shorter ? (double)same / (double)(n_a > n_b ? n_a : n_b) : 0;
+}
+
+// Whether nearly all of a piece is how a sentence of the text begins: it slipped at its end.
+static bool begins_as_a_source(const struct pieces *sources, struct slice words)
+{
+    size_t n = word_count(words);
+    for (size_t i = 0; i < sources->n; i++) {
+        size_t n_source = word_count(sources->items[i].words), longer = n > n_source ? n : n_source;
+        if (5 * same_beginning(words, sources->items[i].words) >= 4 * longer)
+            return true;
+    }
+    return false;
+}
+
+static bool mostly_quoted(const struct pieces *p, const struct pieces *sources)
+{
+    size_t whole = 0, quoted = 0, all = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const struct piece *piece = &p->items[i];
+        size_t n = word_count(piece->words);
+        all += n;
+        whole += piece->place ? n : 0;
+        quoted += piece->place || begins_as_a_source(sources, piece->words) ? n : 0;
+    }
+    return whole > 0 && 2 * quoted >= all;
 }
 
 // Whether another piece than `self` says these words of the text: one before it, or, for words that
@@ -363,14 +385,15 @@ size_t quotations_restore(struct quotations *q, struct splitter *s, const struct
         qsort(q->items, q->n, sizeof *q->items, by_opening);
     q->sorted = true;
     struct pieces p = cut(q, s, prompt->text, buf_view(answer));
+    struct wanted w = {.sources = cut(q, s, prompt->text, prompt->text)};
     size_t mended = 0;
-    if (mostly_quoted(&p)) {
+    if (mostly_quoted(&p, &w.sources)) {
         struct buf restored = {0}, instructions = {0};
         struct prompt frame = *prompt;
         bool all = false;
         frame.text = (struct slice){0};
         prompt_write(&instructions, &frame);
-        struct wanted w = {cut(q, s, prompt->text, prompt->text), buf_view(&instructions)};
+        w.instructions = buf_view(&instructions);
         mended = mend(&p, &w, &all);
         if (all)
             sort(&p);
@@ -379,8 +402,8 @@ size_t quotations_restore(struct quotations *q, struct splitter *s, const struct
         buf_slice(answer, buf_view(&restored));
         buf_release(&restored);
         buf_release(&instructions);
-        free(w.sources.items);
     }
+    free(w.sources.items);
     free(p.items);
     return mended;
 }

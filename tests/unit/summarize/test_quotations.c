@@ -103,6 +103,19 @@ static void slips_are_mended(void **state)
                 "- The bridge was closed in March.\n- Repairs cost four million dollars.", 1);
 }
 
+static void a_slip_at_the_end_of_a_long_sentence_still_quotes(void **state)
+{
+    (void)state;
+    check_slips(
+        "The bridge was closed in March. The council then asked the engineers for three cables",
+        "The bridge was closed in March. The council then asked the engineers for three "
+        "things:",
+        1);
+    const char *own = "The bridge was closed in March. Later the engineers asked the council for "
+                      "things:";
+    check(own, own);
+}
+
 static void what_was_said_goes(void **state)
 {
     (void)state;
@@ -153,6 +166,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_sentence_of_its_own_keeps_the_order_of_the_answer),
     cmocka_unit_test(what_has_no_stop_ends_its_line),
     cmocka_unit_test(slips_are_mended),
+    cmocka_unit_test(a_slip_at_the_end_of_a_long_sentence_still_quotes),
     cmocka_unit_test(what_was_said_goes),
     cmocka_unit_test(an_echo_of_the_instructions_goes),
     cmocka_unit_test(words_of_its_own_stay),
