@@ -50,10 +50,12 @@ iq4_xs
 q3_k_m
 q2_k
 TYPES
-cat docs/*.md >"$tmp/calibration"; hearth quantize $model "$tmp/c.gguf" --type q6_k --calibration "$tmp/calibration"; claim "quantize with calibration" test "$status" -eq 0
+# Too little text makes it worse; under sanitizers more takes minutes, so there only its being made is claimed.
+bytes=40000; case $HEARTH_BIN in */asan/*) bytes=4000 ;; esac
+cat docs/*.md | head -c $bytes >"$tmp/calibration"; hearth quantize $model "$tmp/c.gguf" --type q6_k --calibration "$tmp/calibration"; claim "quantize with calibration" test "$status" -eq 0
 hearth perplexity "$tmp/q6_k.gguf" $text --ctx 256 --json --against "$tmp/logits"; kl=$(python3 -c "import json; print(json.load(open('$tmp/out'))['kl_mean'])")
 hearth perplexity "$tmp/c.gguf" $text --ctx 256 --json --against "$tmp/logits"
-claim "calibration on another text brings the predictions nearer" py "o[\"kl_mean\"] < 0.7 * $kl"
+[ $bytes = 4000 ] || claim "calibration on another text brings the predictions nearer" py "o[\"kl_mean\"] < 0.7 * $kl"
 claim "at the same size" test "$(stat -c %s "$tmp/c.gguf")" -eq "$(stat -c %s "$tmp/q6_k.gguf")"
 echo "too short" >"$tmp/short"; hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/short"; claim "a short calibration text is told" eval '[ "$status" -eq 2 ] && has err "a window needs" && [ ! -e "$tmp/y.gguf" ]'
 hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/none"; claim "a missing one too" eval '[ "$status" -eq 1 ] && has err "$tmp/none"'
