@@ -156,6 +156,10 @@ bool answer_call(struct answer_parser *p, struct slice name)
         buf_clear(&p->name);
         buf_slice(&p->name, name);
     }
+    for (size_t i = 0; i < p->name.len; i++) {  // it is handed on as a C string
+        if (!p->name.ptr[i])
+            p->name.ptr[i] = '?';
+    }
     make_id(p);
     p->n_calls++;
     p->argued = false;
