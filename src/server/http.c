@@ -464,14 +464,15 @@ struct MHD_Daemon *http_listen(struct server *s, struct error *err)
     else
         tls[0].option = MHD_OPTION_END;
     errno = 0;
+    // Without LISTENING_ADDRESS_REUSE, which is SO_REUSEPORT: two servers would share the port.
     struct MHD_Daemon *d = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)s->options.timeout_s,
-        MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)BACKLOG, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u,
-        MHD_OPTION_URI_LOG_CALLBACK, on_line, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)BACKLOG, MHD_OPTION_URI_LOG_CALLBACK, on_line, s,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        s, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     bool address_bad = errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES;
     if (!d && s->options.certificate && !address_bad)
         (void)error_set(err, ERR_FORMAT, "--tls-cert, --tls-key: not a certificate with its key");

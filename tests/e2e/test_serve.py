@@ -295,6 +295,13 @@ def refusals():
     taken = socket.create_server(("127.0.0.1", 0))
     wrong("a port that is taken", "--port", str(taken.getsockname()[1]), "-m", MODEL)
     taken.close()
+    p = Server()
+    wrong("a port that another Hearth has", "--port", str(p.port), "-m", MODEL)
+    p.chat(max_tokens=3)
+    p.stop()
+    again = Server("--port", str(p.port))
+    claim("it is free again at once", again.chat(max_tokens=3)[0] == 200)
+    again.stop()
 
 
 def several_models():
