@@ -227,6 +227,16 @@ def plot(results, title):
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
+def make_clock(parser, args, folder):
+    """Sets args.clock, which Program.run puts before the C library, if --cpu-time asks for it."""
+    if args.cpu_time and args.threads != 1:
+        parser.error("--cpu-time counts waiting threads too: use it with --threads 1")
+    if args.cpu_time:
+        args.clock = os.path.join(folder, "clock.so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", args.clock], input=CLOCK_C, text=True,
+                       check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
@@ -243,13 +253,8 @@ def main():
     parser.add_argument("--markdown")
     parser.add_argument("--svg")
     args = parser.parse_args()
-    if args.cpu_time and args.threads != 1:
-        parser.error("--cpu-time counts waiting threads too: use it with --threads 1")
     with tempfile.TemporaryDirectory() as folder:
-        if args.cpu_time:
-            args.clock = os.path.join(folder, "clock.so")
-            subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", args.clock], input=CLOCK_C, text=True,
-                           check=True)
+        make_clock(parser, args, folder)
         results = {}
         for path in args.models:
             results[os.path.splitext(os.path.basename(path))[0]] = measure_file(path, args)

@@ -111,13 +111,8 @@ def main():
     parser.add_argument("--cpu-time", action="store_true")
     parser.add_argument("--hearth", nargs="+", default=[os.path.join(peers.ROOT, "build/release/hearth")])
     args = parser.parse_args()
-    if args.cpu_time and args.threads != 1:
-        parser.error("--cpu-time counts waiting threads too: use it with --threads 1")
     with tempfile.TemporaryDirectory() as folder:
-        if args.cpu_time:
-            args.clock = os.path.join(folder, "clock.so")
-            subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-x", "c", "-", "-o", args.clock], input=peers.CLOCK_C,
-                           text=True, check=True)
+        peers.make_clock(parser, args, folder)
         compare(args)
 
 

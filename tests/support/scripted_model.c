@@ -2,10 +2,15 @@
 
 #include <assert.h>
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
 
@@ -190,8 +195,9 @@ static const struct engine_model_ops ops_by_length = {
     .free = free_model,
 };
 
-void scripted_model_init(struct engine_model *m, const struct scripted_options *o,
-                         const int32_t *const *scripts, int n)
+// m->self lives until the engine frees it.
+static void set_up(struct engine_model *m, const struct scripted_options *o,
+                   const int32_t *const *scripts, int n)
 {
     struct scripted *self = memory_new(1, sizeof *self);
     *self = (struct scripted){
@@ -217,6 +223,7 @@ void scripted_model_init(struct engine_model *m, const struct scripted_options *
         .window = {o->window},
         .n_pages = {o->n_pages},
         .no_prefix_cache = o->no_prefix_cache,
+        .queue_max = o->queue_max,
     };
     if (!o->draft_rows)
         return;
@@ -224,4 +231,16 @@ void scripted_model_init(struct engine_model *m, const struct scripted_options *
     m->draft.ctx = o->ctx;
     m->draft.n_groups = 1;
     m->draft.max_rows = o->draft_rows;
+}
+
+struct engine *scripted_engine(const struct scripted_options *o, const int32_t *const *scripts,
+                               int n)
+{
+    struct engine_model m;
+    struct error err;
+    set_up(&m, o, scripts, n);
+    struct engine *e = engine_start(&m, &err);
+    if (!e)
+        fail_msg("%s", err.text);
+    return e;
 }

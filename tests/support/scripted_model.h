@@ -24,7 +24,9 @@ struct scripted_options {
     bool by_length;         // equal tokens of different final lengths give different logits
     pthread_mutex_t *gate;  // taken for each forward pass; NULL: none
     atomic_int *n_steps;    // counts them; NULL: nobody asks
+    int queue_max;          // of the engine; 0: its default
 };
-// Sets up m; m->self lives until the engine frees it. scripts [n]: tokens, ended by -1.
-void scripted_model_init(struct engine_model *m, const struct scripted_options *o,
-                         const int32_t *const *scripts, int n);
+// An engine over such a model; fails the test if it does not start. scripts [n]: tokens, ended by
+// -1.
+struct engine *scripted_engine(const struct scripted_options *o, const int32_t *const *scripts,
+                               int n);

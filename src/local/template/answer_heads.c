@@ -218,18 +218,23 @@ static enum verdict python_call(struct answer_parser *p, struct slice s, size_t 
     return end || s.len == HEAD_BYTES_MAX ? BAD : NEED_MORE;
 }
 
+// Arguments as an object, or a call as Python writes it, behind white space.
+static enum verdict object_or_python(struct answer_parser *p, struct slice s, size_t i, bool bare,
+                                     bool end, struct call_head *h)
+{
+    i = white_at(s, i);
+    if (i == s.len)
+        return NEED_MORE;
+    return s.ptr[i] == '{' ? object_head(p, s, i, bare, h) : python_call(p, s, i, end, h);
+}
+
 enum verdict head_llama(struct answer_parser *p, struct slice s, bool end, struct call_head *h)
 {
     size_t i = 0;
     if (s.ptr[0] == '{')
         return object_head(p, s, 0, true, h);
     enum verdict v = expect_mark(p, s, &i, MARK_CALL);
-    if (v != GOOD)
-        return v;
-    i = white_at(s, i);
-    if (i == s.len)
-        return NEED_MORE;
-    return s.ptr[i] == '{' ? object_head(p, s, i, false, h) : python_call(p, s, i, end, h);
+    return v == GOOD ? object_or_python(p, s, i, false, end, h) : v;
 }
 
 enum verdict head_json(struct answer_parser *p, struct slice s, bool end, struct call_head *h)
@@ -245,10 +250,7 @@ enum verdict head_json(struct answer_parser *p, struct slice s, bool end, struct
         i++;
     if (i < s.len && s.ptr[i] != '\n')
         return BAD;
-    i = white_at(s, i);
-    if (i == s.len)
-        return NEED_MORE;
-    return s.ptr[i] == '{' ? object_head(p, s, i, true, h) : python_call(p, s, i, end, h);
+    return object_or_python(p, s, i, true, end, h);
 }
 
 // call:NAME{…} up to the end's mark.

@@ -20,17 +20,6 @@
 static const struct scripted_options roomy = {
     .ctx = 2048, .max_rows = 256, .max_seqs = 16, .n_pages = 600};
 
-static struct engine *start(const struct scripted_options *o, const int32_t *const *scripts, int n)
-{
-    struct engine_model m;
-    struct error err;
-    scripted_model_init(&m, o, scripts, n);
-    struct engine *e = engine_start(&m, &err);
-    if (!e)
-        fail_msg("%s", err.text);
-    return e;
-}
-
 static struct engine_request request(const int32_t *prompt, size_t n_prompt, int max_tokens)
 {
     struct engine_request r = {
@@ -119,7 +108,7 @@ static void check_stops(const char *text, const char *const *stops, int n_stops,
 {
     int32_t *script = script_of(text, SCRIPT_END);
     const int32_t *scripts[] = {script};
-    struct engine *e = start(&roomy, scripts, 1);
+    struct engine *e = scripted_engine(&roomy, scripts, 1);
     int32_t prompt[] = {SCRIPT}, ends[] = {SCRIPT_END};
     struct slice list[4];
     for (int i = 0; i < n_stops; i++)
@@ -172,7 +161,7 @@ static void tokens_may_be_shown_with_a_text_of_their_own(void **state)
     static const int32_t *const scripts[] = {script};
     static const struct shown_token shown[] = {{'Y', {"no", 2}}, {'X', {"\xFF<m>", 4}}};
     int32_t prompt[] = {SCRIPT}, end = SCRIPT_END;
-    struct engine *e = start(&roomy, scripts, 1);
+    struct engine *e = scripted_engine(&roomy, scripts, 1);
     struct engine_request r = request(prompt, 1, 20);
     (void)state;
     r.ends = &end;
@@ -191,7 +180,7 @@ static void nothing_of_a_stop_is_ever_shown(void **state)
     (void)state;
     int32_t *script = script_of("ab<e<en<end>", SCRIPT_END);
     const int32_t *scripts[] = {script};
-    struct engine *e = start(&roomy, scripts, 1);
+    struct engine *e = scripted_engine(&roomy, scripts, 1);
     int32_t prompt[] = {SCRIPT};
     struct slice stop = slice_str("<end>");
     struct engine_request r = request(prompt, 1, 50);
@@ -218,7 +207,7 @@ static void nan_logits_end_their_own_sequence_only(void **state)
     (void)state;
     int32_t *bad = script_of("abc", SCRIPT_NAN), *good = script_of("fine", SCRIPT_END);
     const int32_t *scripts[] = {bad, good};
-    struct engine *e = start(&roomy, scripts, 2);
+    struct engine *e = scripted_engine(&roomy, scripts, 2);
     int32_t prompt[] = {SCRIPT, SCRIPT + 1}, ends[] = {SCRIPT_END};
     struct engine_request a = request(prompt, 1, 20), b = request(prompt + 1, 1, 20);
     b.ends = ends;
@@ -241,7 +230,7 @@ static void nan_logits_end_their_own_sequence_only(void **state)
 static void a_prompt_too_long_is_told_by_how_much(void **state)
 {
     (void)state;
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     int32_t *prompt = memory_array(int32_t, 3000);
     struct error err;
     struct engine_request r = request(prompt, 2000, 100);
@@ -274,7 +263,7 @@ static void without_new_tokens_the_next_ones_are_told(void **state)
     (void)state;
     int32_t *script = script_of("abc", SCRIPT_END);
     const int32_t *scripts[] = {script};
-    struct engine *e = start(&roomy, scripts, 1);
+    struct engine *e = scripted_engine(&roomy, scripts, 1);
     int32_t prompt[] = {SCRIPT, 'a', 'b'};
     struct engine_request r = request(prompt, 3, 0);
     r.n_top = 3;
@@ -325,7 +314,7 @@ static struct engine_request random_request(uint64_t seed, int32_t **prompt)
 
 static void run_all(const struct scripted_options *o, bool together, struct result **out)
 {
-    struct engine *e = start(o, NULL, 0);
+    struct engine *e = scripted_engine(o, NULL, 0);
     struct engine_answer *answers[TEXTS] = {0};
     for (uint64_t i = 0; i < TEXTS; i++) {
         int32_t *prompt;
@@ -380,7 +369,7 @@ static void a_text_is_the_same_in_any_company(void **state)
 static void choices_share_the_prompt_and_differ(void **state)
 {
     (void)state;
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     int32_t prompt[300];
     for (int i = 0; i < 300; i++)
         prompt[i] = i & 255;
@@ -408,7 +397,7 @@ static void choices_share_the_prompt_and_differ(void **state)
 static void a_known_prompt_is_not_computed_again(void **state)
 {
     (void)state;
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     int32_t prompt[300];
     for (int i = 0; i < 300; i++)
         prompt[i] = i & 255;
@@ -432,7 +421,7 @@ static void an_unread_answer_pauses_and_hinders_nobody(void **state)
 {
     (void)state;
     struct scripted_options o = {.ctx = 640, .max_rows = 64, .max_seqs = 2, .n_pages = 12};
-    struct engine *e = start(&o, NULL, 0);
+    struct engine *e = scripted_engine(&o, NULL, 0);
     int32_t prompt[] = {1, 2, 3};
     struct engine_request r = request(prompt, 3, 500);
     struct engine_answer *unread = engine_submit(e, &r, NULL), *second = engine_submit(e, &r, NULL);
@@ -460,7 +449,7 @@ static void a_cancelled_answer_says_so_and_ends(void **state)
     struct scripted_options o = roomy;
     o.ctx = 100000;
     o.n_pages = 2000;
-    struct engine *e = start(&o, scripts, 1);
+    struct engine *e = scripted_engine(&o, scripts, 1);
     int32_t prompt[] = {SCRIPT};
     struct engine_request r = request(prompt, 1, 90000);
     r.n_choices = 3;
@@ -495,7 +484,7 @@ static void a_cancelled_answer_says_so_and_ends(void **state)
 static void logprobs_come_with_each_token(void **state)
 {
     (void)state;
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     int32_t prompt[] = {7, 8};
     struct engine_request r = request(prompt, 2, 10);
     r.n_top = 2;
@@ -516,7 +505,7 @@ static void logprobs_come_with_each_token(void **state)
 static void long_prompts_show_their_progress(void **state)
 {
     (void)state;
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     int32_t *prompt = memory_array(int32_t, 1500);
     struct engine_request r = request(prompt, 1500, 1);
     struct engine_answer *a = engine_submit(e, &r, NULL);
@@ -567,7 +556,7 @@ static void many_threads_submit_cancel_and_leave(void **state)
 {
     (void)state;
     struct scripted_options o = {.ctx = 640, .max_rows = 64, .max_seqs = 8, .n_pages = 24};
-    struct engine *e = start(&o, NULL, 0);
+    struct engine *e = scripted_engine(&o, NULL, 0);
     pthread_t threads[6];
     struct client clients[6];
     for (int i = 0; i < 6; i++) {

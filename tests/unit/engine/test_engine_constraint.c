@@ -38,17 +38,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-static struct engine *start(const struct scripted_options *o, const int32_t *const *scripts, int n)
-{
-    struct engine_model m;
-    struct error err;
-    scripted_model_init(&m, o, scripts, n);
-    struct engine *e = engine_start(&m, &err);
-    if (!e)
-        fail_msg("%s", err.text);
-    return e;
-}
-
 static const struct scripted_options roomy = {
     .ctx = 2048, .max_rows = 256, .max_seqs = 16, .n_pages = 600};
 static const struct scripted_options with_draft = {
@@ -141,7 +130,7 @@ static void texts_fit_their_grammar(void **state)
 {
     (void)state;
     struct grammar *g = grammar(pairs);
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     for (int i = 0; i < 20; i++) {
         int32_t prompt;
         struct engine_request r = request(g, &prompt, i, i % 2 ? 0 : 1.5f);
@@ -172,7 +161,7 @@ static void guesses_preemption_and_company_change_nothing(void **state)
     size_t accepted = 0;
     for (int o = 0; o < 3; o++)
         for (int speculate = -1; speculate <= 5; speculate += 3) {
-            struct engine *e = start(all[o], NULL, 0);
+            struct engine *e = scripted_engine(all[o], NULL, 0);
             struct engine_answer *answers[6];
             int32_t prompts[6];
             for (int i = 0; i < 6; i++) {
@@ -208,7 +197,7 @@ static void an_end_is_drawn_only_where_the_text_is_whole(void **state)
     (void)state;
     const int32_t script[] = {'a', SCRIPT_END, SCRIPT_END, SCRIPT_END, -1};
     const int32_t *scripts[] = {script};
-    struct engine *e = start(&roomy, scripts, 1);
+    struct engine *e = scripted_engine(&roomy, scripts, 1);
     struct grammar *g = grammar("root ::= \"a\" [b-y] [b-y] [b-y]*");
     int32_t prompt;
     struct engine_request r = request(g, &prompt, SCRIPT, 0);
@@ -235,7 +224,7 @@ static void what_fails_is_one_sequence(void **state)
 {
     (void)state;
     struct error err;
-    struct engine *e = start(&roomy, NULL, 0);
+    struct engine *e = scripted_engine(&roomy, NULL, 0);
     struct grammar *good = grammar(pairs);
     struct grammar *many =
         grammar_new(regex_compile(slice_str("((a{1,900}){1,900}){1,900}"), &err), vocab, 1 << 20);

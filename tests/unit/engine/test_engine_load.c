@@ -22,17 +22,11 @@ static atomic_int n_steps;
 
 static struct engine *start(struct scripted_options o, int queue_max)
 {
-    struct engine_model m;
-    struct error err;
     o.gate = &gate;
     o.n_steps = &n_steps;
     atomic_store(&n_steps, 0);
-    scripted_model_init(&m, &o, NULL, 0);
-    m.queue_max = queue_max;
-    struct engine *e = engine_start(&m, &err);
-    if (!e)
-        fail_msg("%s", err.text);
-    return e;
+    o.queue_max = queue_max;
+    return scripted_engine(&o, NULL, 0);
 }
 
 static const struct scripted_options small = {

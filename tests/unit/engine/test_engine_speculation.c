@@ -52,21 +52,9 @@ static void told_release(struct told *t)
 static const struct scripted_options usual = {
     .ctx = 640, .max_rows = 128, .max_seqs = 6, .n_pages = 60};
 
-static struct engine *start_with(const struct scripted_options *o, const int32_t *const *scripts,
-                                 int n)
-{
-    struct engine_model m;
-    struct error err;
-    scripted_model_init(&m, o, scripts, n);
-    struct engine *e = engine_start(&m, &err);
-    if (!e)
-        fail_msg("%s", err.text);
-    return e;
-}
-
 static struct engine *start(const int32_t *const *scripts, int n)
 {
-    return start_with(&usual, scripts, n);
+    return scripted_engine(&usual, scripts, n);
 }
 
 static struct engine_request request(const int32_t *prompt, size_t n_prompt)
@@ -220,7 +208,7 @@ static void a_draft_model_keeps_up_with_pages(void **state)
     for (int way = 0; way < 4; way++) {
         o.draft_rows = way ? 6 + way * 30 : 0;
         o.no_prefix_cache = way == 2;
-        struct engine *e = start_with(&o, NULL, 0);
+        struct engine *e = scripted_engine(&o, NULL, 0);
         struct engine_answer *answers[N];
         for (int i = 0; i < N; i++) {
             int32_t prompt[300];

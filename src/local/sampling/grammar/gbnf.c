@@ -93,31 +93,6 @@ static size_t rule_of(struct gbnf *g, struct slice name)
     return g->n - 1;
 }
 
-static struct regex *new_node(struct gbnf *g, enum regex_kind kind)
-{
-    struct regex *node = arena_new(&g->arena, struct regex, 1);
-    node->kind = kind;
-    return node;
-}
-
-static void add_child(struct regex *parent, struct regex *child)
-{
-    *(parent->last ? &parent->last->next : &parent->first) = child;
-    parent->last = child;
-}
-
-static struct regex *set_node(struct gbnf *g, struct charset *s)
-{
-    struct regex *node = new_node(g, REGEX_SET);
-    struct code_range *ranges = arena_new(&g->arena, struct code_range, s->n + 1);
-    if (s->n)
-        memcpy(ranges, s->ranges, s->n * sizeof *ranges);
-    node->ranges = ranges;
-    node->n = s->n;
-    charset_release(s);
-    return node;
-}
-
 // Characters
 
 static bool read_hex(struct gbnf *g, int n, uint32_t *code)
@@ -165,14 +140,14 @@ static bool read_char(struct gbnf *g, uint32_t *code)
 
 static struct regex *read_literal(struct gbnf *g)
 {
-    struct regex *cat = new_node(g, REGEX_CAT);
+    struct regex *cat = regex_new(&g->arena, REGEX_CAT);
     while (!take(g, "\"")) {
         struct charset s = {0};
         uint32_t code;
         if (!read_char(g, &code))
             return NULL;
         charset_add(&s, code, code);
-        add_child(cat, set_node(g, &s));
+        regex_append(cat, regex_set(&g->arena, &s));
     }
     return cat;
 }
@@ -202,7 +177,7 @@ static struct regex *read_class(struct gbnf *g)
     charset_sort(&s);
     if (negated)
         charset_negate(&s);
-    return set_node(g, &s);
+    return regex_set(&g->arena, &s);
 }
 
 // Rules
@@ -234,12 +209,12 @@ static struct regex *read_symbol(struct gbnf *g, bool *none)
     if (take(g, ".")) {
         struct charset all = {0};
         charset_add(&all, 0, CODE_MAX);
-        return set_node(g, &all);
+        return regex_set(&g->arena, &all);
     }
     if (peek(g, 0) == '<' || (peek(g, 0) == '!' && peek(g, 1) == '<'))
         return refuse(g, "tokens by name or id cannot be followed");
     if (is_word(peek(g, 0))) {
-        struct regex *call = new_node(g, REGEX_CALL);
+        struct regex *call = regex_new(&g->arena, REGEX_CALL);
         call->min = (uint32_t)rule_of(g, read_name(g));
         return call;
     }
@@ -296,17 +271,17 @@ static struct regex *read_repeats(struct gbnf *g, struct regex *symbol, bool nes
         }
         if (++g->depth > REGEX_DEPTH_MAX)
             return refuse(g, "too many repetitions of one symbol");
-        struct regex *repeat = new_node(g, REGEX_REPEAT);
+        struct regex *repeat = regex_new(&g->arena, REGEX_REPEAT);
         repeat->min = min;
         repeat->max = max;
-        add_child(repeat, symbol);
+        regex_append(repeat, symbol);
         symbol = repeat;
     }
 }
 
 static struct regex *read_sequence(struct gbnf *g, bool nested)
 {
-    struct regex *cat = new_node(g, REGEX_CAT);
+    struct regex *cat = regex_new(&g->arena, REGEX_CAT);
     for (;;) {
         bool none;
         int depth = g->depth;
@@ -318,19 +293,19 @@ static struct regex *read_sequence(struct gbnf *g, bool nested)
         g->depth = depth;
         if (!symbol)
             return NULL;
-        add_child(cat, symbol);
+        regex_append(cat, symbol);
     }
 }
 
 static struct regex *read_alternatives(struct gbnf *g, bool nested)
 {
-    struct regex *alt = new_node(g, REGEX_ALT);
+    struct regex *alt = regex_new(&g->arena, REGEX_ALT);
     do {
         skip_space(g, alt->first != NULL || nested);
         struct regex *one = read_sequence(g, nested);
         if (!one)
             return NULL;
-        add_child(alt, one);
+        regex_append(alt, one);
         skip_space(g, nested);
     } while (take(g, "|"));
     return alt;

@@ -5,6 +5,32 @@
 #include "base/utf8.h"
 #include "local/sampling/grammar/charset.h"
 
+struct regex *regex_new(struct arena *a, enum regex_kind kind)
+{
+    struct regex *node = arena_new(a, struct regex, 1);
+    node->kind = kind;
+    return node;
+}
+
+void regex_append(struct regex *parent, struct regex *child)
+{
+    *(parent->last ? &parent->last->next : &parent->first) = child;
+    parent->last = child;
+}
+
+struct regex *regex_set(struct arena *a, struct charset *s)
+{
+    struct regex *node = regex_new(a, REGEX_SET);
+    charset_sort(s);
+    struct code_range *ranges = arena_new(a, struct code_range, s->n + 1);
+    if (s->n)
+        memcpy(ranges, s->ranges, s->n * sizeof *ranges);
+    node->ranges = ranges;
+    node->n = s->n;
+    charset_release(s);
+    return node;
+}
+
 struct reader {
     struct slice text;
     size_t i;
@@ -36,32 +62,6 @@ static bool take(struct reader *r, const char *what)
         return false;
     r->i += n;
     return true;
-}
-
-static struct regex *new_node(struct reader *r, enum regex_kind kind)
-{
-    struct regex *node = arena_new(r->arena, struct regex, 1);
-    node->kind = kind;
-    return node;
-}
-
-static void add_child(struct regex *parent, struct regex *child)
-{
-    *(parent->last ? &parent->last->next : &parent->first) = child;
-    parent->last = child;
-}
-
-static struct regex *set_node(struct reader *r, struct charset *s)
-{
-    struct regex *node = new_node(r, REGEX_SET);
-    charset_sort(s);
-    struct code_range *ranges = arena_new(r->arena, struct code_range, s->n + 1);
-    if (s->n)
-        memcpy(ranges, s->ranges, s->n * sizeof *ranges);
-    node->ranges = ranges;
-    node->n = s->n;
-    charset_release(s);
-    return node;
 }
 
 // Escapes
@@ -270,7 +270,7 @@ static struct regex *read_class(struct reader *r)
     charset_sort(&s);
     if (negated)
         charset_negate(&s);
-    return set_node(r, &s);
+    return regex_set(r->arena, &s);
 }
 
 // The whole
@@ -304,7 +304,7 @@ static struct regex *one_char(struct reader *r, uint32_t code)
 {
     struct charset s = {0};
     charset_add(&s, code, code);
-    return set_node(r, &s);
+    return regex_set(r->arena, &s);
 }
 
 static struct regex *read_atom(struct reader *r)
@@ -316,22 +316,22 @@ static struct regex *read_atom(struct reader *r)
     if (take(r, "["))
         return read_class(r);
     if (take(r, "^"))
-        return new_node(r, REGEX_START);
+        return regex_new(r->arena, REGEX_START);
     if (take(r, "$"))
-        return new_node(r, REGEX_END);
+        return regex_new(r->arena, REGEX_END);
     if (take(r, ".")) {
         charset_add(&s, '\n', '\n');
         charset_add(&s, '\r', '\r');
         charset_add(&s, 0x2028, 0x2029);
         charset_negate(&s);
-        return set_node(r, &s);
+        return regex_set(r->arena, &s);
     }
     if (peek(r, 0) == '*' || peek(r, 0) == '+' || peek(r, 0) == '?')
         return refuse(r, "nothing to repeat");
     if (take(r, "\\")) {
         if (class_escape(peek(r, 0), &s)) {
             r->i++;
-            return set_node(r, &s);
+            return regex_set(r->arena, &s);
         }
         return read_escape(r, false, &code) ? one_char(r, code) : NULL;
     }
@@ -388,33 +388,33 @@ static struct regex *read_piece(struct reader *r)
         return refuse(r, "an anchor cannot be repeated");
     if (min > REPEAT_MAX || (max != REPEAT_NO_MAX && (max > REPEAT_MAX || max < min)))
         return refuse(r, "a count that is too large, or a maximum below the minimum");
-    struct regex *node = new_node(r, REGEX_REPEAT);
+    struct regex *node = regex_new(r->arena, REGEX_REPEAT);
     node->min = min;
     node->max = max;
-    add_child(node, atom);
+    regex_append(node, atom);
     return node;
 }
 
 static struct regex *read_branch(struct reader *r)
 {
-    struct regex *cat = new_node(r, REGEX_CAT);
+    struct regex *cat = regex_new(r->arena, REGEX_CAT);
     while (!at_end(r) && peek(r, 0) != '|' && peek(r, 0) != ')') {
         struct regex *piece = read_piece(r);
         if (!piece)
             return NULL;
-        add_child(cat, piece);
+        regex_append(cat, piece);
     }
     return cat;
 }
 
 static struct regex *read_alternatives(struct reader *r)
 {
-    struct regex *alt = new_node(r, REGEX_ALT);
+    struct regex *alt = regex_new(r->arena, REGEX_ALT);
     do {
         struct regex *branch = read_branch(r);
         if (!branch)
             return NULL;
-        add_child(alt, branch);
+        regex_append(alt, branch);
     } while (take(r, "|"));
     return alt;
 }
@@ -435,9 +435,9 @@ static struct regex *anything(struct reader *r)
 {
     struct charset all = {0};
     charset_add(&all, 0, CODE_MAX);
-    struct regex *node = new_node(r, REGEX_REPEAT);
+    struct regex *node = regex_new(r->arena, REGEX_REPEAT);
     node->max = REPEAT_NO_MAX;
-    add_child(node, set_node(r, &all));
+    regex_append(node, regex_set(r->arena, &all));
     return node;
 }
 
@@ -449,13 +449,13 @@ static struct regex *resolve_branch(struct reader *r, struct regex *branch, bool
     struct regex *only = branch->first;
     if (only && !only->next && only->kind == REGEX_ALT)
         return resolve(r, only, search);
-    struct regex *out = new_node(r, REGEX_CAT);
+    struct regex *out = regex_new(r->arena, REGEX_CAT);
     struct regex *c = branch->first;
     bool start = false, end = false;
     for (; c && c->kind == REGEX_START; c = c->next)
         start = true;
     if (!start && search)
-        add_child(out, anything(r));
+        regex_append(out, anything(r));
     for (struct regex *next; c; c = next) {
         next = c->next;
         end |= c->kind == REGEX_END;
@@ -464,22 +464,22 @@ static struct regex *resolve_branch(struct reader *r, struct regex *branch, bool
         if (end || has_anchor(c))
             return refuse(r, "an anchor that is not at the end of an alternative");
         c->next = NULL;
-        add_child(out, c);
+        regex_append(out, c);
     }
     if (!end && search)
-        add_child(out, anything(r));
+        regex_append(out, anything(r));
     return out;
 }
 
 static struct regex *resolve(struct reader *r, struct regex *alt, bool search)
 {
-    struct regex *out = new_node(r, REGEX_ALT);
+    struct regex *out = regex_new(r->arena, REGEX_ALT);
     for (struct regex *c = alt->first, *next; c; c = next) {
         next = c->next;
         struct regex *branch = resolve_branch(r, c, search);
         if (!branch)
             return NULL;
-        add_child(out, branch);
+        regex_append(out, branch);
     }
     return out;
 }

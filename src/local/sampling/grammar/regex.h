@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "local/sampling/grammar/program.h"
 
+struct charset;
 struct error;
 
 enum { REGEX_DEPTH_MAX = 200, REGEX_BYTES_MAX = 1 << 16 };
@@ -41,6 +42,11 @@ struct regex {
 // The tree, in the arena, or NULL with err. search: the text may have more before and after, where
 // it is not anchored; else ^ and $ say what is so anyway.
 struct regex *regex_read(struct slice text, bool search, struct arena *a, struct error *err);
+
+// For other readers of such trees (gbnf.c). regex_set sorts and releases the set.
+struct regex *regex_new(struct arena *a, enum regex_kind kind);
+void regex_append(struct regex *parent, struct regex *child);
+struct regex *regex_set(struct arena *a, struct charset *s);
 
 // Writes a set of characters as nodes: node_chars, or emit_chars inside of JSON strings.
 typedef uint32_t regex_chars(struct program *p, const struct code_range *ranges, size_t n,
