@@ -15,6 +15,7 @@
 #include "providers/model_ref.h"
 
 enum { TEXT_MAX_BYTES = 1 << 30, CALIBRATION_CTX = 512 };
+enum { FEW_TOKENS = 12000 };  // of a calibration: below, the shipped model became worse
 
 static bool show_progress(void *self, uint64_t done, uint64_t total)
 {
@@ -66,6 +67,14 @@ static bool calibrate(struct loaded *l, const struct settings *s,
               ((*out = calibration_new(l->model, l->tokenizer, buf_view(&text), o, err)) ||
                error_wrap(err, "--calibration %s", s->calibration));
     buf_release(&text);
+    if (ok && !s->quiet && calibration_tokens(*out) < FEW_TOKENS) {
+        progress_clear(&l->progress);
+        (void)fprintf(
+            stderr,
+            "hearth quantize: the calibration text gives only %zu tokens: so few can make the "
+            "model worse; some hundred kilobytes are better\n",
+            calibration_tokens(*out));
+    }
     return ok;
 }
 

@@ -57,6 +57,7 @@ hearth perplexity "$tmp/q6_k.gguf" $text --ctx 256 --json --against "$tmp/logits
 hearth perplexity "$tmp/c.gguf" $text --ctx 256 --json --against "$tmp/logits"
 [ $bytes = 4000 ] || claim "calibration on another text brings the predictions nearer" py "o[\"kl_mean\"] < 0.7 * $kl"
 claim "at the same size" test "$(stat -c %s "$tmp/c.gguf")" -eq "$(stat -c %s "$tmp/q6_k.gguf")"
+head -c 4000 $text >"$tmp/few"; hearth quantize $model "$tmp/y.gguf" --type q8_0 --calibration "$tmp/few"; claim "few tokens are warned of" eval '[ "$status" -eq 0 ] && has err "so few can make the model worse"'; rm -f "$tmp/y.gguf"
 echo "too short" >"$tmp/short"; hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/short"; claim "a short calibration text is told" eval '[ "$status" -eq 2 ] && has err "a window needs" && [ ! -e "$tmp/y.gguf" ]'
 hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/none"; claim "a missing one too" eval '[ "$status" -eq 1 ] && has err "$tmp/none"'
 hearth quantize $model "$tmp/one.gguf" --type q4_k_m --threads 1; claim "one thread writes the same file as two" cmp -s "$tmp/one.gguf" "$tmp/q4_k_m.gguf"

@@ -219,6 +219,11 @@ struct calibration *calibration_new(struct model *m, const struct tokenizer *t, 
     return NULL;
 }
 
+size_t calibration_tokens(const struct calibration *c)
+{
+    return c->n_windows * (size_t)c->ctx;
+}
+
 void calibration_free(struct calibration *c)
 {
     if (!c)

@@ -32,7 +32,8 @@ struct calibration_options {
 // ctx, and must live as long. NULL with err: the text is shorter than a window.
 struct calibration *calibration_new(struct model *m, const struct tokenizer *t, struct slice text,
                                     const struct calibration_options *o, struct error *err);
-void calibration_free(struct calibration *c);  // NULL is fine
+void calibration_free(struct calibration *c);            // NULL is fine
+size_t calibration_tokens(const struct calibration *c);  // that are read of the text
 
 // By a tensor's name in GGUF files. *found is false for what is no matrix, or was not seen. What
 // *out points to lives until the next call. False with err only if reading the text again failed
