@@ -21,7 +21,7 @@
 #include "base/log.h"
 #include "server/impl.h"
 
-enum { UNSENT_SYSTEM_BYTES = 64 << 10, CHUNK_BYTES = 1 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
+enum { UNSENT_SYSTEM_BYTES = 16 << 10, CHUNK_BYTES = 1 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
 
 int64_t http_deadline(int seconds)
 {

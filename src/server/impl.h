@@ -21,7 +21,7 @@
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
 enum {
-    UNSENT_BYTES_MAX = 8 << 10,          // of one answer; then its sequence waits
+    UNSENT_BYTES_MAX = 4 << 10,          // of one answer; then its sequence waits
     BODIES_BYTES_MAX = 512 << 20,        // of all requests that are being read
     CONNECTION_MEMORY_BYTES = 16 << 10,  // request line and headers, and what is sent at once
     N_WORKERS = 8,

@@ -6,7 +6,7 @@
 
 #include "base/memory.h"
 
-enum { SLOTS = 64, SLOTS_AT_FIRST = 4, TOP_BYTES_MAX = 1 << 20 };
+enum { SLOTS = 64, SLOTS_AT_FIRST = 4, TOP_BYTES_MAX = 4 << 10 };
 
 struct engine_answer *answer_new(struct engine *engine, const struct engine_request *r)
 {
