@@ -11,7 +11,7 @@
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format;
+    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format, *pooling;
     pthread_mutex_t lock;    // of the lists; never held for long
     pthread_mutex_t loader;  // held while a model loads: one at a time, since memory is counted
     pthread_cond_t loaded;
@@ -196,6 +196,14 @@ static struct engine_answer *submit_checked(const struct local_model *m,
                                                              : NULL;
 }
 
+static struct flow flow_of(const struct provider_flow *flow)
+{
+    return (struct flow){.share_salt = flow->share_salt,
+                         .id = flow->id,
+                         .weight = flow->weight,
+                         .priority = flow->priority};
+}
+
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
                                     struct error *err)
@@ -211,10 +219,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .n_top = req->sampling.n_logprobs,
         .skip_special = true,
         .speculate = m->speculate,
-        .flow = {.share_salt = flow->share_salt,
-                 .id = flow->id,
-                 .weight = flow->weight,
-                 .priority = flow->priority},
+        .flow = flow_of(flow),
     };
     r.ends = tokenizer_ends(m->tokenizer, &r.n_ends);
     if (req->input == INPUT_MESSAGES && m->chat_template) {
@@ -241,11 +246,13 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
     struct answer *answer = NULL;
     bool thinking = false;
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    if (m && local_prompt(m, req, &prompt, &thinking, err)) {
-        struct engine_answer *engine = submit(m, req, &flow, &prompt, err);
-        if (engine)
-            answer = local_answer_new(m, req, engine, &prompt, thinking, sink, err);
-    }
+    struct engine_answer *engine = NULL;
+    if (m && req->input == INPUT_EMBED)
+        engine = local_embed_submit(m, req, flow_of(&flow), err);
+    else if (m && local_prompt(m, req, &prompt, &thinking, err))
+        engine = submit(m, req, &flow, &prompt, err);
+    if (engine)
+        answer = local_answer_new(m, req, engine, &prompt, thinking, sink, err);
     tokens_release(&prompt);
     return answer;
 }
@@ -269,6 +276,7 @@ static void free_local(struct provider *p)
     free(l->packed);
     free(l->draft);
     free(l->tool_format);
+    free(l->pooling);
     free(l);
 }
 
@@ -293,6 +301,9 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
         (void)error_set(err, ERR_USAGE, "tool format: '%.40s' is not known", o->tool_format);
         return NULL;
     }
+    enum pooling pooling;
+    if (!pooling_from_name(o->pooling, &pooling, err))
+        return NULL;
     struct local *l = memory_array(struct local, 1);
     l->provider.ops = &ops;
     l->options = *o;
@@ -303,6 +314,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options.packed = l->packed = memory_text(o->packed);
     l->options.draft = l->draft = memory_text(o->draft);
     l->options.tool_format = l->tool_format = memory_text(o->tool_format);
+    l->options.pooling = l->pooling = memory_text(o->pooling);
     pthread_mutex_init(&l->lock, NULL);
     pthread_mutex_init(&l->loader, NULL);
     pthread_cond_init(&l->loaded, NULL);

@@ -24,6 +24,7 @@ struct answer {
     struct slice *stops;  // the request's
     size_t n_stops;
     int64_t reasoning_tokens;
+    int dimensions;  // of embeddings; 0: all
     struct engine_answer *engine;
     struct tokens prompt;
     struct chat_sink sink;
@@ -184,6 +185,7 @@ static void carry(struct answer *a, const struct engine_event *e)
         break;
     case ENGINE_TOKEN: push_token(a, e); break;
     case ENGINE_NEXT: push_next(a, e); break;
+    case ENGINE_EMBEDDING: local_embed_push(e, a->dimensions, a->sink); break;
     case ENGINE_FINISH: push_finish(a, e); break;
     case ENGINE_DONE: push_end(a, e); break;
     }
@@ -230,7 +232,11 @@ struct answer *local_answer_new(const struct local_model *m, const struct chat_r
                                 struct chat_sink sink, struct error *err)
 {
     struct answer *a = memory_array(struct answer, 1);
-    *a = (struct answer){.model = m, .engine = engine, .prompt = *prompt, .sink = sink};
+    *a = (struct answer){.model = m,
+                         .engine = engine,
+                         .prompt = *prompt,
+                         .sink = sink,
+                         .dimensions = req->dimensions};
     make_readers(a, req, thinking);
     a->n_stops = req->sampling.n_stops;
     a->stops = arena_new(&a->arena, struct slice, a->n_stops + 1);

@@ -53,6 +53,12 @@ static void fill(struct engine_answer *a, struct answer_slot *slot, const struct
     buf_clear(&slot->text);
     buf_slice(&slot->text, from->text);
     slot->event.text = buf_view(&slot->text);
+    if (from->n_embedding) {
+        buf_clear(&slot->text);
+        buf_add(&slot->text, from->embedding, (size_t)from->n_embedding * sizeof *from->embedding);
+        slot->event.embedding = (const float *)(const void *)slot->text.ptr;
+        slot->event.text = slice_of("", 0);
+    }
     slot->event.top = NULL;
     if (from->n_top > 0) {
         if (!slot->top)

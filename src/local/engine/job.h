@@ -11,6 +11,7 @@
 #include "local/engine/engine.h"
 #include "local/engine/engine_model.h"
 #include "local/engine/lookup.h"
+#include "local/engine/pooled.h"
 #include "local/engine/scheduler.h"
 #include "local/engine/speculation.h"
 #include "local/engine/stops.h"
@@ -21,6 +22,9 @@ struct job;
 struct choice {
     struct sequence seq;  // seq.owner is the choice
     struct job *job;
+    const int32_t *prompt;  // of the job's
+    size_t n_prompt;
+    struct pooled pooled;  // of embeddings
     int index, n_generated;
     bool begun, finished;
     bool stopped;  // by a stop string
@@ -42,6 +46,7 @@ struct job {
     struct engine_answer *answer;
     int32_t *prompt, *ends;
     size_t n_prompt, n_ends;
+    enum pooling pooling;  // POOLING_NONE: text is wanted
     int max_tokens, n_choices, n_top;
     bool skip_special, logprobs;
     const struct shown_token *shown;
@@ -53,7 +58,6 @@ struct job {
     struct stop_set stops;
     struct grammar *grammar;
     struct flow flow;
-    uint64_t page_salt;
     struct choice *choices;  // [n_choices]
     struct token_logprob *top;
     int n_unfinished;  // choices
@@ -65,14 +69,17 @@ struct job {
 
 // Checks what a request may ask of this model; names the member that is wrong.
 bool job_check(const struct engine_request *r, const struct engine_model *m, struct error *err);
-struct job *job_new(const struct engine_request *r, const struct engine_model *m,
-                    struct engine_answer *answer);
+struct job *job_new(const struct engine_request *r, struct engine_answer *answer);
 void job_free(struct job *j);
 
 // Makes choice i ready to be scheduled: prompt, sampler, text.
 void choice_begin(struct job *j, int i, const struct engine_model *m,
                   struct sampler_scratch *scratch);
 bool job_is_end(const struct job *j, int32_t token);  // it ends the text
+// Takes the hidden states of its rows from `position` on; after the last one pushes the embedding
+// and the choice's end. True if that came.
+bool choice_embed(struct choice *c, int position, const float *rows, int n_rows, bool last,
+                  const struct engine_model *m);
 // Takes the next token from logits (which are changed) and pushes its events. False when the
 // choice ended with it; else the sequence must go on with it.
 bool choice_advance(struct choice *c, float *logits, const struct engine_model *m, int32_t *next);
