@@ -69,6 +69,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .ctx = s->ctx,
                               .max_seqs = s->max_seqs,
                               .tool_format = s->tool_format,
+                              .pooling = s->pooling,
                               .pin = s->pin,
                               .isa = s->isa,
                               .kv_type = s->kv,
