@@ -5,6 +5,8 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "local/models/facts.h"
+#include "local/models/model.h"
 #include "local/sampling/grammar/grammar.h"
 #include "providers/local_impl.h"
 
@@ -229,7 +231,10 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         r.n_shown = m->n_marks;
     }
     struct engine_answer *a = NULL;
-    if (prompt->n == 0)
+    if (model_facts(m->model)->headless)
+        (void)error_set(err, ERR_UNSUPPORTED, "%s has no output matrix: it gives embeddings only",
+                        m->name);
+    else if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err) &&
              local_grammar(m, &req->constraint, &r.grammar, err))
