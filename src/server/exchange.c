@@ -87,6 +87,14 @@ void exchange_gone(struct exchange *x)
     exchange_cancel(x);
 }
 
+bool exchange_is_gone(struct exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    bool gone = x->gone || x->cancelled;
+    pthread_mutex_unlock(&x->lock);
+    return gone;
+}
+
 // With the lock held: all that is left is that the client takes what is there.
 static void note_end(struct exchange *x)
 {
@@ -152,6 +160,14 @@ static void send_bytes(struct exchange *x, struct slice bytes, bool last)
     pthread_mutex_unlock(&x->lock);
     if (gone && !last)
         exchange_cancel(x);
+}
+
+void exchange_send(struct exchange *x, struct slice bytes, bool last)
+{
+    pthread_mutex_lock(&x->lock);
+    x->streaming = true;
+    pthread_mutex_unlock(&x->lock);
+    send_bytes(x, bytes, last);
 }
 
 void exchange_trim(struct exchange *x)

@@ -26,6 +26,8 @@ enum {
     CONNECTION_MEMORY_BYTES = 16 << 10,  // request line and headers, and what is sent at once
     JOBS_MAX = 4096,
     N_WORKERS = 8,
+    N_PATIENT = 4,  // workers for what takes long
+    PATIENT_JOBS_MAX = 64,
     REQUEST_ID_BYTES = 128 + 1,
     TRACE_BYTES = 55 + 1,
 };
@@ -38,8 +40,8 @@ struct server {
     struct MHD_Daemon *daemon;
     struct watch watch;
     struct metrics metrics;
-    struct queue jobs;  // exchanges for the workers
-    pthread_t workers[N_WORKERS], reaper;
+    struct queue jobs, long_jobs;  // exchanges for the workers
+    pthread_t workers[N_WORKERS + N_PATIENT], reaper;
     atomic_int state;
     atomic_llong body_bytes;  // of all requests that are being read
     atomic_ullong next_id;
@@ -99,6 +101,9 @@ void exchange_hold(struct exchange *x);
 void exchange_drop(struct exchange *x);  // frees with the last reference
 void exchange_gone(struct exchange *x);  // the client left: the answer is cancelled
 void exchange_cancel(struct exchange *x);
+bool exchange_is_gone(struct exchange *x);  // nobody waits for what is being made
+// More of a stream of call.stream_type, by a route of our own that has not replied; `last` ends it.
+void exchange_send(struct exchange *x, struct slice bytes, bool last);
 // The whole answer, an error or not: for anybody who has not begun one. `type` is a constant.
 void exchange_reply(struct exchange *x, int status, const char *type, struct slice body);
 void exchange_refuse(struct exchange *x, struct dialect_error *err);
@@ -113,12 +118,20 @@ int64_t http_deadline(int seconds);      // so far from now
 void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread looks again
 
 // work.c
-void *worker_main(void *server);
+void *worker_main(void *server);   // takes from jobs
+void *patient_main(void *server);  // takes from long_jobs
 
 // routes.c: our own routes beside those of the dialects; NULL if the path is none.
+enum route_kind {
+    ROUTE_WORK,     // by a worker, with the body parsed
+    ROUTE_AT_ONCE,  // by the HTTP thread: takes no time
+    // Like ROUTE_WORK, by one of the N_PATIENT workers that nobody else waits for: it may take
+    // minutes, and should end when exchange_is_gone says so.
+    ROUTE_LONG,
+};
 struct own_route {
     const char *method, *path;
-    bool at_once;  // by the HTTP thread: takes no time; else by a worker, with the body parsed
+    enum route_kind kind;
     void (*answer)(struct exchange *x);
 };
 const struct own_route *routes_find(const char *path);
@@ -129,6 +142,9 @@ void routes_models(struct exchange *x);
 // routes_tokens.c
 void routes_tokenize(struct exchange *x);
 void routes_detokenize(struct exchange *x);
+
+// routes_summaries.c
+void routes_summaries(struct exchange *x);
 
 // access_log.c
 void access_log(const struct exchange *x);  // at its very end

@@ -111,13 +111,23 @@ static void work(struct exchange *x)
         exchange_refuse(x, &err);
 }
 
-void *worker_main(void *self)
+static void work_all(struct queue *jobs)
 {
-    struct server *s = self;
     struct exchange *x;
-    while ((x = queue_take(&s->jobs))) {
+    while ((x = queue_take(jobs))) {
         work(x);
         exchange_drop(x);
     }
+}
+
+void *worker_main(void *self)
+{
+    work_all(&((struct server *)self)->jobs);
+    return NULL;
+}
+
+void *patient_main(void *self)
+{
+    work_all(&((struct server *)self)->long_jobs);
     return NULL;
 }

@@ -503,7 +503,7 @@ struct engine_answer *engine_submit(struct engine *e, const struct engine_reques
         return NULL;
     int n_choices = r->pooling ? (int)r->n_inputs : r->n_choices ? r->n_choices : 1;
     struct engine_answer *a = answer_new(e, n_choices, r->pooling ? -1 : r->n_top);
-    struct job *j = job_new(r, a);
+    struct job *j = job_new(r, &e->model, a);
     if (submit(e, j, err))
         return a;
     job_free(j);

@@ -101,11 +101,13 @@ static void *copy_of(const void *from, size_t n, size_t size)
     return to;
 }
 
-static uint64_t page_salt(const struct job *j, const struct engine_model *m, int final_len)
+static uint64_t page_salt(const struct engine_request *r, const struct engine_model *m,
+                          size_t n_prompt)
 {
     if (!m->ops->length_class)
-        return j->flow.share_salt;
-    return hash_mix(hash_mix(j->flow.share_salt) + m->ops->length_class(m->self, final_len));
+        return r->flow.share_salt;
+    int final_len = (int)n_prompt + (r->pooling ? 0 : r->max_tokens);
+    return hash_mix(hash_mix(r->flow.share_salt) + m->ops->length_class(m->self, final_len));
 }
 
 static int count_choices(const struct engine_request *r)
@@ -116,20 +118,27 @@ static int count_choices(const struct engine_request *r)
     return r->n_choices && r->max_tokens ? r->n_choices : 1;
 }
 
-static void make_choices(struct job *j, const struct engine_request *r)
+static void make_choices(struct job *j, const struct engine_request *r,
+                         const struct engine_model *m)
 {
     const int32_t *prompt = j->prompt;
+    uint64_t salt = page_salt(r, m, j->n_prompt);
     j->choices = memory_array(struct choice, (size_t)j->n_choices);
     for (int i = 0; i < j->n_choices; i++) {
         size_t n = j->pooling ? r->input_tokens[i] : j->n_prompt;
-        j->choices[i] = (struct choice){.job = j, .index = i, .prompt = prompt, .n_prompt = n};
+        j->choices[i] = (struct choice){.job = j,
+                                        .index = i,
+                                        .prompt = prompt,
+                                        .n_prompt = n,
+                                        .page_salt = j->pooling ? page_salt(r, m, n) : salt};
         prompt += j->pooling ? n : 0;
     }
     j->n_unfinished = j->n_choices;
     j->forked = j->pooling;
 }
 
-struct job *job_new(const struct engine_request *r, struct engine_answer *answer)
+struct job *job_new(const struct engine_request *r, const struct engine_model *m,
+                    struct engine_answer *answer)
 {
     struct job *j = memory_new(1, sizeof *j);
     j->answer = answer;
@@ -153,7 +162,7 @@ struct job *job_new(const struct engine_request *r, struct engine_answer *answer
     stop_set_init(&j->stops, r->stops, r->n_stops);
     j->grammar = grammar_hold(r->grammar);
     j->flow = r->flow;
-    make_choices(j, r);
+    make_choices(j, r, m);
     j->top = memory_array(struct token_logprob, (size_t)j->n_top + 1);
     j->submitted_ns = clock_ns();
     return j;
@@ -192,7 +201,7 @@ void choice_begin(struct job *j, int i, const struct engine_model *m,
         .n_tokens = (int)c->n_prompt,
         .final_len = final_len,
         .pooling = j->pooling,
-        .page_salt = page_salt(j, m, final_len),
+        .page_salt = c->page_salt,
         .flow_id = j->flow.id,
         .weight = j->flow.weight > 0 ? j->flow.weight : 1,
         .priority = j->flow.priority,

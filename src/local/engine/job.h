@@ -24,6 +24,7 @@ struct choice {
     struct job *job;
     const int32_t *prompt;  // of the job's
     size_t n_prompt;
+    uint64_t page_salt;
     struct pooled pooled;  // of embeddings
     int index, n_generated;
     bool begun, finished;
@@ -69,7 +70,8 @@ struct job {
 
 // Checks what a request may ask of this model; names the member that is wrong.
 bool job_check(const struct engine_request *r, const struct engine_model *m, struct error *err);
-struct job *job_new(const struct engine_request *r, struct engine_answer *answer);
+struct job *job_new(const struct engine_request *r, const struct engine_model *m,
+                    struct engine_answer *answer);
 void job_free(struct job *j);
 
 // Makes choice i ready to be scheduled: prompt, sampler, text.
