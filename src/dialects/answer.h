@@ -18,6 +18,8 @@ struct dialect_choice {
     size_t n_tools, tools_capacity;
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
     size_t n_tokens, capacity;
+    float *embedding;  // [n_embedding]
+    size_t n_embedding;
     enum chat_finish finish;
     struct buf stop;  // the stop text that ended it, or empty
 };

@@ -3,8 +3,8 @@
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
 // it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
-// grammars, local_answer.c makes chat's events of the engine's, local_carriers.c has the threads
-// for that, local.c is the provider.
+// grammars, local_embed.c asks for embeddings, local_answer.c makes chat's events of the engine's,
+// local_carriers.c has the threads for that, local.c is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "chat/chat.h"
 #include "local/engine/engine.h"
+#include "local/models/pooling.h"
 #include "local/template/answer_parser.h"
 #include "local/tokenizer/tokenizer.h"
 #include "providers/local.h"
@@ -61,8 +62,10 @@ struct local_model {  // immutable once open
     size_t n_ends;
     struct engine *engine;
     struct local_grammars *grammars;
-    struct sampling sampling;  // the model's own defaults
-    int speculate;             // of its requests
+    struct sampling sampling;    // the model's own defaults
+    int speculate;               // of its requests
+    enum pooling pooling;        // of embeddings
+    struct error no_embeddings;  // code ERR_NONE, or why it can give none
 };
 
 // Opens path, which is found again as `real`. NULL with err, which names the model.
@@ -91,6 +94,19 @@ json_t *local_text_json(struct slice s);
 // *thinking (may be NULL): the template has already begun the answer's thoughts.
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
                   bool *thinking, struct error *err);
+bool local_given_tokens(const struct local_model *m, const int32_t *tokens, size_t n_tokens,
+                        struct tokens *out, struct error *err);
+// How the model makes embeddings: as the options or its files say, else by the mean.
+void local_embed_choose(struct local_model *m, enum pooling wanted);
+// Appends the ids of all inputs; lengths (NULL, or [n_inputs]) gets the number of each.
+bool local_embed_tokens(const struct local_model *m, const struct chat_request *req,
+                        struct tokens *out, size_t *lengths, struct error *err);
+// Asks the engine for the embeddings of INPUT_EMBED. NULL with err.
+struct engine_answer *local_embed_submit(const struct local_model *m,
+                                         const struct chat_request *req, struct flow flow,
+                                         struct answer *reader, struct error *err);
+// The embedding as an event, cut to so many dimensions (0: whole).
+void local_embed_push(const struct engine_event *e, int dimensions, struct chat_sink sink);
 // The tools that the model may call; NULL if none.
 const json_t *local_tools(const struct chat_request *req);
 // The request's settings over the model's. Lists live in the arena.

@@ -101,15 +101,15 @@ static bool joined(struct local_model *m, const struct chat_request *req, struct
     return ok;
 }
 
-static bool given_tokens(const struct local_model *m, const struct chat_request *req,
-                         struct tokens *out, struct error *err)
+bool local_given_tokens(const struct local_model *m, const int32_t *tokens, size_t n_tokens,
+                        struct tokens *out, struct error *err)
 {
     int32_t n = tokenizer_n_tokens(m->tokenizer);
-    for (size_t i = 0; i < req->n_tokens; i++) {
-        if (req->tokens[i] < 0 || req->tokens[i] >= n)
+    for (size_t i = 0; i < n_tokens; i++) {
+        if (tokens[i] < 0 || tokens[i] >= n)
             return error_set(err, ERR_USAGE, "token %d at place %zu is not one of 0 to %d",
-                             req->tokens[i], i, n - 1);
-        tokens_add(out, req->tokens[i]);
+                             tokens[i], i, n - 1);
+        tokens_add(out, tokens[i]);
     }
     return true;
 }
@@ -118,11 +118,12 @@ bool local_prompt(struct local_model *m, const struct chat_request *req, struct 
                   bool *thinking, struct error *err)
 {
     switch (req->input) {
-    case INPUT_TOKENS: return given_tokens(m, req, out, err);
+    case INPUT_TOKENS: return local_given_tokens(m, req->tokens, req->n_tokens, out, err);
     // A raw text is the user's own prompt: what looks like a special token is meant to be one.
     case INPUT_TEXT:
         return tokenizer_encode(m->tokenizer, req->text,
                                 TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL, out, err);
+    case INPUT_EMBED: return local_embed_tokens(m, req, out, NULL, err);
     case INPUT_MESSAGES: break;
     }
     return m->chat_template ? templated(m, req, out, thinking, err) : joined(m, req, out, err);

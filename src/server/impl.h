@@ -100,6 +100,8 @@ void exchange_drop(struct exchange *x);  // frees with the last reference
 void exchange_gone(struct exchange *x);  // the client left: the answer is cancelled
 void exchange_cancel(struct exchange *x);
 bool exchange_is_gone(struct exchange *x);  // nobody waits for what is being made
+// More of a stream of call.stream_type, by a route of our own that has not replied; `last` ends it.
+void exchange_send(struct exchange *x, struct slice bytes, bool last);
 // The whole answer, an error or not: for anybody who has not begun one. `type` is a constant.
 void exchange_reply(struct exchange *x, int status, const char *type, struct slice body);
 void exchange_refuse(struct exchange *x, struct dialect_error *err);
@@ -142,6 +144,9 @@ void routes_models(struct exchange *x);
 // routes_tokens.c
 void routes_tokenize(struct exchange *x);
 void routes_detokenize(struct exchange *x);
+
+// routes_summaries.c
+void routes_summaries(struct exchange *x);
 
 // access_log.c
 void access_log(const struct exchange *x);  // at its very end

@@ -32,6 +32,7 @@ static const struct own_route routes[] = {
     {"GET", "/metrics", ROUTE_AT_ONCE, metrics},
     {"POST", "/tokenize", ROUTE_WORK, routes_tokenize},
     {"POST", "/detokenize", ROUTE_WORK, routes_detokenize},
+    {"POST", "/v1/summaries", ROUTE_LONG, routes_summaries},
 };
 
 const struct own_route *routes_find(const char *path)
