@@ -265,8 +265,8 @@ static void models_are_listed(void **state)
         buf_text(&out),
         "{\"models\":[{\"name\":\"models/a\",\"displayName\":\"a\",\"inputTokenLimit\":512,"
         "\"outputTokenLimit\":512,\"supportedGenerationMethods\":[\"generateContent\","
-        "\"countTokens\"]},{\"name\":\"models/b\",\"displayName\":\"b\","
-        "\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\"]}]}");
+        "\"countTokens\",\"embedContent\"]},{\"name\":\"models/b\",\"displayName\":\"b\","
+        "\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\",\"embedContent\"]}]}");
     buf_release(&out);
 }
 
