@@ -23,6 +23,7 @@ static void release_choice(struct dialect_choice *c)
     }
     free(c->tools);
     free(c->tokens);
+    free(c->parts);
 }
 
 void dialect_answer_release(struct dialect_answer *a)
@@ -66,6 +67,30 @@ static void begin_tool(struct dialect_choice *c, const struct chat_event *e)
     };
 }
 
+// The run that an event belongs to, a new one where it is of another kind. A token without text
+// begins none: it may be a mark between two.
+static void note_part(struct dialect_choice *c, const struct chat_event *e)
+{
+    bool arguments = e->kind == CHAT_TOOL_ARGUMENTS;
+    enum chat_event_kind kind = arguments ? CHAT_TOOL_CALL : e->kind;
+    struct dialect_part *last = c->n_parts ? &c->parts[c->n_parts - 1] : NULL;
+    if (e->kind == CHAT_TOOL_CALL || ((!last || last->kind != kind) && e->text.len && !arguments)) {
+        memory_grow(c->parts, c->parts_capacity, c->n_parts + 1);
+        size_t first_token = c->n_parts ? c->parts[c->n_parts - 1].end_token : 0;
+        last = &c->parts[c->n_parts++];
+        *last = (struct dialect_part){.kind = kind, .first_token = first_token};
+        if (kind == CHAT_TOOL_CALL)
+            last->start = c->n_tools - 1;
+        else
+            last->start = (kind == CHAT_TEXT ? c->text.len : c->reasoning.len) - e->text.len;
+    }
+    if (!last || last->kind != kind)
+        return;
+    last->end_token = c->n_tokens;
+    if (kind != CHAT_TOOL_CALL)
+        last->end = kind == CHAT_TEXT ? c->text.len : c->reasoning.len;
+}
+
 static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
                           const struct chat_event *e)
 {
@@ -85,6 +110,8 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
     }
     if (a->with_tokens && e->n_tokens)
         keep_tokens(a, c, e);
+    if (e->kind != CHAT_FINISH)
+        note_part(c, e);
 }
 
 void dialect_answer_add(struct dialect_answer *a, const struct chat_event *e)

@@ -12,12 +12,21 @@ struct dialect_tool {
     char *id, *name;
     struct buf arguments;  // as the model wrote them: not sure to be JSON
 };
+// A run of one kind in the order in which it was said: text, thoughts, or one call.
+struct dialect_part {
+    enum chat_event_kind kind;      // CHAT_TEXT, CHAT_REASONING, CHAT_TOOL_CALL
+    size_t start, end;              // bytes of the choice's text or reasoning; of a call: start is
+                                    // its place in tools
+    size_t first_token, end_token;  // of the choice's tokens
+};
 struct dialect_choice {
     struct buf text, reasoning;
     struct dialect_tool *tools;
     size_t n_tools, tools_capacity;
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
     size_t n_tokens, capacity;
+    struct dialect_part *parts;
+    size_t n_parts, parts_capacity;
     enum chat_finish finish;
     struct buf stop;  // the stop text that ended it, or empty
 };
