@@ -64,6 +64,14 @@ struct chat_constraint {
     struct slice text;
 };
 
+// One of several raw prompts of a request.
+struct chat_prompt {
+    enum chat_input input;  // INPUT_TEXT or INPUT_TOKENS
+    struct slice text;
+    const int32_t *tokens;
+    size_t n_tokens;
+};
+
 struct chat_request {
     enum chat_input input;
     const char *model;  // as the client wrote it
@@ -72,6 +80,11 @@ struct chat_request {
     struct slice text;      // INPUT_TEXT: raw, no template
     const int32_t *tokens;  // INPUT_TOKENS
     size_t n_tokens;
+    // With two or more of these, instead of the input above: each is answered as if it were alone,
+    // with choices place * n_choices to place * n_choices + n_choices - 1. Providers see one at a
+    // time (gateway/several.h).
+    const struct chat_prompt *prompts;
+    size_t n_prompts;
     const struct json_t *tools;  // array or NULL
     enum chat_tool_choice tool_choice;
     const char *tool_name;  // TOOLS_NAMED

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens)
@@ -114,12 +115,23 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
         note_part(c, e);
 }
 
+static bool has_room(struct dialect_answer *a, const struct chat_event *e)
+{
+    a->n_bytes += e->text.len + (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
+    if (a->n_bytes + a->arena.used_bytes > ANSWER_BYTES_MAX && !a->error.code)
+        (void)error_set(&a->error, ERR_LIMIT,
+                        "the answer has more than %d bytes: ask for a stream, fewer choices or "
+                        "fewer logprobs",
+                        ANSWER_BYTES_MAX);
+    return !a->error.code;
+}
+
 void dialect_answer_add(struct dialect_answer *a, const struct chat_event *e)
 {
     if (e->kind == CHAT_USAGE)
         a->usage = e->usage;
     else if (e->kind == CHAT_ERROR)
-        a->error = e->error;
-    else if (e->choice >= 0 && (size_t)e->choice < a->n_choices)
+        a->error = a->error.code ? a->error : e->error;
+    else if (e->choice >= 0 && (size_t)e->choice < a->n_choices && has_room(a, e))
         add_to_choice(a, &a->choices[e->choice], e);
 }

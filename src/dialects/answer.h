@@ -1,12 +1,15 @@
 // answer.h - the events of one answer collected, for clients that want it whole.
 //
-// Filled by dialect_answer_add, read by a dialect's write_response. Threads: one at a time.
+// Filled by dialect_answer_add, read by a dialect's write_response. What it holds is bounded: who
+// asks for more, with logprobs or in many choices, can have it as a stream. Threads: one at a time.
 #pragma once
 #include <stddef.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "chat/chat.h"
+
+enum { ANSWER_BYTES_MAX = 256 << 20 };
 
 struct dialect_tool {
     char *id, *name;
@@ -35,7 +38,8 @@ struct dialect_answer {
     size_t n_choices;
     bool with_tokens;  // keep tokens
     struct chat_usage usage;
-    struct error error;  // of CHAT_ERROR; code ERR_NONE: none
+    struct error error;  // ERR_LIMIT: it is too large, and no more is kept; or that of CHAT_ERROR
+    size_t n_bytes;      // of texts and tokens, beside the arena
     struct arena arena;
 };
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens);

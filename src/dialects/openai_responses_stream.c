@@ -182,21 +182,25 @@ static void write_finish(struct dialect_call *c, const struct chat_event *e, str
     close_item(c, responses_status(e->finish), out);
 }
 
-static void write_end(struct dialect_call *c, struct buf *out)
-{
-    struct responses_state *s = c->state;
-    const char *status = responses_status(s->answer.choices[0].finish);
-    write_whole(c, strcmp(status, "completed") == 0 ? "response.completed" : "response.incomplete",
-                &s->answer, status, &s->answer.usage, NULL, out);
-}
-
-static void write_failure(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+static void write_failure(struct dialect_call *c, const struct error *why, struct buf *out)
 {
     struct responses_state *s = c->state;
     struct dialect_error err = {0};
     write_start(c, out);
-    (void)dialect_refuse_error(&err, &e->error);
+    (void)dialect_refuse_error(&err, why);
     write_whole(c, "response.failed", &s->answer, "failed", NULL, &err, out);
+}
+
+static void write_end(struct dialect_call *c, struct buf *out)
+{
+    struct responses_state *s = c->state;
+    if (s->answer.error.code) {
+        write_failure(c, &s->answer.error, out);
+        return;
+    }
+    const char *status = responses_status(s->answer.choices[0].finish);
+    write_whole(c, strcmp(status, "completed") == 0 ? "response.completed" : "response.incomplete",
+                &s->answer, status, &s->answer.usage, NULL, out);
 }
 
 void responses_write_event(struct dialect_call *c, const struct chat_event *e, struct buf *out)
@@ -213,7 +217,7 @@ void responses_write_event(struct dialect_call *c, const struct chat_event *e, s
     case CHAT_TOOL_ARGUMENTS: write_said(c, e, out); break;
     case CHAT_FINISH: write_finish(c, e, out); break;
     case CHAT_DONE: write_end(c, out); break;
-    case CHAT_ERROR: write_failure(c, e, out); break;
+    case CHAT_ERROR: write_failure(c, &e->error, out); break;
     default: break;
     }
 }

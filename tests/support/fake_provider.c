@@ -138,6 +138,8 @@ static struct answer *start(struct provider *p, const struct chat_request *r,
     pthread_mutex_lock(&f->lock);
     bool refused = f->refuse_first > 0;
     f->refuse_first -= refused;
+    bool busy = f->most_allowed && f->n_running >= f->most_allowed;
+    refused = refused || busy;
     a->n = f->n_started;
     if (!refused) {
         f->n_started++;
@@ -151,7 +153,7 @@ static struct answer *start(struct provider *p, const struct chat_request *r,
     if (refused) {
         buf_release(&a->prompt);
         free(a);
-        (void)error_set(err, ERR_LIMIT, "the queue is full");
+        (void)error_set(err, busy ? ERR_BUSY : ERR_LIMIT, "the queue is full");
         return NULL;
     }
     if (f->inside_start) {

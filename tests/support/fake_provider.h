@@ -23,6 +23,7 @@ struct fake_provider {
     void *reply_self;
     int words;
     int refuse_first;  // start fails this often
+    int most_allowed;  // start is busy while so many run; 0: never
     // what happened, under lock
     pthread_mutex_t lock;
     int n_started, n_running, most_running, n_too_long;
