@@ -12,63 +12,41 @@
 #include "base/json.h"
 #include "dialects/answer.h"
 #include "dialects/dialect.h"
-
-struct read {  // a request that was read
-    struct arena arena;
-    json_t *body;
-    struct dialect_call call;
-    struct dialect_error error;
-    bool ok;
-};
+#include "../../support/dialect_call.h"
 
 static const struct dialect *const dialect = &dialect_openai_responses;
 
-static void read_request(struct read *r, const char *text)
+static void read_request(struct dialect_case *r, const char *text)
 {
-    *r = (struct read){.body = json_parse(slice_str(text), NULL)};
-    assert_non_null(r->body);
-    dialect_call_init(&r->call, &r->arena);
-    r->call.state = arena_alloc(&r->arena, 1, dialect->state_size);
-    r->call.id = "1";
-    r->call.created = 5;
-    r->call.model = "m";
-    struct http_request in = {.body = r->body};
-    r->ok = dialect->read_request(&in, &r->call, &r->error);
+    dialect_case_begin(r, "POST", "/v1/responses", text);
 }
 
-static void read_well(struct read *r, const char *text)
+static void read_well(struct dialect_case *r, const char *text)
 {
     read_request(r, text);
-    if (!r->ok)
-        print_error("%s: %s\n", text, r->error.text);
-    assert_true(r->ok);
-}
-
-static void release(struct read *r)
-{
-    dialect_call_release(&r->call);
-    json_decref(r->body);
-    arena_release(&r->arena);
+    if (!r->read)
+        print_error("%s: %s\n", text, r->err.text);
+    assert_true(r->read);
 }
 
 static void refused(const char *text, const char *member, enum dialect_problem problem)
 {
-    struct read r;
+    struct dialect_case r;
     read_request(&r, text);
-    if (r.ok || strcmp(r.error.member, member) != 0 || r.error.problem != problem)
-        print_error("%s: member '%s', not '%s': %s\n", text, r.error.member, member, r.error.text);
-    assert_false(r.ok);
-    assert_string_equal(r.error.member, member);
-    assert_true(r.error.text[0]);
-    assert_int_equal(r.error.problem, problem);
-    release(&r);
+    if (r.read || strcmp(r.err.member, member) != 0 || r.err.problem != problem)
+        print_error("%s: member '%s', not '%s': %s\n", text, r.err.member, member, r.err.text);
+    assert_false(r.read);
+    assert_string_equal(r.err.member, member);
+    assert_true(r.err.text[0]);
+    assert_int_equal(r.err.problem, problem);
+    dialect_case_end(&r);
 }
 
 // Reading
 
 static void every_member_is_read(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     (void)state;
     read_well(&r, "{\"model\":\"x\",\"input\":\"hi\",\"instructions\":\"Be brief.\","
                   "\"max_output_tokens\":7,\"temperature\":0.5,\"top_p\":0.25,\"top_logprobs\":3,"
@@ -85,12 +63,12 @@ static void every_member_is_read(void **state)
     assert_true(q->sampling.n_logprobs == 3 && q->sampling.n_choices == -1);
     assert_string_equal(json_get_text(q->extras, "reasoning_effort"), "low");
     assert_non_null(json_object_get(q->extras, "a"));
-    release(&r);
+    dialect_case_end(&r);
 }
 
 static void items_become_messages(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     (void)state;
     read_well(
         &r,
@@ -124,13 +102,13 @@ static void items_become_messages(void **state)
     assert_string_equal(json_get_text(m[4].raw, "tool_call_id"), "c2");
     assert_string_equal(json_get_text(m[4].raw, "name"), "g");
     assert_true(m[5].role == ROLE_ASSISTANT && slice_is(m[5].text, "done") && !m[5].raw);
-    release(&r);
+    dialect_case_end(&r);
 }
 
 // Calls that follow calls whose thoughts lie between are messages of their own.
 static void thoughts_begin_another_message(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     (void)state;
     read_well(&r,
               "{\"input\":[{\"role\":\"user\",\"content\":\"q\"},"
@@ -144,13 +122,13 @@ static void thoughts_begin_another_message(void **state)
     assert_string_equal(json_get_text(m[2].raw, "reasoning_content"), "s");
     assert_int_equal(json_array_size(json_object_get(m[2].raw, "tool_calls")), 1);
     assert_true(slice_is(m[3].text, "and"));
-    release(&r);
+    dialect_case_end(&r);
 }
 
 static void many_messages_of_one_role_are_joined(void **state)
 {
     enum { MANY = 16000 };
-    struct read r;
+    struct dialect_case r;
     struct buf text = {0};
     (void)state;
     buf_text_add(&text, "{\"input\":[");
@@ -163,7 +141,7 @@ static void many_messages_of_one_role_are_joined(void **state)
     assert_int_equal(joined.len, 2 * MANY - 1);
     assert_memory_equal(joined.ptr, "0\n1\n2\n3", 7);
     assert_true(r.arena.used_bytes < (size_t)4 << 20);  // copies of copies would be 256 MB
-    release(&r);
+    dialect_case_end(&r);
     buf_release(&text);
 }
 
@@ -174,7 +152,7 @@ static void many_messages_of_one_role_are_joined(void **state)
 
 static void tools_are_those_of_chats(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     (void)state;
     read_well(&r, "{" TOOLS ",\"tool_choice\":{\"type\":\"function\",\"name\":\"f\"}}");
     assert_true(r.call.request.tool_choice == TOOLS_NAMED && !r.call.request.one_tool_call);
@@ -184,10 +162,10 @@ static void tools_are_those_of_chats(void **state)
     assert_string_equal(json_get_text(f, "description"), "d");
     assert_true(json_is_true(json_object_get(f, "strict")));
     assert_string_equal(json_get_text(json_object_get(f, "parameters"), "type"), "object");
-    release(&r);
+    dialect_case_end(&r);
     read_well(&r, "{" TOOLS ",\"tool_choice\":\"required\"}");
     assert_int_equal(r.call.request.tool_choice, TOOLS_REQUIRED);
-    release(&r);
+    dialect_case_end(&r);
     refused("{" IN ",\"tool_choice\":\"required\"}", "tool_choice", PROBLEM_REQUEST);
     refused("{" TOOLS ",\"tool_choice\":{\"type\":\"function\",\"name\":\"g\"}}",
             "tool_choice.name", PROBLEM_REQUEST);
@@ -199,19 +177,19 @@ static void tools_are_those_of_chats(void **state)
 
 static void formats_become_constraints(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     (void)state;
     read_well(&r, "{" IN ",\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"n\","
                   "\"schema\":{\"type\":\"integer\"}},\"verbosity\":\"low\"}}");
     assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_JSON_SCHEMA);
     assert_string_equal(json_get_text(r.call.request.constraint.schema, "type"), "integer");
-    release(&r);
+    dialect_case_end(&r);
     read_well(&r, "{" IN ",\"text\":{\"format\":{\"type\":\"json_object\"}}}");
     assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_JSON_OBJECT);
-    release(&r);
+    dialect_case_end(&r);
     read_well(&r, "{" IN ",\"text\":{}}");
     assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_NONE);
-    release(&r);
+    dialect_case_end(&r);
     refused("{" IN ",\"text\":{\"format\":{\"type\":\"json_schema\"}}}", "text.format.schema",
             PROBLEM_REQUEST);
     refused("{" IN ",\"text\":{\"format\":{\"type\":\"xml\"}}}", "text.format.type",
@@ -267,7 +245,7 @@ static void refusals_name_their_member(void **state)
 
 // Thoughts, text, two calls, text again; the first token has no text of its own, and one stands
 // between the thoughts and the text.
-static size_t play(struct read *r, struct dialect_answer *a, enum chat_finish finish,
+static size_t play(struct dialect_case *r, struct dialect_answer *a, enum chat_finish finish,
                    struct buf *stream)
 {
     const struct chat_token token = {.id = 1, .logprob = -0.5f, .bytes = slice_str("\"")};
@@ -355,7 +333,7 @@ static const json_t *last_of(const json_t *list)
 
 static void events_come_in_their_order(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     struct dialect_answer a;
     struct buf stream = {0};
     (void)state;
@@ -378,7 +356,7 @@ static void events_come_in_their_order(void **state)
     json_decref(events);
     dialect_answer_release(&a);
     buf_release(&stream);
-    release(&r);
+    dialect_case_end(&r);
 }
 
 // The items and logprobs that events tell, put together as a client does.
@@ -413,7 +391,7 @@ static void a_stream_ends_with_the_whole_answer(void **state)
     static const enum chat_finish finishes[] = {CHAT_TOOL_CALLS, CHAT_LENGTH};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
-        struct read r;
+        struct dialect_case r;
         struct dialect_answer a;
         struct buf stream = {0}, out = {0};
         read_well(&r, "{" IN ",\"include\":[\"message.output_text.logprobs\"]}");
@@ -438,7 +416,7 @@ static void a_stream_ends_with_the_whole_answer(void **state)
         dialect_answer_release(&a);
         buf_release(&stream);
         buf_release(&out);
-        release(&r);
+        dialect_case_end(&r);
     }
 }
 
@@ -449,7 +427,7 @@ static const json_t *part_of(const json_t *output, size_t i)
 
 static void a_whole_answer(void **state)
 {
-    struct read r;
+    struct dialect_case r;
     struct dialect_answer a;
     struct buf stream = {0}, out = {0};
     int64_t n = 0;
@@ -459,7 +437,7 @@ static void a_whole_answer(void **state)
     dialect->write_response(&r.call, &a, &out);
     json_t *o = parsed(buf_view(&out));
     const json_t *output = json_object_get(o, "output"), *usage = json_object_get(o, "usage");
-    assert_string_equal(json_get_text(o, "id"), "resp_1");
+    assert_string_equal(json_get_text(o, "id"), "resp_ID");
     assert_string_equal(json_get_text(o, "object"), "response");
     assert_string_equal(json_get_text(o, "status"), "incomplete");
     assert_string_equal(json_get_text(json_object_get(o, "incomplete_details"), "reason"),
@@ -487,10 +465,10 @@ static void a_whole_answer(void **state)
     dialect_answer_release(&a);
     buf_release(&stream);
     buf_release(&out);
-    release(&r);
+    dialect_case_end(&r);
 }
 
-static void write_events(struct read *r, const struct chat_event *events, size_t n,
+static void write_events(struct dialect_case *r, const struct chat_event *events, size_t n,
                          struct buf *stream)
 {
     for (size_t i = 0; i < n; i++)
@@ -501,7 +479,7 @@ static void an_answer_of_nothing_is_an_empty_message(void **state)
 {
     const struct chat_event events[] = {
         {.kind = CHAT_FINISH, .finish = CHAT_STOP}, {.kind = CHAT_USAGE}, {.kind = CHAT_DONE}};
-    struct read r;
+    struct dialect_case r;
     struct buf stream = {0};
     (void)state;
     read_well(&r, "{" IN "}");
@@ -513,7 +491,7 @@ static void an_answer_of_nothing_is_an_empty_message(void **state)
     assert_string_equal(json_get_text(part_of(output, 0), "text"), "");
     json_decref(list);
     buf_release(&stream);
-    release(&r);
+    dialect_case_end(&r);
 }
 
 static void a_failure_keeps_what_was_said(void **state)
@@ -521,7 +499,7 @@ static void a_failure_keeps_what_was_said(void **state)
     struct chat_event events[] = {{.kind = CHAT_TEXT, .text = slice_str("so far")},
                                   {.kind = CHAT_FINISH, .finish = CHAT_CANCELLED},
                                   {.kind = CHAT_ERROR}};
-    struct read r;
+    struct dialect_case r;
     struct buf stream = {0};
     (void)state;
     (void)error_set(&events[2].error, ERR_INTERNAL, "it \"broke\"");
@@ -537,7 +515,7 @@ static void a_failure_keeps_what_was_said(void **state)
     assert_string_equal(json_get_text(part_of(json_object_get(o, "output"), 0), "text"), "so far");
     json_decref(list);
     buf_release(&stream);
-    release(&r);
+    dialect_case_end(&r);
 }
 
 static void an_answer_too_large_to_hold_is_an_error(void **state)
