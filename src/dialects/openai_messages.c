@@ -207,7 +207,7 @@ static bool check_tool(const json_t *tool, const char *at, struct dialect_error 
            dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s.name' is missing", p.text);
 }
 
-bool openai_has_tool(const json_t *tools, struct slice name)
+static bool has_tool(const json_t *tools, struct slice name)
 {
     for (size_t i = 0; i < json_array_size(tools); i++) {
         const json_t *function = json_object_get(json_array_get(tools, i), "function");
@@ -225,7 +225,7 @@ static bool read_named_choice(struct dialect_call *c, const json_t *choice,
     if (!member_object(choice, "tool_choice", "function", &function, err) ||
         !member_text(function, "tool_choice.function", "name", &name, err))
         return false;
-    if (!name.ptr || !openai_has_tool(c->request.tools, name))
+    if (!name.ptr || !has_tool(c->request.tools, name))
         return dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.function.name",
                               "'tool_choice.function.name' is none of 'tools'");
     c->request.tool_choice = TOOLS_NAMED;
@@ -233,7 +233,7 @@ static bool read_named_choice(struct dialect_call *c, const json_t *choice,
     return true;
 }
 
-bool openai_tool_choice(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+static bool read_choice(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
     const json_t *choice = json_object_get(body, "tool_choice");
     if (!choice || json_is_null(choice))
@@ -276,5 +276,5 @@ bool openai_tools(struct dialect_call *c, const json_t *body, struct dialect_err
     }
     c->request.tools = n ? tools : NULL;
     c->request.one_tool_call = !parallel;
-    return openai_tool_choice(c, body, err);
+    return read_choice(c, body, err);
 }

@@ -6,8 +6,6 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "base/slice.h"
-
 struct dialect_call;
 struct dialect_error;
 
@@ -16,7 +14,3 @@ struct dialect_error;
 bool openai_messages(struct dialect_call *c, const json_t *body, struct dialect_error *err);
 // Reads "tools", "tool_choice" and "parallel_tool_calls".
 bool openai_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err);
-// The second of them alone; request.tools is set.
-bool openai_tool_choice(struct dialect_call *c, const json_t *body, struct dialect_error *err);
-// Whether tools, in the form of chat completions, have one of this name.
-bool openai_has_tool(const json_t *tools, struct slice name);

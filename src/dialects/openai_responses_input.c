@@ -283,44 +283,68 @@ static bool read_tool(json_t *tools, const json_t *tool, const char *at, struct 
     return true;
 }
 
-static bool read_named_choice(struct dialect_call *c, const json_t *choice,
-                              struct dialect_error *err)
+static bool has_tool(const json_t *list, struct slice name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (slice_eq(json_slice(json_object_get(json_array_get(list, i), "name")), name))
+            return true;
+    return false;
+}
+
+// A choice of one tool in the form of chat completions. NULL with err.
+static json_t *named_choice(const json_t *choice, const json_t *list, struct dialect_error *err)
 {
     struct slice type, name;
     if (!needed(choice, "tool_choice", "type", &type, err))
-        return false;
-    if (!slice_is(type, "function"))
-        return unsupported("tool_choice", "choices of type", type, err);
+        return NULL;
+    if (!slice_is(type, "function")) {
+        (void)unsupported("tool_choice", "choices of type", type, err);
+        return NULL;
+    }
     if (!needed(choice, "tool_choice", "name", &name, err))
-        return false;
-    if (!openai_has_tool(c->request.tools, name))
-        return dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.name",
-                              "'tool_choice.name' is none of 'tools'");
-    c->request.tool_choice = TOOLS_NAMED;
-    c->request.tool_name = name.ptr;
-    return true;
+        return NULL;
+    if (!has_tool(list, name)) {
+        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.name",
+                             "'tool_choice.name' is none of 'tools'");
+        return NULL;
+    }
+    return json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name",
+                     json_object_get(choice, "name"));
 }
 
-bool responses_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+static bool read_tools(const json_t *list, json_t *tools, struct dialect_error *err)
 {
-    const json_t *list = NULL, *choice = json_object_get(body, "tool_choice");
-    bool parallel = true;
-    if (!member_array(body, "", "tools", &list, err) ||
-        !member_bool(body, "", "parallel_tool_calls", &parallel, err))
-        return false;
-    size_t n = json_array_size(list);
-    if (n > TOOLS_MAX)
+    if (json_array_size(list) > TOOLS_MAX)
         return dialect_refuse(err, PROBLEM_REQUEST, "tools",
-                              "'tools' has %zu entries, more than %d", n, TOOLS_MAX);
-    json_t *tools = n ? dialect_keep(c, json_array()) : NULL;
-    for (size_t i = 0; i < n; i++) {
+                              "'tools' has %zu entries, more than %d", json_array_size(list),
+                              TOOLS_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
         struct member_path p = member_path("tools", "", (int)i);
         if (!read_tool(tools, json_array_get(list, i), p.text, err))
             return false;
     }
-    c->request.tools = tools;
-    c->request.one_tool_call = !parallel;
-    if (json_is_object(choice))
-        return read_named_choice(c, choice, err);
-    return openai_tool_choice(c, body, err);
+    return true;
+}
+
+// The same members as a chat completion has them, so that both mean the same.
+bool responses_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const json_t *list = NULL;
+    json_t *chat = dialect_keep(c, json_object()), *tools = json_array();
+    json_t *parallel = json_object_get(body, "parallel_tool_calls");
+    json_t *choice = json_object_get(body, "tool_choice");
+    json_object_set_new(chat, "tools", tools);
+    if (!member_array(body, "", "tools", &list, err) || !read_tools(list, tools, err))
+        return false;
+    if (json_is_object(choice)) {
+        choice = named_choice(choice, list, err);
+        if (!choice)
+            return false;
+        json_object_set_new(chat, "tool_choice", choice);
+    } else if (choice) {
+        json_object_set(chat, "tool_choice", choice);
+    }
+    if (parallel)
+        json_object_set(chat, "parallel_tool_calls", parallel);
+    return openai_tools(c, chat, err);
 }
