@@ -147,7 +147,7 @@ static void write_delta(struct dialect_call *c, const struct responses_item *ite
                                                  : "response.function_call_arguments.delta",
                   item, out);
     if (message)
-        write_logprobs(s, item->tokens + item->n_tokens - n_new, n_new, out);
+        write_logprobs(s, n_new ? item->tokens + item->n_tokens - n_new : NULL, n_new, out);
     s->n_tokens += n_new;
     buf_text_add(out, ",\"delta\":");
     json_write_text(out, text);
