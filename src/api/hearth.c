@@ -166,7 +166,7 @@ bool hearth_generate(struct hearth *h, const struct hearth_request *request, hea
                          .changed = PTHREAD_COND_INITIALIZER};
     convert(&q, h, request, &arena);
     struct gateway_answer *a =
-        gateway_start(h->gateway, &q, (struct chat_sink){on_event, &l}, &err);
+        gateway_start(h->gateway, &q, (struct chat_sink){.push = on_event, .self = &l}, &err);
     if (a)
         listen_to_end(&l, a);
     gateway_answer_free(a);

@@ -8,7 +8,8 @@
 
 #include "base/memory.h"
 
-#define BLOCK_BYTES ((size_t)16 << 10)
+// Blocks grow, since most arenas stay small and thousands may live at once.
+enum { FIRST_BYTES = 1 << 10, BLOCK_BYTES = 16 << 10 };
 
 struct arena_block {
     struct arena_block *next;
@@ -22,10 +23,13 @@ void *arena_alloc(struct arena *a, size_t n, size_t size)
     size_t bytes = (n * size + 15) & ~(size_t)15;
     struct arena_block *b = a->blocks;
     if (!b || b->capacity - b->used < bytes) {
-        size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        size_t usual = !b                              ? FIRST_BYTES
+                       : b->capacity < BLOCK_BYTES / 2 ? 2 * b->capacity
+                                                       : BLOCK_BYTES;
+        size_t capacity = bytes > usual ? bytes : usual;
         struct arena_block *fresh = memory_new(1, sizeof *fresh + capacity);
         fresh->capacity = capacity;
-        if (b && bytes > BLOCK_BYTES) {  // a big one goes behind, so that the open block stays open
+        if (b && bytes > usual) {  // a big one goes behind, so that the open block stays open
             fresh->next = b->next;
             b->next = fresh;
         } else {

@@ -94,6 +94,7 @@ struct chat_request {
     struct chat_sampling sampling;
     int max_tokens;  // -1: what is left of the context, at most 4,096
     bool stream;
+    int64_t deadline_ns;  // clock_ns(); what has not ended by then ends with ERR_TIMEOUT; 0: none
 };
 
 enum chat_finish {
@@ -156,7 +157,16 @@ struct chat_event {
     struct error error;
 };
 
+// Where the events of one answer go.
 struct chat_sink {
+    // Should not block: the thread that calls it carries other answers too.
     void (*push)(void *self, const struct chat_event *event);
     void *self;
+    // Both may be NULL.
+    // Whether the sink takes no more for now: asked before every few events, never of an answer
+    // that was cancelled. Then nothing comes until the answer is resumed; who makes room does that.
+    bool (*full)(void *self);
+    // The last call, after DONE or ERROR was pushed: nobody waits for the answer, and it may be
+    // freed from here on, even inside. Not if the start failed.
+    void (*closed)(void *self);
 };

@@ -83,7 +83,7 @@ static bool answer(struct chat *c, struct error *err)
                                    .n_messages = c->n_messages,
                                    .max_tokens = c->s->max_new,
                                    .stream = true};
-    struct chat_sink sink = {on_event, c};
+    struct chat_sink sink = {.push = on_event, .self = c};
     buf_clear(&c->answer);
     c->thoughts = (struct thoughts){0};
     c->error = (struct error){0};

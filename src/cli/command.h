@@ -44,7 +44,7 @@ struct settings {
     int connections;
     // serve
     const char *host, *tool_format, *tls_cert, *tls_key;
-    int port, max_seqs, timeout, drain;
+    int port, max_seqs, timeout, drain, deadline, queue_max;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option

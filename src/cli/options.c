@@ -122,6 +122,12 @@ static const struct option option_rows[] = {
      "seconds that a client may take to send a request, or to take what is ready for it (default "
      "60)",
      FIELD(timeout), .min = 1, .max = 86400},
+    {"deadline", 0, "S",
+     "seconds that an answer may take in all, with its time in the queue (default 3600)",
+     FIELD(deadline), .min = 1, .max = 604800},
+    {"queue-max", 0, "N",
+     "requests of a model that may wait for their turn; more are refused (default 8192)",
+     FIELD(queue_max), .min = 1, .max = 1000000},
     {"drain", 0, "S", "seconds that running answers may still take at the end (default 30)",
      FIELD(drain), .min = 0, .max = 86400},
     {"tls-cert", 0, "FILE", "serve https with this certificate (PEM, with its chain)",
@@ -192,6 +198,7 @@ void settings_init(struct settings *s)
         .port = 8080,
         .timeout = 60,
         .drain = 30,
+        .deadline = 3600,
     };
 }
 

@@ -130,7 +130,7 @@ static int run_command(struct settings *s)
         progress_clear(&r.stack.progress);
     }
     if (ok) {
-        struct chat_sink sink = {on_event, &r};
+        struct chat_sink sink = {.push = on_event, .self = &r};
         r.answer = gateway_start(r.stack.gateway, &request, sink, &err);
         ok = r.answer != NULL;
     }

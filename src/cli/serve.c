@@ -63,8 +63,12 @@ static int serve_command(struct settings *s)
 {
     struct stack st;
     struct error err = {0};
-    struct server_options o = {
-        .host = s->host, .port = s->port, .timeout_s = s->timeout, .quiet = s->quiet};
+    struct server_options o = {.host = s->host,
+                               .port = s->port,
+                               .timeout_s = s->timeout,
+                               .answer_s = s->deadline,
+                               .queue_max = s->queue_max,
+                               .quiet = s->quiet};
     struct server *server = NULL;
     struct buf certificate = {0}, key = {0};
     interrupt_catch_all();
@@ -105,7 +109,8 @@ const struct command command_serve = {
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",
-    .options = "model host port timeout drain tls-cert tls-key tool-format max-seqs ctx threads "
+    .options = "model host port timeout deadline queue-max drain tls-cert tls-key tool-format "
+               "max-seqs ctx threads "
                "pin isa kv quantize packed "
                "speculate draft",
     .min_words = 0,

@@ -68,6 +68,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
                               .max_seqs = s->max_seqs,
+                              .queue_max = s->queue_max,
                               .tool_format = s->tool_format,
                               .pin = s->pin,
                               .isa = s->isa,

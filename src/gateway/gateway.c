@@ -148,7 +148,10 @@ struct gateway_answer *gateway_start(struct gateway *g, const struct chat_reques
                                      struct chat_sink sink, struct error *err)
 {
     pthread_mutex_lock(&g->lock);
-    struct provider_flow flow = {.share_salt = ONLY_ACCOUNT_SALT, .id = ++g->next_id, .weight = 1};
+    struct provider_flow flow = {.share_salt = ONLY_ACCOUNT_SALT,
+                                 .id = ++g->next_id,
+                                 .weight = 1,
+                                 .deadline_ns = req->deadline_ns};
     pthread_mutex_unlock(&g->lock);
     struct chat_request routed = *req;
     if (!resolve(g, &routed.model, err))
@@ -179,6 +182,14 @@ void gateway_cancel(struct gateway_answer *a)
         several_cancel(a->several);
     else
         a->g->local->ops->cancel(a->answer);
+}
+
+void gateway_resume(struct gateway_answer *a)
+{
+    if (a->several)
+        several_resume(a->several);
+    else
+        a->g->local->ops->resume(a->answer);
 }
 
 void gateway_answer_free(struct gateway_answer *a)

@@ -38,16 +38,17 @@ bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool pl
 bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
                         struct buf *out, struct error *err);
 bool gateway_load(struct gateway *g, size_t i, struct provider_load *out);
-// NULL with err if no candidate accepts; else every event goes to the sink, DONE or ERROR last.
-// With several prompts, what the request points to lives until gateway_wait has returned.
+// NULL with err if no candidate accepts; else every event goes to the sink, DONE or ERROR last. The
+// rules of answers and their threads are the provider's (providers/provider.h). With several
+// prompts, what the request points to lives until DONE or ERROR.
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
                                      struct chat_sink sink, struct error *err);
 void gateway_wait(struct gateway_answer *a);
 void gateway_cancel(struct gateway_answer *a);
+void gateway_resume(struct gateway_answer *a);  // its sink, which was full, has room
 void gateway_answer_free(struct gateway_answer *a);
 
 // The whole answer of choice 0 at once, for callers that do not stream. False with err. `text` is
 // appended to; finish and usage may be NULL.
-struct buf;
 bool gateway_ask(struct gateway *g, const struct chat_request *req, struct buf *text,
                  enum chat_finish *finish, struct chat_usage *usage, struct error *err);

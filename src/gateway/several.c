@@ -11,8 +11,8 @@
 struct one {  // the answer to one prompt
     struct several *group;
     int first_choice;
-    bool ended;             // its DONE or ERROR came
-    struct answer *answer;  // NULL before it has begun
+    struct answer *answer;  // from its start until it is closed
+    bool closed;
 };
 struct several {
     struct provider *provider;
@@ -21,19 +21,19 @@ struct several {
     struct chat_sink sink;
     struct one *all;
     size_t n, most_running;
-    // Held while an event is pushed. A sink may cancel, and a provider may push from inside its
-    // cancel, on the same thread; what comes after a cancel goes nowhere.
-    pthread_mutex_t order;
+    pthread_mutex_t order;  // held while the sink is pushed to, or asked
     struct chat_usage usage;
     atomic_bool stopped;  // cancelled or failed: nothing more begins, and no more events are passed
-    // Never held while anybody else's code runs.
+    // Never held while a sink is called or an answer is started.
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    size_t n_begun, n_ended;
-    bool advancing;      // a thread is beginning what there is room for
-    bool wait_for_end;   // the provider was busy: not before another one has ended
-    bool over, told;     // the last has ended; and DONE or ERROR was pushed
-    struct error error;  // of the first that failed
+    size_t n_begun, n_ended, n_closed;
+    bool advancing;     // a thread is beginning what there is room for
+    bool wait_for_end;  // the provider was busy: not before another one has ended
+    bool paused;        // the sink was full, and nobody asks it again before
+    size_t n_resumed;
+    bool over, told, finished;  // the last has ended; DONE or ERROR was pushed; all are closed
+    struct error error;         // of the first that failed
 };
 
 static void one_request(const struct chat_request *all, size_t i, struct chat_request *out)
@@ -50,22 +50,20 @@ static void one_request(const struct chat_request *all, size_t i, struct chat_re
 
 static void cancel_all(struct several *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        pthread_mutex_lock(&s->lock);
-        struct answer *a = s->all[i].ended ? NULL : s->all[i].answer;
-        pthread_mutex_unlock(&s->lock);
-        if (a)
-            s->provider->ops->cancel(a);
-    }
+    atomic_store(&s->stopped, true);
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < s->n_begun; i++)
+        if (s->all[i].answer)
+            s->provider->ops->cancel(s->all[i].answer);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static void fail(struct several *s, const struct error *why)
 {
     pthread_mutex_lock(&s->lock);
-    if (!s->error.code)
+    if (!s->error.code && !atomic_load(&s->stopped))
         s->error = *why;
     pthread_mutex_unlock(&s->lock);
-    atomic_store(&s->stopped, true);
     cancel_all(s);
 }
 
@@ -85,6 +83,20 @@ static void add_usage(struct chat_usage *sum, const struct chat_usage *u)
     sum->decode_s += u->decode_s;
 }
 
+// With the lock held, which is given up. When all was told and is closed, the sink is told so, and
+// the group may be gone.
+static void unlock_and_finish(struct several *s)
+{
+    bool mine = s->told && s->n_closed == s->n_begun && !s->finished;
+    s->finished = s->finished || mine;
+    if (mine)
+        pthread_cond_broadcast(&s->changed);
+    struct chat_sink sink = s->sink;
+    pthread_mutex_unlock(&s->lock);
+    if (mine && sink.closed)
+        sink.closed(sink.self);
+}
+
 static void push_end(struct several *s)
 {
     struct chat_event usage = {.kind = CHAT_USAGE, .usage = s->usage};
@@ -99,19 +111,34 @@ static void push_end(struct several *s)
     pthread_mutex_unlock(&s->order);
     pthread_mutex_lock(&s->lock);
     s->told = true;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
+    unlock_and_finish(s);
 }
 
 static void push(void *self, const struct chat_event *event);
+static bool full(void *self);
+static void closed(void *self);
 
 // NULL with err.
 static struct answer *start_one(struct several *s, size_t i, struct error *err)
 {
     struct chat_request one;
-    struct chat_sink sink = {.push = push, .self = &s->all[i]};
+    struct chat_sink sink = {push, &s->all[i], full, closed};
     one_request(&s->request, i, &one);
     return s->provider->ops->start(s->provider, &one, s->flow, sink, err);
+}
+
+// With the lock held. An answer that has begun, or failed to: what was asked of it meanwhile is
+// made up for. Returns one that was closed already, for the caller to free without the lock.
+static struct answer *take_answer(struct several *s, struct one *o, struct answer *a)
+{
+    if (!a || o->closed)
+        return a;
+    o->answer = a;
+    if (atomic_load(&s->stopped))
+        s->provider->ops->cancel(a);
+    else
+        s->provider->ops->resume(a);
+    return NULL;
 }
 
 // With the lock held, which is given up meanwhile. False with err if it could not begin and never
@@ -122,7 +149,12 @@ static bool begin_next(struct several *s, struct error *err)
     pthread_mutex_unlock(&s->lock);
     struct answer *a = start_one(s, i, err);
     pthread_mutex_lock(&s->lock);
-    s->all[i].answer = a;
+    struct answer *over = take_answer(s, &s->all[i], a);
+    if (over) {
+        pthread_mutex_unlock(&s->lock);
+        s->provider->ops->answer_free(over);
+        pthread_mutex_lock(&s->lock);
+    }
     if (a)
         return true;
     s->n_begun--;
@@ -148,15 +180,11 @@ static void advance(struct several *s)
     s->advancing = true;
     while (mine && can_begin(s)) {
         size_t i = s->n_begun;
-        bool ok = begin_next(s, &err);
-        struct answer *a = s->all[i].answer;
+        if (begin_next(s, &err))
+            continue;
         pthread_mutex_unlock(&s->lock);
-        if (!ok) {
-            error_wrap(&err, "prompt %zu", i);
-            fail(s, &err);
-        } else if (a && atomic_load(&s->stopped)) {
-            s->provider->ops->cancel(a);  // it began beside the cancel
-        }
+        error_wrap(&err, "prompt %zu", i);
+        fail(s, &err);
         pthread_mutex_lock(&s->lock);
     }
     if (mine)
@@ -178,11 +206,47 @@ static void end_one(struct one *o, const struct chat_event *event)
         fail(s, &why);
     }
     pthread_mutex_lock(&s->lock);
-    o->ended = true;
     s->n_ended++;
     s->wait_for_end = false;
     pthread_mutex_unlock(&s->lock);
     advance(s);
+}
+
+// One that found the sink full speaks for all, until the sink has room again: they are asked one
+// after the other, since a sink remembers only its last answer to this.
+static bool full(void *self)
+{
+    struct several *s = ((struct one *)self)->group;
+    bool yes = false;
+    pthread_mutex_lock(&s->order);
+    pthread_mutex_lock(&s->lock);
+    size_t n_resumed = s->n_resumed;
+    bool paused = s->paused;
+    pthread_mutex_unlock(&s->lock);
+    if (s->sink.full && !atomic_load(&s->stopped))
+        yes = paused || s->sink.full(s->sink.self);
+    pthread_mutex_lock(&s->lock);
+    if (yes && n_resumed == s->n_resumed)  // else all were resumed meanwhile, this one too
+        s->paused = true;
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->order);
+    return yes;
+}
+
+static void closed(void *self)
+{
+    struct one *o = self;
+    struct several *s = o->group;
+    pthread_mutex_lock(&s->lock);
+    struct answer *a = o->answer;
+    o->answer = NULL;
+    o->closed = true;
+    pthread_mutex_unlock(&s->lock);
+    if (a)
+        s->provider->ops->answer_free(a);
+    pthread_mutex_lock(&s->lock);
+    s->n_closed++;
+    unlock_and_finish(s);
 }
 
 static void push(void *self, const struct chat_event *event)
@@ -228,16 +292,13 @@ static bool check_all(struct provider *p, const struct chat_request *req, struct
     return true;
 }
 
-static void init_locks(struct several *s)
+static void release(struct several *s)
 {
-    pthread_mutexattr_t again;
-    pthread_mutexattr_init(&again);
-    (void)pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE);
-    pthread_mutex_init(&s->order, &again);
-    pthread_mutexattr_destroy(&again);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->changed, NULL);
-    atomic_init(&s->stopped, false);
+    pthread_mutex_destroy(&s->order);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    free(s->all);
+    free(s);
 }
 
 struct several *several_start(struct provider *p, const struct chat_request *req,
@@ -256,15 +317,17 @@ struct several *several_start(struct provider *p, const struct chat_request *req
     s->all = memory_array(struct one, s->n);
     for (size_t i = 0; i < s->n; i++)
         s->all[i] = (struct one){.group = s, .first_choice = (int)i * n_choices};
-    init_locks(s);
+    pthread_mutex_init(&s->order, NULL);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
     pthread_mutex_lock(&s->lock);
     s->advancing = true;
     (void)begin_next(s, err);
-    bool ok = s->all[0].answer;
+    bool ok = s->n_begun > 0;
     s->advancing = false;
     pthread_mutex_unlock(&s->lock);
     if (!ok) {
-        several_free(s);
+        release(s);
         return NULL;
     }
     advance(s);
@@ -274,30 +337,37 @@ struct several *several_start(struct provider *p, const struct chat_request *req
 void several_wait(struct several *s)
 {
     pthread_mutex_lock(&s->lock);
-    while (!s->told)
+    while (!s->finished)
         pthread_cond_wait(&s->changed, &s->lock);
     pthread_mutex_unlock(&s->lock);
-    for (size_t i = 0; i < s->n; i++)
-        if (s->all[i].answer)
-            s->provider->ops->wait(s->all[i].answer);
 }
 
 void several_cancel(struct several *s)
 {
-    atomic_store(&s->stopped, true);
     cancel_all(s);
+}
+
+void several_resume(struct several *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->n_resumed++;
+    s->paused = false;
+    for (size_t i = 0; i < s->n_begun; i++)
+        if (s->all[i].answer)
+            s->provider->ops->resume(s->all[i].answer);
+    pthread_mutex_unlock(&s->lock);
 }
 
 void several_free(struct several *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->all[i].answer)
-            s->provider->ops->answer_free(s->all[i].answer);
-    pthread_mutex_destroy(&s->order);
-    pthread_mutex_destroy(&s->lock);
-    pthread_cond_destroy(&s->changed);
-    free(s->all);
-    free(s);
+    pthread_mutex_lock(&s->lock);
+    bool finished = s->finished;
+    pthread_mutex_unlock(&s->lock);
+    if (!finished) {
+        several_cancel(s);
+        several_wait(s);
+    }
+    release(s);
 }

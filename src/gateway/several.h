@@ -5,7 +5,8 @@
 // with many prompts gets one request's share of the engine. Before the first begins, all are
 // counted: one that does not fit refuses the request. The first that fails ends the others.
 // Memory: what runs, and a few words for each prompt. Threads: any; events are pushed by one thread
-// at a time, each prompt's in order; USAGE, the sum, and DONE or ERROR come last, once.
+// at a time, each prompt's in order; USAGE, the sum, and DONE or ERROR come last, once. No answer
+// holds a thread: a sink that is full pauses them all.
 #pragma once
 #include <stdbool.h>
 
@@ -17,11 +18,12 @@ struct several;
 
 enum { SEVERAL_SEQUENCES = 16 };
 
-// The request, but for the struct itself, lives until several_wait has returned. NULL with err, and
-// no event was pushed.
+// What the request points to lives until DONE or ERROR. NULL with err, and no event was pushed.
 struct several *several_start(struct provider *p, const struct chat_request *req,
                               struct provider_flow flow, struct chat_sink sink, struct error *err);
 // As the provider's own (providers/provider.h).
 void several_wait(struct several *s);
 void several_cancel(struct several *s);
-void several_free(struct several *s);  // NULL is fine
+void several_resume(struct several *s);
+// Of one that has not ended: cancels it and waits. NULL is fine.
+void several_free(struct several *s);

@@ -17,6 +17,7 @@ struct local {
     pthread_cond_t loaded;
     struct local_model *models;
     struct loading *loading;
+    struct carriers carriers;
 };
 struct loading {
     struct loading *next;
@@ -198,7 +199,7 @@ static struct engine_answer *submit_checked(const struct local_model *m,
 
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
-                                    struct error *err)
+                                    struct answer *reader, struct error *err)
 {
     struct arena arena = {0};
     struct engine_request r = {
@@ -214,7 +215,10 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .flow = {.share_salt = flow->share_salt,
                  .id = flow->id,
                  .weight = flow->weight,
-                 .priority = flow->priority},
+                 .priority = flow->priority,
+                 .deadline_ns = flow->deadline_ns},
+        .ready = local_answer_ready,
+        .ready_self = reader,
     };
     r.ends = tokenizer_ends(m->tokenizer, &r.n_ends);
     if (req->input == INPUT_MESSAGES && m->chat_template) {
@@ -237,14 +241,20 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
 static struct answer *start(struct provider *p, const struct chat_request *req,
                             struct provider_flow flow, struct chat_sink sink, struct error *err)
 {
+    struct local *l = (struct local *)p;
     struct tokens prompt = {0};
     struct answer *answer = NULL;
     bool thinking = false;
-    struct local_model *m = find_model((struct local *)p, req->model, err);
+    struct local_model *m = find_model(l, req->model, err);
     if (m && local_prompt(m, req, &prompt, &thinking, err)) {
-        struct engine_answer *engine = submit(m, req, &flow, &prompt, err);
-        if (engine)
-            answer = local_answer_new(m, req, engine, &prompt, thinking, sink, err);
+        answer = local_answer_new(&l->carriers, m, req, thinking, sink);
+        struct engine_answer *engine = submit(m, req, &flow, &prompt, answer, err);
+        if (engine) {
+            local_answer_begin(answer, engine, &prompt);
+        } else {
+            local_answer_discard(answer);
+            answer = NULL;
+        }
     }
     tokens_release(&prompt);
     return answer;
@@ -259,6 +269,7 @@ static void free_local(struct provider *p)
         next = m->next;
         local_model_close(m);
     }
+    carriers_release(&l->carriers);
     pthread_mutex_destroy(&l->lock);
     pthread_mutex_destroy(&l->loader);
     pthread_cond_destroy(&l->loaded);
@@ -278,14 +289,15 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
                                             .start = start,
                                             .wait = local_answer_wait,
                                             .cancel = local_answer_cancel,
+                                            .resume = local_answer_resume,
                                             .answer_free = local_answer_free,
                                             .count = count,
                                             .tokenize = tokenize,
                                             .detokenize = detokenize,
                                             .load = load,
                                             .free = free_local};
-    if (o->threads < 0 || o->ctx < 0 || o->max_seqs < 0) {
-        (void)error_set(err, ERR_USAGE, "threads, context and sequences cannot be negative");
+    if (o->threads < 0 || o->ctx < 0 || o->max_seqs < 0 || o->queue_max < 0) {
+        (void)error_set(err, ERR_USAGE, "threads, context, sequences and queue cannot be negative");
         return NULL;
     }
     enum answer_format format;
@@ -294,6 +306,10 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
         return NULL;
     }
     struct local *l = memory_array(struct local, 1);
+    if (!carriers_init(&l->carriers, err)) {
+        free(l);
+        return NULL;
+    }
     l->provider.ops = &ops;
     l->options = *o;
     l->options.pin = l->pin = memory_text(o->pin);

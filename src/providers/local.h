@@ -2,7 +2,7 @@
 //
 // Models are loaded when first asked for and kept. A request is rendered by the model's chat
 // template, tokenized so that text from messages cannot forge control tokens, and submitted to the
-// model's engine; a thread of the answer's own carries the engine's events to the sink.
+// model's engine; a few threads carry the engines' events to the sinks of all answers.
 // Threads: any. The provider must outlive its answers.
 #pragma once
 #include <stdbool.h>
@@ -18,6 +18,7 @@ struct local_options {    // zeroed is the default
     const char *pin;      // which CPUs they keep to: NULL or "auto", "cores", "off" (base/cores.h)
     int ctx;              // 0: the model's own, capped by memory
     int max_seqs;         // running at once; 0: the engine's default
+    int queue_max;        // that may wait for each model; 0: the engine's default
     int speculate;        // of every request: as in engine_request
     const char *draft;    // model that guesses tokens ahead for all others; NULL: none
     const char *isa;      // NULL: the best this CPU has

@@ -16,6 +16,7 @@ struct choice_reader {
 };
 
 struct answer {
+    struct carried work;  // first
     const struct local_model *model;
     struct choice_reader *readers;  // [n_readers], one a choice; none: all is text
     size_t n_readers;
@@ -28,9 +29,11 @@ struct answer {
     struct tokens prompt;
     struct chat_sink sink;
     struct error error;  // of the first choice that failed
-    pthread_t thread;
-    bool joined;  // by the caller that waits
+    bool prompt_told;
+    atomic_bool cancelled;
 };
+
+enum { EVENTS_AT_ONCE = 32 };  // then others are carried
 
 static enum chat_finish finish_of(enum finish_reason f)
 {
@@ -189,16 +192,41 @@ static void carry(struct answer *a, const struct engine_event *e)
     }
 }
 
-static void *answer_main(void *self)
+static void tell_prompt(struct answer *a)
 {
-    struct answer *a = self;
-    struct engine_event e;
     struct chat_event prompt = {
         .kind = CHAT_PROMPT, .prompt = a->prompt.ids, .n_prompt = a->prompt.n};
     push(a, &prompt);
-    while (engine_next(a->engine, &e))
+    tokens_release(&a->prompt);
+    a->prompt_told = true;
+}
+
+static bool is_full(struct answer *a)
+{
+    return a->sink.full && !atomic_load(&a->cancelled) && a->sink.full(a->sink.self);
+}
+
+static bool run(struct carried *work)
+{
+    struct answer *a = (struct answer *)work;
+    struct engine_event e;
+    if (!a->prompt_told)
+        tell_prompt(a);
+    for (int n = 0; n < EVENTS_AT_ONCE; n++) {
+        if (is_full(a) || !engine_try_next(a->engine, &e))
+            return true;  // who makes room wakes it, or the engine does
         carry(a, &e);
-    return NULL;
+        if (e.kind == ENGINE_DONE)
+            return false;
+    }
+    carried_wake(work);
+    return true;
+}
+
+static void over(struct carried *work)
+{
+    struct answer *a = (struct answer *)work;
+    a->sink.closed(a->sink.self);
 }
 
 static void make_readers(struct answer *a, const struct chat_request *req, bool thinking)
@@ -220,51 +248,63 @@ static void make_readers(struct answer *a, const struct chat_request *req, bool 
     for (size_t i = 0; i < a->n_readers; i++) {
         a->readers[i].answer = a;
         o.choice = (int)i;
-        o.sink = (struct chat_sink){push_read, &a->readers[i]};
+        o.sink = (struct chat_sink){.push = push_read, .self = &a->readers[i]};
         a->readers[i].parser = answer_parser_new(&o);
     }
 }
 
-struct answer *local_answer_new(const struct local_model *m, const struct chat_request *req,
-                                struct engine_answer *engine, struct tokens *prompt, bool thinking,
-                                struct chat_sink sink, struct error *err)
+struct answer *local_answer_new(struct carriers *carriers, const struct local_model *m,
+                                const struct chat_request *req, bool thinking,
+                                struct chat_sink sink)
 {
     struct answer *a = memory_array(struct answer, 1);
-    *a = (struct answer){.model = m, .engine = engine, .prompt = *prompt, .sink = sink};
+    a->model = m;
+    a->sink = sink;
+    carried_init(&a->work, carriers);
+    a->work.run = run;
+    a->work.over = sink.closed ? over : NULL;
     make_readers(a, req, thinking);
     a->n_stops = req->sampling.n_stops;
-    a->stops = arena_new(&a->arena, struct slice, a->n_stops + 1);
+    if (a->n_stops)
+        a->stops = arena_new(&a->arena, struct slice, a->n_stops);
     for (size_t i = 0; i < a->n_stops; i++)
         a->stops[i] =
             slice_of(arena_text(&a->arena, req->sampling.stops[i]), req->sampling.stops[i].len);
+    return a;
+}
+
+void local_answer_ready(void *answer)
+{
+    carried_wake(&((struct answer *)answer)->work);
+}
+
+void local_answer_begin(struct answer *a, struct engine_answer *engine, struct tokens *prompt)
+{
+    a->engine = engine;
+    a->prompt = *prompt;
     *prompt = (struct tokens){0};
-    if (pthread_create(&a->thread, NULL, answer_main, a) == 0)
-        return a;
-    a->joined = true;
-    local_answer_free(a);
-    (void)error_set(err, ERR_LIMIT, "no thread for another answer");
-    return NULL;
+    carried_begin(&a->work);
 }
 
 void local_answer_wait(struct answer *a)
 {
-    if (!a->joined)
-        (void)pthread_join(a->thread, NULL);
-    a->joined = true;
+    carried_wait(&a->work);
 }
 
 void local_answer_cancel(struct answer *a)
 {
+    atomic_store(&a->cancelled, true);
     engine_cancel(a->engine);
+    carried_wake(&a->work);  // the sink is not asked any more
 }
 
-void local_answer_free(struct answer *a)
+void local_answer_resume(struct answer *a)
 {
-    if (!a)
-        return;
-    if (!a->joined)
-        engine_cancel(a->engine);
-    local_answer_wait(a);
+    carried_wake(&a->work);
+}
+
+void local_answer_discard(struct answer *a)
+{
     engine_answer_free(a->engine);
     for (size_t i = 0; i < a->n_readers; i++)
         answer_parser_free(a->readers[i].parser);
@@ -273,4 +313,15 @@ void local_answer_free(struct answer *a)
     json_decref(a->tools);
     tokens_release(&a->prompt);
     free(a);
+}
+
+void local_answer_free(struct answer *a)
+{
+    if (!a)
+        return;
+    if (!carried_is_over(&a->work)) {
+        local_answer_cancel(a);
+        local_answer_wait(a);
+    }
+    local_answer_discard(a);
 }

@@ -3,7 +3,8 @@
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
 // it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
-// grammars, local_answer.c carries events, local.c is the provider.
+// grammars, local_answer.c makes chat's events of the engine's, local_carriers.c has the threads
+// for that, local.c is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,6 +17,7 @@
 #include "local/template/answer_parser.h"
 #include "local/tokenizer/tokenizer.h"
 #include "providers/local.h"
+#include "providers/local_carriers.h"
 #include "providers/model_ref.h"
 #include "providers/provider.h"
 
@@ -103,11 +105,15 @@ void local_grammars_free(struct local_grammars *g);  // after the engine; NULL i
 bool local_grammar(const struct local_model *m, const struct chat_constraint *c,
                    struct grammar **out, struct error *err);
 
-// Carries the engine's events to the sink on a thread of its own. Takes over `engine` and `prompt`.
-// The answer to messages is read for calls and thoughts. NULL with err if there is no thread.
-struct answer *local_answer_new(const struct local_model *m, const struct chat_request *req,
-                                struct engine_answer *engine, struct tokens *prompt, bool thinking,
-                                struct chat_sink sink, struct error *err);
+// Carries the engine's events to the sink. The answer to messages is read for calls and thoughts.
+struct answer *local_answer_new(struct carriers *carriers, const struct local_model *m,
+                                const struct chat_request *req, bool thinking,
+                                struct chat_sink sink);
+void local_answer_ready(void *answer);  // as engine_request.ready wants it
+// Takes over `engine` and `prompt`: from here on events are pushed.
+void local_answer_begin(struct answer *a, struct engine_answer *engine, struct tokens *prompt);
+void local_answer_discard(struct answer *a);  // one that never began
 void local_answer_wait(struct answer *a);
 void local_answer_cancel(struct answer *a);
+void local_answer_resume(struct answer *a);
 void local_answer_free(struct answer *a);

@@ -91,7 +91,7 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
                                .threads = o->threads,
                                .progress = o->progress ? on_progress : NULL,
                                .progress_self = &loading};
-    struct engine_options eo = {.ctx = o->ctx, .max_seqs = o->max_seqs};
+    struct engine_options eo = {.ctx = o->ctx, .max_seqs = o->max_seqs, .queue_max = o->queue_max};
     struct cpu_options co = {.threads = o->threads, .isa = o->isa};
     if (!pin_from_name(o->pin, &co.pin, err) || !kv_type_from_name(o->kv_type, &eo.kv_dtype, err) ||
         !convert_mix(o->quantize, &mo.mix, err) || !packed_options_read(o->packed, &mo.packed, err))

@@ -1,8 +1,13 @@
 // provider.h - something that answers: our engine, or a vendor's API. The seam below the gateway.
 //
-// Threads: start and cancel may be called from any thread; a provider may push into the sink from
-// its own thread or from inside `start` (the local one for a single caller). After DONE or ERROR
-// nothing more is pushed.
+// An answer is started, and from then on its events come by the sink's push, one at a time and in
+// order, from threads of the provider's or from inside `start`, even before that returns. No answer
+// holds a thread, so thousands may be open: a remote provider runs all of them over one libcurl
+// multi handle, the local one over a few carriers. A sink that is full pauses its own answer only
+// (the sequence, the transfer), until `resume`.
+// Threads: any may call start, cancel and resume. Those two only note something and wake whoever
+// owns the answer: they never push and never wait, so they may be called with locks held that the
+// sink takes, until the answer is freed. An answer is freed after wait, or from the sink's closed.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,6 +30,7 @@ struct model_info {
 struct provider_flow {  // opaque numbers from the gateway
     uint64_t share_salt, id;
     int weight, priority;
+    int64_t deadline_ns;  // clock_ns(); by then the answer has ended, if with ERR_TIMEOUT; 0: none
 };
 struct provider_load {
     char name[128];
@@ -39,8 +45,11 @@ struct provider_ops {
     // NULL with err set and no event pushed, so that the router may try the next; else a handle.
     struct answer *(*start)(struct provider *p, const struct chat_request *req,
                             struct provider_flow flow, struct chat_sink sink, struct error *err);
-    void (*wait)(struct answer *a);    // until DONE or ERROR was pushed
-    void (*cancel)(struct answer *a);  // the only cancel: sets a flag and wakes the owner
+    void (*wait)(struct answer *a);  // until DONE or ERROR was pushed; not with `closed`
+    // The only cancel. What is left still comes, DONE or ERROR last.
+    void (*cancel)(struct answer *a);
+    void (*resume)(struct answer *a);  // the sink has room again
+    // Of an answer that has not ended: cancels it and waits.
     void (*answer_free)(struct answer *a);
     // Tokens the request's prompt takes, exact where `*exact` is set on return.
     bool (*count)(struct provider *p, const struct chat_request *req, int64_t *n, bool *exact,

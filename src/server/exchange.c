@@ -1,9 +1,11 @@
-// exchange.c - one request with its answer, between the HTTP thread, a worker and the answer's own.
+// exchange.c - one request with its answer, between the HTTP thread, a worker and the answer's
+// events.
 //
 // The connection holds one reference until libmicrohttpd has completed it, the answer another one
-// until the reaper has joined its thread. Bytes go through `out`: the sink appends and waits at
-// the bound, the HTTP thread takes. A client that left wakes both.
-#include <errno.h>
+// until it is closed. Bytes go through `out`: the sink appends, the HTTP thread takes. Nobody
+// waits: at the bound the sink says that it is full, and the thread that takes lets the answer go
+// on. The gateway's cancel and resume are called with the exchange's lock held, which keeps the
+// handle.
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -12,22 +14,17 @@
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
-enum { IDLE_OUT_BYTES = 4096 };  // a buffer that grew beyond is given back when it is empty
+enum { IDLE_OUT_BYTES = 1024 };  // a buffer that grew beyond is given back when it is empty
 
 struct exchange *exchange_new(struct server *s)
 {
     struct exchange *x = memory_array(struct exchange, 1);
-    pthread_condattr_t monotonic;
     x->server = s;
     x->begun_ns = clock_ns();
     x->path = "";
     x->type = "application/json";
     atomic_init(&x->n_refs, 1);
     pthread_mutex_init(&x->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&x->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
     dialect_call_init(&x->call, &x->arena);
     return x;
 }
@@ -51,7 +48,6 @@ void exchange_drop(struct exchange *x)
     buf_release(&x->out);
     arena_release(&x->arena);
     pthread_mutex_destroy(&x->lock);
-    pthread_cond_destroy(&x->changed);
     free(x);
     pthread_mutex_lock(&s->lock);
     s->n_active--;
@@ -59,21 +55,18 @@ void exchange_drop(struct exchange *x)
     pthread_mutex_unlock(&s->lock);
 }
 
-// The gateway may push events from inside its cancel, so the lock is not held there; the reaper
-// waits for it.
+// With the lock held.
+static void cancel(struct exchange *x)
+{
+    x->cancelled = true;
+    if (x->handle)
+        gateway_cancel(x->handle);
+}
+
 void exchange_cancel(struct exchange *x)
 {
     pthread_mutex_lock(&x->lock);
-    x->cancelled = true;
-    bool mine = x->handle && !x->reaping && !x->cancelling;
-    x->cancelling = x->cancelling || mine;
-    pthread_mutex_unlock(&x->lock);
-    if (!mine)
-        return;
-    gateway_cancel(x->handle);
-    pthread_mutex_lock(&x->lock);
-    x->cancelling = false;
-    pthread_cond_broadcast(&x->changed);
+    cancel(x);
     pthread_mutex_unlock(&x->lock);
 }
 
@@ -81,10 +74,17 @@ void exchange_gone(struct exchange *x)
 {
     pthread_mutex_lock(&x->lock);
     x->gone = true;
-    pthread_cond_broadcast(&x->changed);
     exchange_wake(x);
+    cancel(x);
     pthread_mutex_unlock(&x->lock);
-    exchange_cancel(x);
+}
+
+bool exchange_is_gone(struct exchange *x)
+{
+    pthread_mutex_lock(&x->lock);
+    bool gone = x->gone || x->cancelled;
+    pthread_mutex_unlock(&x->lock);
+    return gone;
 }
 
 // With the lock held: all that is left is that the client takes what is there.
@@ -122,18 +122,6 @@ void exchange_refuse(struct exchange *x, struct dialect_error *err)
     buf_release(&body);
 }
 
-// With the lock held: waits until the client has taken enough. A client that takes too long has
-// gone.
-static void wait_for_room(struct exchange *x)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += x->server->options.timeout_s;
-    while (x->out.len - x->n_sent > UNSENT_BYTES_MAX && !x->gone)
-        if (pthread_cond_timedwait(&x->changed, &x->lock, &until) == ETIMEDOUT)
-            x->gone = true;
-}
-
 static void send_bytes(struct exchange *x, struct slice bytes, bool last)
 {
     pthread_mutex_lock(&x->lock);
@@ -147,16 +135,39 @@ static void send_bytes(struct exchange *x, struct slice bytes, bool last)
     if (last)
         note_end(x);
     exchange_wake(x);
-    wait_for_room(x);
-    bool gone = x->gone;
     pthread_mutex_unlock(&x->lock);
-    if (gone && !last)
-        exchange_cancel(x);
 }
 
-void exchange_trim(struct exchange *x)
+int64_t exchange_last(const struct exchange *x)
 {
-    if (x->n_sent < x->out.len || x->ended)
+    return x->deadline_ns + (int64_t)x->server->options.timeout_s * INT64_C(1000000000);
+}
+
+// From here the client has its time to take what there is; a client that takes too long is dropped.
+static bool full(void *self)
+{
+    struct exchange *x = self;
+    pthread_mutex_lock(&x->lock);
+    bool yes = !x->gone && x->out.len - x->n_sent > UNSENT_BYTES_MAX;
+    if (yes && !x->starved && x->connection)
+        (void)watch_set(&x->server->watch, x->socket, x,
+                        http_deadline(x->server->options.timeout_s));
+    x->starved = yes;
+    pthread_mutex_unlock(&x->lock);
+    return yes;
+}
+
+void exchange_taken(struct exchange *x)
+{
+    size_t left = x->out.len - x->n_sent;
+    if (x->starved && left <= UNSENT_BYTES_MAX / 2) {
+        x->starved = false;
+        if (x->connection && !x->ended)
+            (void)watch_set(&x->server->watch, x->socket, x, exchange_last(x));
+        if (x->handle)
+            gateway_resume(x->handle);
+    }
+    if (left || x->ended)
         return;
     x->n_sent = 0;
     if (x->out.capacity > IDLE_OUT_BYTES)
@@ -202,26 +213,6 @@ static void collect_event(struct exchange *x, const struct chat_event *e)
     buf_release(&text);
 }
 
-static void give_to_reaper(struct exchange *x)
-{
-    struct server *s = x->server;
-    pthread_mutex_lock(&s->lock);
-    x->next_ended = s->ended;
-    s->ended = x;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void end_answer(struct exchange *x)
-{
-    pthread_mutex_lock(&x->lock);
-    x->answer_done = true;
-    bool started = x->handle != NULL;  // else exchange_started gives it away
-    pthread_mutex_unlock(&x->lock);
-    if (started)
-        give_to_reaper(x);
-}
-
 static bool is_output(const struct chat_event *e)
 {
     return e->kind == CHAT_TEXT || e->kind == CHAT_REASONING || e->kind == CHAT_TOOL_CALL ||
@@ -258,13 +249,23 @@ static void push(void *self, const struct chat_event *event)
         stream_event(x, event);
     else
         collect_event(x, event);
-    if (event->kind == CHAT_DONE || event->kind == CHAT_ERROR)
-        end_answer(x);
+}
+
+static void closed(void *self)
+{
+    struct exchange *x = self;
+    pthread_mutex_lock(&x->lock);
+    struct gateway_answer *handle = x->handle;
+    x->closed = true;
+    x->handle = NULL;
+    pthread_mutex_unlock(&x->lock);
+    gateway_answer_free(handle);  // NULL where exchange_started has not been there yet
+    exchange_drop(x);
 }
 
 struct chat_sink exchange_sink(struct exchange *x)
 {
-    return (struct chat_sink){.push = push, .self = x};
+    return (struct chat_sink){.push = push, .self = x, .full = full, .closed = closed};
 }
 
 void exchange_started(struct exchange *x, struct gateway_answer *handle)
@@ -274,47 +275,15 @@ void exchange_started(struct exchange *x, struct gateway_answer *handle)
         return;
     }
     pthread_mutex_lock(&x->lock);
-    x->handle = handle;
-    bool done = x->answer_done, cancel = x->gone || x->cancelled;
-    pthread_mutex_unlock(&x->lock);
-    if (done)
-        give_to_reaper(x);
-    else if (cancel)
-        exchange_cancel(x);
-}
-
-static void reap(struct exchange *x)
-{
-    pthread_mutex_lock(&x->lock);
-    while (x->cancelling)
-        pthread_cond_wait(&x->changed, &x->lock);
-    x->reaping = true;
-    pthread_mutex_unlock(&x->lock);
-    gateway_wait(x->handle);
-    gateway_answer_free(x->handle);
-    exchange_drop(x);
-}
-
-void *reaper_main(void *self)
-{
-    struct server *s = self;
-    pthread_mutex_lock(&s->lock);
-    for (;;) {
-        struct exchange *x = s->ended;
-        s->ended = NULL;
-        if (!x && s->reaper_stop)
-            break;
-        if (!x) {
-            pthread_cond_wait(&s->changed, &s->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&s->lock);
-        for (struct exchange *next; x; x = next) {
-            next = x->next_ended;
-            reap(x);
-        }
-        pthread_mutex_lock(&s->lock);
+    bool is_closed = x->closed;
+    if (!is_closed) {
+        x->handle = handle;
+        if (x->gone || x->cancelled)
+            gateway_cancel(handle);
+        else
+            gateway_resume(handle);  // what it waited for may have happened before
     }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
+    pthread_mutex_unlock(&x->lock);
+    if (is_closed)
+        gateway_answer_free(handle);
 }

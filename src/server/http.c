@@ -21,7 +21,7 @@
 #include "base/log.h"
 #include "server/impl.h"
 
-enum { UNSENT_SYSTEM_BYTES = 64 << 10, CHUNK_BYTES = 8 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
+enum { UNSENT_SYSTEM_BYTES = 16 << 10, CHUNK_BYTES = 1 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
 
 int64_t http_deadline(int seconds)
 {
@@ -218,7 +218,7 @@ static bool check_headers(struct exchange *x, struct dialect_error *err)
         return dialect_refuse(err, PROBLEM_TOO_LARGE, NULL,
                               "the body has %.20s bytes, more than %llu", length,
                               (unsigned long long)s->options.body_bytes);
-    if (atomic_load(&s->state) == SERVER_DRAINING && !(x->own && x->own->at_once))
+    if (atomic_load(&s->state) == SERVER_DRAINING && !(x->own && x->own->kind == ROUTE_AT_ONCE))
         return dialect_refuse(err, PROBLEM_BUSY, NULL, "the server is about to end");
     return true;
 }
@@ -238,14 +238,13 @@ static ssize_t read_out(void *self, uint64_t position, char *bytes, size_t max)
         n = (ssize_t)(left < max ? left : max);
         memcpy(bytes, x->out.ptr + x->n_sent, (size_t)n);
         x->n_sent += (size_t)n;
-        pthread_cond_broadcast(&x->changed);
     } else if (x->ended) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
         n = 0;
         suspend(x);
     }
-    exchange_trim(x);
+    exchange_taken(x);
     pthread_mutex_unlock(&x->lock);
     return n;
 }
@@ -323,25 +322,28 @@ static enum MHD_Result dispatch(struct exchange *x)
     struct server *s = x->server;
     struct dialect_error err = {0};
     x->dispatched = true;
-    if (x->own ? x->own->at_once : routes_is_list(x->route)) {
+    if (x->own ? x->own->kind == ROUTE_AT_ONCE : routes_is_list(x->route)) {
         if (x->own)
             x->own->answer(x);
         else
             routes_models(x);
         return look_again(x);
     }
-    if (watch_set(&s->watch, x->socket, x, http_deadline(s->options.answer_s)))
+    bool long_job = x->own && x->own->kind == ROUTE_LONG;
+    x->deadline_ns = http_deadline(s->options.answer_s);
+    if (watch_set(&s->watch, x->socket, x, exchange_last(x)))
         return MHD_NO;  // the client has left already
     pthread_mutex_lock(&x->lock);
     exchange_hold(x);  // the worker's
-    bool queued = queue_try_put(&s->jobs, x);
+    bool queued = queue_try_put(long_job ? &s->long_jobs : &s->jobs, x);
     if (queued)
         suspend(x);
     pthread_mutex_unlock(&x->lock);
     if (queued)
         return MHD_YES;
     exchange_drop(x);
-    (void)dialect_refuse(&err, PROBLEM_BUSY, NULL, "%d requests are waiting already", JOBS_MAX);
+    (void)dialect_refuse(&err, PROBLEM_BUSY, NULL, "%d requests are waiting already",
+                         long_job ? PATIENT_JOBS_MAX : s->options.queue_max);
     return refuse(x, &err);
 }
 

@@ -21,11 +21,12 @@
 
 enum server_state { SERVER_STARTING, SERVER_READY, SERVER_DRAINING };
 enum {
-    UNSENT_BYTES_MAX = 256 << 10,        // of one answer; then its sequence waits
+    UNSENT_BYTES_MAX = 4 << 10,          // of one answer; then its sequence waits
     BODIES_BYTES_MAX = 512 << 20,        // of all requests that are being read
     CONNECTION_MEMORY_BYTES = 16 << 10,  // request line and headers, and what is sent at once
-    JOBS_MAX = 4096,
     N_WORKERS = 8,
+    N_PATIENT = 4,  // workers for what takes long
+    PATIENT_JOBS_MAX = 64,
     REQUEST_ID_BYTES = 128 + 1,
     TRACE_BYTES = 55 + 1,
 };
@@ -38,17 +39,15 @@ struct server {
     struct MHD_Daemon *daemon;
     struct watch watch;
     struct metrics metrics;
-    struct queue jobs;  // exchanges for the workers
-    pthread_t workers[N_WORKERS], reaper;
+    struct queue jobs, long_jobs;  // exchanges for the workers
+    pthread_t workers[N_WORKERS + N_PATIENT];
     atomic_int state;
     atomic_llong body_bytes;  // of all requests that are being read
     atomic_ullong next_id;
     uint64_t id_salt;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int n_active;            // exchanges; under lock
-    struct exchange *ended;  // answers for the reaper, under lock
-    bool reaper_stop;
+    int n_active;  // exchanges; under lock
 };
 
 // exchange.c
@@ -73,25 +72,26 @@ struct exchange {
     json_t *json;
     struct dialect_call call;
     struct dialect_answer answer;  // of whole answers
-    bool streaming, cancelled;
+    bool streaming;
     enum chat_finish finish;  // of choice 0, for the log
     struct chat_usage usage;
-    atomic_int n_refs;  // the connection's, the answer's, the watcher's for moments
+    atomic_int n_refs;  // the connection's, a worker's, the answer's, the watcher's for moments
+    int64_t deadline_ns;
     // Shared, under the lock.
     pthread_mutex_t lock;
-    pthread_cond_t changed;
     struct MHD_Connection *connection;  // NULL once it is completed
     bool suspended;
     bool gone;                  // the client is not there any more, or must not be waited for
+    bool cancelled;             // the answer shall end
     bool head_ready;            // status and type are settled: the response may begin
     bool ended;                 // nothing more comes into out
     int status, retry_after_s;  // seconds: of a refusal that may be tried again; 0: unknown
     const char *type;
     struct buf out;
-    size_t n_sent;  // bytes of out that were taken
-    struct gateway_answer *handle;
-    bool answer_done, cancelling, reaping;
-    struct exchange *next_ended;
+    size_t n_sent;                  // bytes of out that were taken
+    bool starved;                   // the answer waits until the client has taken enough
+    bool closed;                    // the answer is over, and nobody holds it
+    struct gateway_answer *handle;  // from its start until it is closed
 };
 
 struct exchange *exchange_new(struct server *s);
@@ -99,13 +99,18 @@ void exchange_hold(struct exchange *x);
 void exchange_drop(struct exchange *x);  // frees with the last reference
 void exchange_gone(struct exchange *x);  // the client left: the answer is cancelled
 void exchange_cancel(struct exchange *x);
+bool exchange_is_gone(struct exchange *x);  // nobody waits for what is being made
 // The whole answer, an error or not: for anybody who has not begun one. `type` is a constant.
 void exchange_reply(struct exchange *x, int status, const char *type, struct slice body);
 void exchange_refuse(struct exchange *x, struct dialect_error *err);
 struct chat_sink exchange_sink(struct exchange *x);
-void exchange_trim(struct exchange *x);  // with the lock held: gives back what an empty `out` holds
+// When the client is not waited for any more: its answer has ended by its own deadline, and the
+// client was told so.
+int64_t exchange_last(const struct exchange *x);
+// With the lock held, when bytes of `out` were taken: gives back what it does not need, and lets
+// the answer go on.
+void exchange_taken(struct exchange *x);
 void exchange_started(struct exchange *x, struct gateway_answer *handle);  // NULL: it failed
-void *reaper_main(void *server);
 
 // http.c
 struct MHD_Daemon *http_listen(struct server *s, struct error *err);
@@ -113,12 +118,20 @@ int64_t http_deadline(int seconds);      // so far from now
 void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread looks again
 
 // work.c
-void *worker_main(void *server);
+void *worker_main(void *server);   // takes from jobs
+void *patient_main(void *server);  // takes from long_jobs
 
 // routes.c: our own routes beside those of the dialects; NULL if the path is none.
+enum route_kind {
+    ROUTE_WORK,     // by a worker, with the body parsed
+    ROUTE_AT_ONCE,  // by the HTTP thread: takes no time
+    // Like ROUTE_WORK, by one of the N_PATIENT workers that nobody else waits for: it may take
+    // minutes, and should end when exchange_is_gone says so.
+    ROUTE_LONG,
+};
 struct own_route {
     const char *method, *path;
-    bool at_once;  // by the HTTP thread: takes no time; else by a worker, with the body parsed
+    enum route_kind kind;
     void (*answer)(struct exchange *x);
 };
 const struct own_route *routes_find(const char *path);

@@ -28,10 +28,10 @@ static void metrics(struct exchange *x)
 }
 
 static const struct own_route routes[] = {
-    {"GET", "/health", true, health},
-    {"GET", "/metrics", true, metrics},
-    {"POST", "/tokenize", false, routes_tokenize},
-    {"POST", "/detokenize", false, routes_detokenize},
+    {"GET", "/health", ROUTE_AT_ONCE, health},
+    {"GET", "/metrics", ROUTE_AT_ONCE, metrics},
+    {"POST", "/tokenize", ROUTE_WORK, routes_tokenize},
+    {"POST", "/detokenize", ROUTE_WORK, routes_detokenize},
 };
 
 const struct own_route *routes_find(const char *path)

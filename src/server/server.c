@@ -20,36 +20,34 @@ static void set_defaults(struct server_options *o)
         o->answer_s = 3600;
     if (!o->body_bytes)
         o->body_bytes = 32 << 20;
+    if (!o->queue_max)
+        o->queue_max = 8192;
 }
 
-static void stop_threads(struct server *s, int n_workers, bool reaper)
+static void stop_threads(struct server *s, int n)
 {
     queue_close(&s->jobs);
-    for (int i = 0; i < n_workers; i++)
+    queue_close(&s->long_jobs);
+    for (int i = 0; i < n; i++)
         pthread_join(s->workers[i], NULL);
-    pthread_mutex_lock(&s->lock);
-    s->reaper_stop = true;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    if (reaper)
-        pthread_join(s->reaper, NULL);
 }
 
 static bool start_threads(struct server *s, struct error *err)
 {
     int n = 0;
-    bool reaper = pthread_create(&s->reaper, NULL, reaper_main, s) == 0;
-    while (reaper && n < N_WORKERS && pthread_create(&s->workers[n], NULL, worker_main, s) == 0)
+    while (n < N_WORKERS + N_PATIENT &&
+           pthread_create(&s->workers[n], NULL, n < N_WORKERS ? worker_main : patient_main, s) == 0)
         n++;
-    if (n == N_WORKERS)
+    if (n == N_WORKERS + N_PATIENT)
         return true;
-    stop_threads(s, n, reaper);
+    stop_threads(s, n);
     return error_set(err, ERR_IO, "start the server's threads");
 }
 
 static void release(struct server *s)
 {
     queue_release(&s->jobs);
+    queue_release(&s->long_jobs);
     metrics_release(&s->metrics);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
@@ -66,7 +64,8 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
     s->gateway = g;
     s->host = memory_text(o->host);
     s->id_salt = hash_mix((uint64_t)clock_ns()) ^ (uint64_t)time(NULL) << 20;
-    queue_init(&s->jobs, JOBS_MAX);
+    queue_init(&s->jobs, (size_t)s->options.queue_max);
+    queue_init(&s->long_jobs, PATIENT_JOBS_MAX);
     metrics_init(&s->metrics);
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -82,7 +81,7 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
     if (s->daemon)
         return s;
     if (threads)
-        stop_threads(s, N_WORKERS, true);
+        stop_threads(s, N_WORKERS + N_PATIENT);
     watch_release(&s->watch);
     release(s);
     return NULL;
@@ -149,7 +148,7 @@ void server_close(struct server *s)
         watch_shut(&s->watch);
     }
     MHD_stop_daemon(s->daemon);
-    stop_threads(s, N_WORKERS, true);
+    stop_threads(s, N_WORKERS + N_PATIENT);
     watch_release(&s->watch);
     release(s);
 }

@@ -1,8 +1,9 @@
 // server.h - the HTTP server: one process that answers like a cloud, over the gateway.
 //
-// One thread speaks HTTP (libmicrohttpd), workers read requests and start answers, the answers'
-// own threads push events, one thread watches sockets and deadlines, one reaps ended answers. The
-// HTTP thread never waits: a connection is suspended until there is something to send.
+// One thread speaks HTTP (libmicrohttpd), workers read requests and start answers, the provider's
+// few threads push events into exchanges, one thread watches sockets and deadlines. No answer has a
+// thread, and none of these waits for a client: a connection is suspended until there is something
+// to send, an answer until its client has taken enough.
 // Threads: open, start, drain and close belong to one thread; server_draining to any.
 #pragma once
 #include <stdbool.h>
@@ -18,7 +19,8 @@ struct server_options {  // zeroed numbers are the defaults
     // Seconds that a client may take to send a request, and to take the end of its answer; what it
     // may be silent for between requests. 0: 60.
     int timeout_s;
-    int answer_s;         // seconds that an answer may take in all; 0: 3600
+    int answer_s;         // seconds that an answer may take in all, waiting included; 0: 3600
+    int queue_max;        // requests that may wait to be read; 0: 8192
     uint64_t body_bytes;  // largest request; 0: 32 MiB
     // PEM texts of a certificate (chain) and its key, for TLS; NULL: plain HTTP. Copied by open.
     const char *certificate, *key;

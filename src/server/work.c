@@ -69,6 +69,7 @@ static bool start(struct exchange *x, struct dialect_error *err)
     size_t n_prompts = x->call.request.n_prompts > 1 ? x->call.request.n_prompts : 1;
     struct error why = {0};
     x->streaming = x->call.request.stream;
+    x->call.request.deadline_ns = x->deadline_ns;
     if (!x->streaming)
         dialect_answer_init(&x->answer, n_prompts * (s->n_choices > 0 ? (size_t)s->n_choices : 1),
                             s->n_logprobs >= 0);
@@ -112,13 +113,23 @@ static void work(struct exchange *x)
         exchange_refuse(x, &err);
 }
 
-void *worker_main(void *self)
+static void work_all(struct queue *jobs)
 {
-    struct server *s = self;
     struct exchange *x;
-    while ((x = queue_take(&s->jobs))) {
+    while ((x = queue_take(jobs))) {
         work(x);
         exchange_drop(x);
     }
+}
+
+void *worker_main(void *self)
+{
+    work_all(&((struct server *)self)->jobs);
+    return NULL;
+}
+
+void *patient_main(void *self)
+{
+    work_all(&((struct server *)self)->long_jobs);
     return NULL;
 }

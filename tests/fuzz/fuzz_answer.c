@@ -36,7 +36,7 @@ static void tell(void *self, const struct chat_event *e)
 static struct told read_in_pieces(struct answer_options o, struct slice text, size_t piece)
 {
     struct told told = {.kind = CHAT_DONE};
-    o.sink = (struct chat_sink){tell, &told};
+    o.sink = (struct chat_sink){.push = tell, .self = &told};
     struct answer_parser *p = answer_parser_new(&o);
     for (size_t i = 0; i < text.len; i += piece)
         answer_parser_push(p, slice_sub(text, i, piece));

@@ -51,5 +51,5 @@ void answer_log_release(struct answer_log *l)
 
 struct chat_sink answer_log_sink(struct answer_log *l)
 {
-    return (struct chat_sink){add, l};
+    return (struct chat_sink){.push = add, .self = l};
 }

@@ -26,6 +26,7 @@ struct fake_provider {
     int most_allowed;  // start is busy while so many run; 0: never
     // what happened, under lock
     pthread_mutex_t lock;
+    pthread_cond_t changed;  // an answer was resumed or cancelled
     int n_started, n_running, most_running, n_too_long;
     struct buf prompts;  // all of them, each followed by a line "%%"
 };

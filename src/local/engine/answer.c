@@ -6,16 +6,18 @@
 
 #include "base/memory.h"
 
-enum { SLOTS = 256, SLOTS_AT_FIRST = 4, TOP_BYTES_MAX = 4 << 20 };
+enum { SLOTS = 64, SLOTS_AT_FIRST = 4, TOP_BYTES_MAX = 4 << 10 };
 
-struct engine_answer *answer_new(struct engine *engine, int n_choices, int n_top)
+struct engine_answer *answer_new(struct engine *engine, const struct engine_request *r)
 {
     struct engine_answer *a = memory_new(1, sizeof *a);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
     a->engine = engine;
-    a->n_top = n_top > 0 ? n_top : 0;
-    size_t least = (size_t)n_choices * 4 + 8, capacity = SLOTS;
+    a->ready = r->ready;
+    a->ready_self = r->ready_self;
+    a->n_top = r->n_top > 0 ? r->n_top : 0;
+    size_t least = (size_t)(r->n_choices ? r->n_choices : 1) * 4 + 8, capacity = SLOTS;
     if (a->n_top) {
         size_t fits = TOP_BYTES_MAX / ((size_t)a->n_top * sizeof(struct token_logprob));
         capacity = fits < capacity ? fits : capacity;
@@ -26,12 +28,19 @@ struct engine_answer *answer_new(struct engine *engine, int n_choices, int n_top
     return a;
 }
 
+static void release_slot(struct answer_slot *slot)
+{
+    buf_release(&slot->text);
+    free(slot->top);
+    free(slot->rest);
+    slot->top = NULL;
+    slot->rest = NULL;
+}
+
 void answer_discard(struct engine_answer *a)
 {
-    for (size_t i = 0; i < a->n_slots; i++) {
-        buf_release(&a->slots[i].text);
-        free(a->slots[i].top);
-    }
+    for (size_t i = 0; i < a->n_slots; i++)
+        release_slot(&a->slots[i]);
     free(a->slots);
     pthread_mutex_destroy(&a->lock);
     pthread_cond_destroy(&a->changed);
@@ -49,27 +58,50 @@ size_t answer_room(struct engine_answer *a, size_t wanted)
 
 static void fill(struct engine_answer *a, struct answer_slot *slot, const struct engine_event *from)
 {
-    slot->event = *from;
+    slot->kind = from->kind;
+    slot->choice = from->choice;
+    slot->token = from->token;
+    slot->logprob = from->logprob;
+    slot->n_top = from->n_top;
     buf_clear(&slot->text);
     buf_slice(&slot->text, from->text);
-    slot->event.text = buf_view(&slot->text);
-    slot->event.top = NULL;
     if (from->n_top > 0) {
         if (!slot->top)
             slot->top = memory_array(struct token_logprob, (size_t)a->n_top);
         memcpy(slot->top, from->top, (size_t)from->n_top * sizeof *slot->top);
-        slot->event.top = slot->top;
+    }
+    if (from->kind != ENGINE_TOKEN) {
+        slot->rest = memory_array(struct engine_event, 1);
+        *slot->rest = *from;
     }
 }
 
-// The slot in the reader's hands stays valid: it has copied the event, and texts do not move.
-static void grow(struct engine_answer *a)
+static void show(const struct answer_slot *slot, struct engine_event *event)
 {
-    assert(a->n_slots > 0 && a->n_slots < a->capacity);
-    size_t n = a->n_slots * 2 < a->capacity ? a->n_slots * 2 : a->capacity;
+    *event = (struct engine_event){.kind = slot->kind};
+    if (slot->rest)
+        *event = *slot->rest;
+    event->choice = slot->choice;
+    event->token = slot->token;
+    event->logprob = slot->logprob;
+    event->n_top = slot->n_top;
+    event->top = slot->n_top > 0 ? slot->top : NULL;
+    event->text = buf_view(&slot->text);
+}
+
+// Moves the ring into one of n slots, which are enough. The slot in the reader's hands stays valid:
+// it has copied the event, and texts do not move.
+static void resize(struct engine_answer *a, size_t n)
+{
     struct answer_slot *slots = memory_array(struct answer_slot, n);
-    for (size_t i = 0; i < a->n; i++)
-        slots[i] = a->slots[(a->first + i) % a->n_slots];
+    assert(n > 0 && a->n <= n && n <= a->capacity);
+    for (size_t i = 0; i < a->n_slots; i++) {
+        struct answer_slot *slot = &a->slots[(a->first + i) % a->n_slots];
+        if (i < a->n)
+            slots[i] = *slot;
+        else
+            release_slot(slot);
+    }
     free(a->slots);
     a->slots = slots;
     a->n_slots = n;
@@ -79,15 +111,17 @@ static void grow(struct engine_answer *a)
 void answer_push(struct engine_answer *a, const struct engine_event *event)
 {
     pthread_mutex_lock(&a->lock);
+    a->done = event->kind == ENGINE_DONE;
     if (!a->abandoned) {
         assert(a->n < a->capacity && event->n_top <= a->n_top);
         if (a->n == a->n_slots)
-            grow(a);
+            resize(a, a->n_slots * 2 < a->capacity ? a->n_slots * 2 : a->capacity);
         fill(a, &a->slots[(a->first + a->n) % a->n_slots], event);
         a->n++;
         pthread_cond_signal(&a->changed);
+        if (a->ready)
+            a->ready(a->ready_self);
     }
-    a->done = event->kind == ENGINE_DONE;
     bool last = a->done && a->abandoned;
     pthread_mutex_unlock(&a->lock);
     if (last)
@@ -98,28 +132,43 @@ static void give_back_slot(struct engine_answer *a)
 {
     if (!a->reading)
         return;
+    struct answer_slot *slot = &a->slots[a->first];
+    free(slot->rest);
+    slot->rest = NULL;
     a->reading = false;
     a->first = (a->first + 1) % a->n_slots;
     a->n--;
+    if (!a->n && a->n_slots > 2 * SLOTS_AT_FIRST)
+        resize(a, SLOTS_AT_FIRST);
     if (a->starved && !a->done && a->n <= a->capacity / 2) {
         a->starved = false;
         engine_wake(a->engine);
     }
 }
 
-bool engine_next(struct engine_answer *a, struct engine_event *event)
+static bool next(struct engine_answer *a, struct engine_event *event, bool wait)
 {
     pthread_mutex_lock(&a->lock);
     give_back_slot(a);
-    while (!a->n && !a->done)
+    while (wait && !a->n && !a->done)
         pthread_cond_wait(&a->changed, &a->lock);
     bool any = a->n > 0;
     if (any) {
-        *event = a->slots[a->first].event;
+        show(&a->slots[a->first], event);
         a->reading = true;
     }
     pthread_mutex_unlock(&a->lock);
     return any;
+}
+
+bool engine_next(struct engine_answer *a, struct engine_event *event)
+{
+    return next(a, event, true);
+}
+
+bool engine_try_next(struct engine_answer *a, struct engine_event *event)
+{
+    return next(a, event, false);
 }
 
 // The lock is held while the engine is woken: it cannot be freed before it has pushed ENGINE_DONE,

@@ -79,6 +79,7 @@ static void propose(struct speculation *s, struct draft_model *d, struct choice 
     most = most < room ? most : room;
     if (most <= 0)
         return;
+    choice_reserve(c, most);
     if (!c->lookup.head)  // not before: those who wait need none
         lookup_init(&c->lookup, seq->final_len);
     int agreed = lookup_find(&c->lookup, seq->tokens, seq->n_tokens);

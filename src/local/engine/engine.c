@@ -91,7 +91,7 @@ static void enter_job(struct engine *e, struct job *j)
     if (e->jobs)
         e->jobs->prev = j;
     e->jobs = j;
-    choice_begin(j, 0, &e->model, e->scratch);
+    choice_begin(j, 0, e->scratch);
     scheduler_add(e->scheduler, &j->choices[0].seq);
 }
 
@@ -152,9 +152,14 @@ static void look_at_room(struct engine *e, struct job *j)
     size_t wanted = room_wanted(j), room = answer_room(j->answer, wanted);
     bool paused = room < wanted;
     j->spare_room = paused ? 0 : (int)(room - wanted);
-    for (int i = 0; i < j->n_choices; i++)
-        if (j->choices[i].begun && !j->choices[i].finished)
-            scheduler_pause(e->scheduler, &j->choices[i].seq, paused);
+    for (int i = 0; i < j->n_choices; i++) {
+        struct choice *c = &j->choices[i];
+        if (!c->begun || c->finished)
+            continue;
+        scheduler_pause(e->scheduler, &c->seq, paused);
+        if (paused)
+            lookup_release(&c->lookup);  // it is made again
+    }
 }
 
 // What became of the jobs outside: cancelled, too late, or their readers do not keep up.
@@ -214,8 +219,10 @@ static bool advance(struct engine *e, struct choice *c, float *logits)
     int32_t token;
     bool goes_on = choice_advance(c, logits, &e->model, &token);
     e->completion_tokens += c->job->max_tokens > 0;
-    if (goes_on)
+    if (goes_on) {
+        choice_reserve(c, 1);
         return scheduler_append(e->scheduler, &c->seq, token);
+    }
     scheduler_remove(e->scheduler, &c->seq);
     return false;
 }
@@ -240,7 +247,7 @@ static void fork_choices(struct engine *e, struct job *j, const float *logits)
     const struct sequence *first = &j->choices[0].seq;
     for (int i = 1; i < j->n_choices; i++) {
         struct choice *c = &j->choices[i];
-        choice_begin(j, i, &e->model, e->scratch);
+        choice_begin(j, i, e->scratch);
         c->seq.arrival = first->arrival + (uint64_t)i;
         struct page_copy copies[BATCH_GROUPS_MAX];
         if (!scheduler_fork(e->scheduler, first, &c->seq, copies)) {
@@ -463,7 +470,7 @@ struct engine_answer *engine_submit(struct engine *e, const struct engine_reques
 {
     if (!job_check(r, &e->model, err))
         return NULL;
-    struct engine_answer *a = answer_new(e, r->n_choices ? r->n_choices : 1, r->n_top);
+    struct engine_answer *a = answer_new(e, r);
     struct job *j = job_new(r, &e->model, a);
     if (submit(e, j, err))
         return a;

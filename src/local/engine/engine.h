@@ -1,8 +1,9 @@
 // engine.h - many requests over one loaded model, batched continuously over paged KV.
 //
 // engine_new starts the engine's thread, which owns pages and sequences. Others submit and cancel
-// through a queue and read events from an answer's own bounded queue. The engine never blocks on
-// a reader: at the bound the sequence pauses. Failure is local: an error ends its sequence only.
+// through a queue and read events from an answer's own bounded queue, waiting for them, or told by
+// `ready` that there are some. The engine never blocks on a reader: at the bound the sequence
+// pauses. Failure is local: an error ends its sequence only.
 // Threads: engine_* may be called from any thread; an answer is read by one.
 #pragma once
 #include <stdbool.h>
@@ -71,6 +72,11 @@ struct engine_request {  // copied by engine_submit
     // end is drawn only where the text is whole; where it can only end, it ends without one.
     struct grammar *grammar;
     struct flow flow;
+    // Called with each event that was pushed, for readers that do not wait: by the engine's thread,
+    // with a lock of the answer held, so it only notes something and returns. Not after the reader
+    // has read ENGINE_DONE. NULL: nobody needs to know.
+    void (*ready)(void *self);
+    void *ready_self;
 };
 
 enum finish_reason {
@@ -95,7 +101,7 @@ struct engine_event {
     enum engine_event_kind kind;
     int choice;
     int32_t token;
-    struct slice text;  // valid until the next engine_next on this answer
+    struct slice text;  // valid until the next event of this answer is read
     float logprob;
     const struct token_logprob *top;  // n_top of them, as long as text
     int n_top;
@@ -121,6 +127,8 @@ struct engine_answer *engine_submit(struct engine *e, const struct engine_reques
                                     struct error *err);
 // Waits for the next event. False after ENGINE_DONE.
 bool engine_next(struct engine_answer *a, struct engine_event *event);
+// The same without waiting: false too while there is none.
+bool engine_try_next(struct engine_answer *a, struct engine_event *event);
 void engine_cancel(struct engine_answer *a);       // any thread, any time before engine_answer_free
 void engine_answer_free(struct engine_answer *a);  // cancels if it still runs
 

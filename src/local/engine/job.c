@@ -141,16 +141,16 @@ void job_free(struct job *j)
     free(j);
 }
 
-void choice_begin(struct job *j, int i, const struct engine_model *m,
-                  struct sampler_scratch *scratch)
+void choice_begin(struct job *j, int i, struct sampler_scratch *scratch)
 {
     struct choice *c = &j->choices[i];
-    int final_len = (int)j->n_prompt + j->max_tokens;
     c->begun = true;
+    c->scratch = scratch;
+    c->capacity = (int)j->n_prompt;
     c->seq = (struct sequence){
-        .tokens = memory_array(int32_t, (size_t)final_len),
+        .tokens = copy_of(j->prompt, j->n_prompt, sizeof *j->prompt),
         .n_tokens = (int)j->n_prompt,
-        .final_len = final_len,
+        .final_len = (int)j->n_prompt + j->max_tokens,
         .page_salt = j->page_salt,
         .flow_id = j->flow.id,
         .weight = j->flow.weight > 0 ? j->flow.weight : 1,
@@ -158,14 +158,29 @@ void choice_begin(struct job *j, int i, const struct engine_model *m,
         .deadline = j->flow.deadline_ns,
         .owner = c,
     };
-    memcpy(c->seq.tokens, j->prompt, j->n_prompt * sizeof *j->prompt);
-    c->sampler = sampler_new(&j->sampling, m->n_vocab, i);
-    sampler_share_scratch(c->sampler, scratch);
+}
+
+static void open_choice(struct choice *c, const struct engine_model *m)
+{
+    const struct job *j = c->job;
+    c->sampler = sampler_new(&j->sampling, m->n_vocab, c->index);
+    sampler_share_scratch(c->sampler, c->scratch);
     for (size_t k = 0; k < j->n_prompt; k++)
         sampler_accept(c->sampler, j->prompt[k], false);
     constraint_begin(&c->constraint, j->grammar, m->n_vocab);
     stop_matcher_init(&c->stops, &j->stops);
     m->ops->text_begin(m->self, &c->detokenizer, j->skip_special);
+}
+
+void choice_reserve(struct choice *c, int n)
+{
+    struct sequence *seq = &c->seq;
+    int most = seq->final_len, need = most - seq->n_tokens < n ? most : seq->n_tokens + n;
+    if (need <= c->capacity)
+        return;
+    int twice = c->capacity < most / 2 ? c->capacity * 2 : most;
+    c->capacity = need > twice ? need : twice;
+    seq->tokens = memory_resize(seq->tokens, (size_t)c->capacity, sizeof *seq->tokens);
 }
 
 bool job_is_end(const struct job *j, int32_t token)
@@ -251,6 +266,8 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
     struct token_logprob chosen = {0};
     const uint32_t *mask;
     int32_t token = -1;
+    if (!c->sampler)
+        open_choice(c, m);
     if (constraint_mask(&c->constraint, j->ends, j->n_ends, &mask, &err))
         token = sampler_pick(c->sampler, logits, c->seq.n_tokens, mask,
                              j->logprobs ? &chosen : NULL, j->top, j->n_top, &err);

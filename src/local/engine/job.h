@@ -25,6 +25,9 @@ struct choice {
     bool begun, finished;
     bool stopped;  // by a stop string
     int stop;      // which
+    int capacity;  // of seq.tokens, which grows as the text does
+    struct sampler_scratch *scratch;
+    // Made with the first token, since thousands may wait for theirs; sampler NULL: not yet.
     struct sampler *sampler;
     struct constraint constraint;
     struct detokenizer detokenizer;
@@ -69,9 +72,9 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
                     struct engine_answer *answer);
 void job_free(struct job *j);
 
-// Makes choice i ready to be scheduled: prompt, sampler, text.
-void choice_begin(struct job *j, int i, const struct engine_model *m,
-                  struct sampler_scratch *scratch);
+// Makes choice i ready to be scheduled: its prompt. The rest is made with its first token.
+void choice_begin(struct job *j, int i, struct sampler_scratch *scratch);
+void choice_reserve(struct choice *c, int n);  // room for n more tokens, as far as it may get them
 bool job_is_end(const struct job *j, int32_t token);  // it ends the text
 // Takes the next token from logits (which are changed) and pushes its events. False when the
 // choice ended with it; else the sequence must go on with it.

@@ -86,6 +86,10 @@ struct gathered {
     struct chat_usage usage;
     struct error error;
     atomic_int inside;
+    atomic_bool full;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int n_closed;  // under lock
 };
 
 static void gather(void *self, const struct chat_event *e)
@@ -104,6 +108,20 @@ static void gather(void *self, const struct chat_event *e)
     if (e->kind == CHAT_ERROR)
         all->error = e->error;
     atomic_fetch_sub(&all->inside, 1);
+}
+
+static bool is_full(void *self)
+{
+    return atomic_load(&((struct gathered *)self)->full);
+}
+
+static void count_closed(void *self)
+{
+    struct gathered *all = self;
+    pthread_mutex_lock(&all->lock);
+    all->n_closed++;
+    pthread_cond_broadcast(&all->changed);
+    pthread_mutex_unlock(&all->lock);
 }
 
 static void release_gathered(struct gathered *all)
@@ -138,7 +156,8 @@ static void several_prompts_are_answered_each_in_its_place(void **state)
         f.inside_start = inside;
         struct gateway *g = gateway_new(&f.provider);
         struct chat_request r = several(prompts, texts, N_TEXTS);
-        struct gateway_answer *a = gateway_start(g, &r, (struct chat_sink){gather, &all}, &err);
+        struct gateway_answer *a =
+            gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err);
         assert_non_null(a);
         gateway_wait(a);
         gateway_answer_free(a);
@@ -171,7 +190,8 @@ static void sequences_at_once_are_bounded(void **state)
     struct gateway *g = gateway_new(&f.provider);
     struct chat_request r = several(prompts, texts, 8);
     r.sampling.n_choices = 5;
-    struct gateway_answer *a = gateway_start(g, &r, (struct chat_sink){gather, &all}, &err);
+    struct gateway_answer *a =
+        gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err);
     assert_non_null(a);
     gateway_wait(a);
     gateway_answer_free(a);
@@ -194,16 +214,16 @@ static void a_prompt_that_does_not_fit_refuses_all(void **state)
     struct gateway *g = gateway_new(&f.provider);
     struct chat_request r = several(prompts, texts, 3);
     prompts[2].text = slice_str("one two three four five six seven eight nine ten eleven");
-    assert_null(gateway_start(g, &r, (struct chat_sink){gather, &all}, &err));
+    assert_null(gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err));
     assert_int_equal(err.code, ERR_CONTEXT);
     assert_non_null(strstr(err.text, "prompt 2 has 11 tokens"));
     prompts[2].text = slice_str("");
-    assert_null(gateway_start(g, &r, (struct chat_sink){gather, &all}, &err));
+    assert_null(gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err));
     assert_int_equal(err.code, ERR_USAGE);
     assert_int_equal(f.n_started, 0);
     f.refuse_first = 1;
     r.n_prompts = 2;
-    assert_null(gateway_start(g, &r, (struct chat_sink){gather, &all}, &err));
+    assert_null(gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err));
     assert_int_equal(err.code, ERR_LIMIT);
     assert_int_equal(all.n_ends, 0);
     gateway_free(g);
@@ -236,7 +256,8 @@ static void the_first_that_fails_ends_all(void **state)
         f.inside_start = inside;
         struct gateway *g = gateway_new(&f.provider);
         struct chat_request r = several(prompts, texts, N_TEXTS);
-        struct gateway_answer *a = gateway_start(g, &r, (struct chat_sink){gather, &all}, &err);
+        struct gateway_answer *a =
+            gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err);
         assert_non_null(a);
         gateway_wait(a);
         gateway_answer_free(a);
@@ -295,7 +316,8 @@ static void after_a_cancel_nothing_begins(void **state)
     f.reply_self = &gate;
     struct gateway *g = gateway_new(&f.provider);
     struct chat_request r = several(prompts, texts, N_TEXTS);
-    struct gateway_answer *a = gateway_start(g, &r, (struct chat_sink){gather, &all}, &err);
+    struct gateway_answer *a =
+        gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err);
     assert_non_null(a);
     gateway_cancel(a);
     open_gate(&gate);
@@ -323,7 +345,8 @@ static void a_busy_provider_is_asked_again(void **state)
     f.most_allowed = 2;
     struct gateway *g = gateway_new(&f.provider);
     struct chat_request r = several(prompts, texts, 9);
-    struct gateway_answer *a = gateway_start(g, &r, (struct chat_sink){gather, &all}, &err);
+    struct gateway_answer *a =
+        gateway_start(g, &r, (struct chat_sink){.push = gather, .self = &all}, &err);
     assert_non_null(a);
     open_gate(&gate);
     gateway_wait(a);
@@ -332,6 +355,64 @@ static void a_busy_provider_is_asked_again(void **state)
     for (int i = 0; i < 9; i++)
         assert_string_equal(buf_text(&all.texts[i]), "late");
     release_gathered(&all);
+    gateway_free(g);
+    fake_provider_release(&f);
+}
+
+// A sink that is told when all is over, and that is full until everything has come to a stand.
+static void a_full_sink_pauses_all(void **state)
+{
+    struct chat_prompt prompts[N_TEXTS];
+    char texts[N_TEXTS][16];
+    struct fake_provider f;
+    struct error err = {0};
+    struct gathered all = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    (void)state;
+    fake_provider_init(&f, 100);
+    f.reply = reply;
+    atomic_store(&all.full, true);
+    struct gateway *g = gateway_new(&f.provider);
+    struct chat_request r = several(prompts, texts, N_TEXTS);
+    struct chat_sink sink = {gather, &all, is_full, count_closed};
+    struct gateway_answer *a = gateway_start(g, &r, sink, &err);
+    assert_non_null(a);
+    for (int i = 0; i < 100; i++) {  // a resume of a sink that has no room is for nothing
+        gateway_resume(a);
+        assert_int_equal(all.texts[0].len, 0);
+    }
+    assert_int_equal(f.n_started, SEVERAL_SEQUENCES);
+    atomic_store(&all.full, false);
+    gateway_resume(a);
+    pthread_mutex_lock(&all.lock);
+    while (!all.n_closed)
+        pthread_cond_wait(&all.changed, &all.lock);
+    pthread_mutex_unlock(&all.lock);
+    gateway_answer_free(a);
+    assert_true(all.n_closed == 1 && all.n_ends == 1 && !all.error.code);
+    for (int i = 0; i < N_TEXTS; i++)
+        assert_int_equal(all.n_finished[i], 1);
+    release_gathered(&all);
+    gateway_free(g);
+    fake_provider_release(&f);
+}
+
+// Freed before its end, a group is cancelled and waited for.
+static void one_that_is_freed_ends_first(void **state)
+{
+    struct chat_prompt prompts[N_TEXTS];
+    char texts[N_TEXTS][16];
+    struct fake_provider f;
+    struct error err = {0};
+    struct gathered all = {0};
+    (void)state;
+    fake_provider_init(&f, 100);
+    f.reply = reply;
+    atomic_store(&all.full, true);
+    struct gateway *g = gateway_new(&f.provider);
+    struct chat_request r = several(prompts, texts, N_TEXTS);
+    struct chat_sink sink = {.push = gather, .self = &all, .full = is_full};
+    gateway_answer_free(gateway_start(g, &r, sink, &err));
+    assert_true(all.n_ends == 1 && all.error.code == ERR_CANCELLED);
     gateway_free(g);
     fake_provider_release(&f);
 }
@@ -347,6 +428,8 @@ int main(void)
         cmocka_unit_test(the_first_that_fails_ends_all),
         cmocka_unit_test(after_a_cancel_nothing_begins),
         cmocka_unit_test(a_busy_provider_is_asked_again),
+        cmocka_unit_test(a_full_sink_pauses_all),
+        cmocka_unit_test(one_that_is_freed_ends_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
