@@ -75,6 +75,14 @@ struct chat_constraint {
     struct slice text;
 };
 
+// One of several raw prompts of a request.
+struct chat_prompt {
+    enum chat_input input;  // INPUT_TEXT or INPUT_TOKENS
+    struct slice text;
+    const int32_t *tokens;
+    size_t n_tokens;
+};
+
 struct chat_request {
     enum chat_input input;
     const char *model;  // as the client wrote it
@@ -85,7 +93,12 @@ struct chat_request {
     size_t n_tokens;
     const struct chat_embed_input *inputs;  // INPUT_EMBED
     size_t n_inputs;
-    int dimensions;              // of embeddings, the first so many made of length 1 anew; 0: all
+    int dimensions;  // of embeddings, the first so many made of length 1 anew; 0: all
+    // With two or more of these, instead of the input above: each is answered as if it were alone,
+    // with choices place * n_choices to place * n_choices + n_choices - 1. Providers see one at a
+    // time (gateway/several.h).
+    const struct chat_prompt *prompts;
+    size_t n_prompts;
     const struct json_t *tools;  // array or NULL
     enum chat_tool_choice tool_choice;
     const char *tool_name;  // TOOLS_NAMED

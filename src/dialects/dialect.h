@@ -70,9 +70,11 @@ struct dialect_call {
     const char *id;               // unique; [a-zA-Z0-9], to be put behind a vendor's prefix
     int64_t created;              // seconds since 1970
     const char *model;            // what the answer calls its model
+    // Set by read_request where the state holds more than the arena's memory, which this frees.
+    void (*release)(void *state);
 };
 void dialect_call_init(struct dialect_call *c, struct arena *arena);
-void dialect_call_release(struct dialect_call *c);  // the kept values; not the arena
+void dialect_call_release(struct dialect_call *c);  // kept values and state; not the arena
 // Takes over the reference; the value lives as long as the call. Returns it.
 json_t *dialect_keep(struct dialect_call *c, json_t *value);
 
@@ -126,6 +128,7 @@ const struct dialect *dialect_find(const char *method, const char *path,
 const struct dialect *dialect_guess(const char *path);
 
 extern const struct dialect dialect_openai_chat, dialect_openai_completions, dialect_openai_models;
+extern const struct dialect dialect_openai_responses, dialect_openai_responses_count;
 extern const struct dialect dialect_anthropic, dialect_anthropic_count;
 extern const struct dialect dialect_gemini, dialect_gemini_stream, dialect_gemini_count;
 extern const struct dialect dialect_gemini_models;

@@ -7,6 +7,8 @@
 const struct dialect *const dialects[] = {
     &dialect_openai_chat,
     &dialect_openai_completions,
+    &dialect_openai_responses,
+    &dialect_openai_responses_count,
     &dialect_openai_models,
     &dialect_anthropic,
     &dialect_anthropic_count,
@@ -92,6 +94,9 @@ void dialect_call_init(struct dialect_call *c, struct arena *arena)
 
 void dialect_call_release(struct dialect_call *c)
 {
+    if (c->release)
+        c->release(c->state);
+    c->release = NULL;
     json_decref(c->kept);
     c->kept = NULL;
 }

@@ -24,6 +24,22 @@ static void check_json(struct buf *text)
     buf_clear(text);
 }
 
+// Every line of data is JSON, but for the one that ends some streams.
+static void check_stream(struct buf *stream)
+{
+    char *at = stream->ptr, *end;
+    while (at && (end = strchr(at, '\n'))) {
+        struct slice line = slice_of(at, (size_t)(end - at));
+        at = end + 1;
+        if (!slice_starts(line, slice_str("data: ")) || slice_is(line, "data: [DONE]"))
+            continue;
+        json_t *value = json_parse(slice_sub(line, 6, line.len), NULL);
+        check(value != NULL);
+        json_decref(value);
+    }
+    buf_clear(stream);
+}
+
 static void answer(const struct dialect *d, struct dialect_call *c, struct slice text)
 {
     struct dialect_answer a;
@@ -36,6 +52,7 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
         {.kind = CHAT_TOOL_CALL, .tool_id = "call", .tool_name = "name"},
         {.kind = CHAT_TOOL_ARGUMENTS, .text = text},
         {.kind = CHAT_EMBEDDING, .embedding = embedding, .n_embedding = 2},
+        {.kind = CHAT_TEXT, .text = text},
         {.kind = CHAT_FINISH, .finish = CHAT_STOP},
         {.kind = CHAT_USAGE},
         {.kind = CHAT_DONE},
@@ -46,7 +63,7 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
         if (d->write_event)
             d->write_event(c, &events[i], &out);
     }
-    buf_clear(&out);
+    check_stream(&out);
     d->write_response(c, &a, &out);
     check_json(&out);
     buf_release(&out);
@@ -69,6 +86,7 @@ static void read_as(const struct dialect *d, const json_t *body, struct slice te
         check(r->input != INPUT_MESSAGES || r->n_messages > 0);
         check(r->max_tokens >= -1 && r->sampling.n_choices <= 2048);
         check(r->sampling.n_choices <= 64 || (size_t)r->sampling.n_choices == r->n_inputs);
+        check(r->n_prompts <= 128);
         if (d->write_response)
             answer(d, &c, text);
     } else {

@@ -176,7 +176,10 @@ static void refusals_name_their_member(void **state)
     d = &dialect_openai_completions;
     refused(d, "{}", "prompt");
     refused(d, "{\"prompt\":[1,\"x\"]}", "prompt[1]");
-    refused(d, "{\"prompt\":[\"a\",\"b\"]}", "prompt");
+    refused(d, "{\"prompt\":[\"a\",5]}", "prompt[1]");
+    refused(d, "{\"prompt\":[[1],[2,-3]]}", "prompt[1][1]");
+    refused(d, "{\"prompt\":[\"a\",\"b\",\"c\"],\"n\":43}", "prompt");
+    refused(d, "{\"prompt\":[\"a\",[1]],\"echo\":true}", "echo");
     refused(d, "{\"prompt\":\"x\",\"best_of\":2}", "best_of");
     refused(d, "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix");
     refused(d, "{\"prompt\":[1],\"echo\":true}", "echo");
@@ -216,6 +219,14 @@ static void prompts_of_every_form(void **state)
     read_with(&r, &dialect_openai_completions, "{\"prompt\":[[4,5]]}");
     assert_true(r.ok && r.call.request.input == INPUT_TOKENS && r.call.request.n_tokens == 2);
     assert_int_equal(r.call.request.tokens[1], 5);
+    assert_int_equal(r.call.request.n_prompts, 0);
+    release(&r);
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":[\"text\",[4,5],\"\"],\"n\":42}");
+    const struct chat_prompt *p = r.call.request.prompts;
+    assert_true(r.ok && r.call.request.n_prompts == 3);
+    assert_true(p[0].input == INPUT_TEXT && slice_is(p[0].text, "text"));
+    assert_true(p[1].input == INPUT_TOKENS && p[1].n_tokens == 2 && p[1].tokens[0] == 4);
+    assert_true(p[2].input == INPUT_TEXT && p[2].text.len == 0);
     release(&r);
 }
 
@@ -336,7 +347,7 @@ static void a_stream_joins_to_the_whole(void **state)
         struct dialect_answer a;
         struct buf stream = {0}, texts[2] = {{0}};
         read_with(&r, both[i],
-                  "{" M ",\"prompt\":\"p\",\"stream_options\":{\"include_usage\":true}}");
+                  "{" M ",\"prompt\":\"p\",\"n\":2,\"stream_options\":{\"include_usage\":true}}");
         assert_true(r.ok);
         play(&r, &a, &stream);
         size_t n = each_chunk(&stream, join_chunk, texts);
@@ -358,13 +369,15 @@ static void an_echo_comes_first(void **state)
     struct dialect_answer a;
     struct buf stream = {0}, out = {0}, texts[2] = {{0}};
     (void)state;
-    read_with(&r, &dialect_openai_completions, "{\"prompt\":\"p\",\"echo\":true}");
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":[\"p\",\"q\"],\"echo\":true}");
     play(&r, &a, &stream);
     (void)each_chunk(&stream, join_chunk, texts);
     assert_string_equal(buf_text(&texts[0]), "pa\"\nb");
+    assert_string_equal(buf_text(&texts[1]), "q\xC3\xA9");
     r.dialect->write_response(&r.call, &a, &out);
     json_t *o = parsed(&out);
     assert_string_equal(json_get_text(choice_of(o, 0), "text"), "pa\"\nb");
+    assert_string_equal(json_get_text(choice_of(o, 1), "text"), "q\xC3\xA9");
     json_decref(o);
     dialect_answer_release(&a);
     buf_release(&stream);
