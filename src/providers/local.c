@@ -198,7 +198,7 @@ static struct engine_answer *submit_checked(const struct local_model *m,
 
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
-                                    struct error *err)
+                                    enum answer_begins begins, struct error *err)
 {
     struct arena arena = {0};
     struct engine_request r = {
@@ -227,7 +227,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
     if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err) &&
-             local_grammar(m, &req->constraint, &r.grammar, err))
+             local_grammar(m, req, begins, &r.grammar, err))
         a = submit_checked(m, &r, err);
     grammar_release(r.grammar);
     arena_release(&arena);
@@ -239,12 +239,13 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
 {
     struct tokens prompt = {0};
     struct answer *answer = NULL;
-    bool thinking = false;
+    enum answer_begins begins = ANSWER_BEGINS;
     struct local_model *m = find_model((struct local *)p, req->model, err);
-    if (m && local_prompt(m, req, &prompt, &thinking, err)) {
-        struct engine_answer *engine = submit(m, req, &flow, &prompt, err);
+    if (m && local_prompt(m, req, &prompt, &begins, err)) {
+        struct engine_answer *engine = submit(m, req, &flow, &prompt, begins, err);
         if (engine)
-            answer = local_answer_new(m, req, engine, &prompt, thinking, sink, err);
+            answer = local_answer_new(m, req, engine, &prompt, begins == ANSWER_BEGINS_THINKING,
+                                      sink, err);
     }
     tokens_release(&prompt);
     return answer;
