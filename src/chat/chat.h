@@ -79,6 +79,7 @@ struct chat_request {
     // What a call begins with is the name of a tool, and its arguments validate; so it is too of
     // tools that say so themselves (strict), and where a tool is required.
     bool strict_tools;
+    bool known_tools;  // a call that begins is of one of the tools
     struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;

@@ -185,7 +185,7 @@ static bool answer_rest(struct answer_builder *b, uint32_t *node)
 
 bool answer_grammar_needed(const struct answer_grammar *g)
 {
-    bool strict = g->must_call || (g->strict && g->tools);
+    bool strict = g->must_call || (g->tools && (g->strict || g->known));
     for (size_t i = 0; i < json_array_size(g->tools); i++) {
         const json_t *tool = json_array_get(g->tools, i);
         strict |= json_is_true(json_object_get(json_object_get(tool, "function"), "strict"));

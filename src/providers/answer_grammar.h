@@ -28,6 +28,7 @@ struct answer_grammar {
     bool must_call;    // no text, at least one call
     bool one_call;     // not more
     bool strict;       // every tool's schema must hold, not only of those that say so
+    bool known;        // calls are of these tools, whatever else
     const struct chat_constraint *text;  // what the text is if there is no call
 };
 // Whether the request needs one: a call must come or be right, or the text is held to something.

@@ -133,6 +133,7 @@ static bool answer_of(const struct local_model *m, const struct chat_request *re
         .must_call = req->tool_choice == TOOLS_REQUIRED || req->tool_choice == TOOLS_NAMED,
         .one_call = req->one_tool_call,
         .strict = req->strict_tools,
+        .known = req->known_tools,
         .text = &req->constraint,
     };
     if (m->shape.format == ANSWER_PLAIN && !out->must_call)

@@ -32,7 +32,8 @@ static const char tools_text[] =
     "\"^[0-9]{2}:[0-9<]$\"}]},"
     "\"day\":{\"type\":\"string\",\"pattern\":\"^(mon|tue)$\"},"
     "\"tags\":{\"type\":\"array\",\"maxItems\":2,\"items\":{\"type\":\"string\",\"maxLength\":4}},"
-    "\"at\":{\"$ref\":\"#/$defs/at\"},\"ok\":{\"type\":\"boolean\"}},"
+    "\"note\":{\"type\":\"string\"},\"at\":{\"$ref\":\"#/$defs/"
+    "at\"},\"ok\":{\"type\":\"boolean\"}},"
     "\"$defs\":{\"at\":{\"type\":\"object\",\"additionalProperties\":false,\"required\":[\"lat "
     "<x>\"],"
     "\"properties\":{\"lat <x>\":{\"type\":\"number\"},\"of\":{\"const\":[{\"a\":\"<\"},1]}}}}}}},"
@@ -72,7 +73,9 @@ static void words_init(struct words *w, const struct answer_grammar *g)
     }
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
         add_word(w, slice_str(pieces[i]));
-    w->first_mark = w->n;
+    w->first_mark = w->n;  // what is drawn more often
+    add_word(w, slice_str("\n</parameter>\n"));
+    add_word(w, slice_str("</arg_value>\n"));
     for (int i = 0; i < ANSWER_MARKS; i++) {
         const char *mark = answer_mark(&g->shape, i);
         w->marks[i][0] = (char)GRAMMAR_MARK;
@@ -227,10 +230,11 @@ static bool is_place(const json_t *v)
 
 static bool weather_is_right(const json_t *v)
 {
-    static const char *const names[] = {"city", "days", "unit", "when", "day", "tags", "at", "ok"};
-    const json_t *m[8];
+    static const char *const names[] = {"city", "days", "unit", "when", "day",
+                                        "tags", "at",   "ok",   "note"};
+    const json_t *m[9];
     size_t n = 0;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         m[i] = json_object_get(v, names[i]);
         n += m[i] != NULL;
     }
@@ -239,7 +243,7 @@ static bool weather_is_right(const json_t *v)
            json_integer_value(m[1]) <= 14 && (!m[2] || is_word(m[2], "C", "F", "<b>")) &&
            (!m[3] || is_time(m[3])) && (!m[4] || is_word(m[4], "mon", "tue", "tue")) &&
            (!m[5] || are_tags(m[5])) && (!m[6] || is_place(m[6])) &&
-           (!m[7] || json_is_boolean(m[7]));
+           (!m[7] || json_is_boolean(m[7])) && (!m[8] || json_is_string(m[8]));
 }
 
 static bool call_is_right(const struct answer_grammar *g, const struct reading *r, int i)
