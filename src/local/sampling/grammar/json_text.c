@@ -14,7 +14,8 @@ enum json_rule {
     RULE_INTEGER,
     RULE_VALUE,
     RULE_OBJECT,
-    RULE_ARRAY
+    RULE_ARRAY,
+    RULE_RAW
 };
 
 // A rule of the parts; *is_new when its start is yet to be set.
@@ -126,25 +127,25 @@ uint32_t emit_string_rest(struct json_text *j, uint32_t next)
     return node_call(j->p, rule, next);
 }
 
-// A loose string of so many characters with its last quote.
-static uint32_t loose_rest(struct json_text *j, uint32_t min, uint32_t max, uint32_t next)
-{
-    return raw_text_sized(j->p, j->raw, min, max, node_text(j->p, j->quote, next));
-}
-
-static uint32_t loose_string(struct json_text *j, uint32_t next)
+uint32_t emit_raw(struct json_text *j, uint32_t next)
 {
     bool is_new;
-    uint32_t rule = part(j, RULE_STRING_REST, "string", &is_new);
+    uint32_t rule = part(j, RULE_RAW, "text", &is_new);
     if (is_new)
-        program_set(j->p, rule, loose_rest(j, 0, REPEAT_NO_MAX, NODE_ID_END));
-    return node_text(j->p, j->quote, node_call(j->p, rule, next));
+        program_set(j->p, rule, raw_text_emit(j->p, j->raw, NODE_ID_END));
+    return node_call(j->p, rule, next);
+}
+
+static uint32_t loose_sized(struct json_text *j, uint32_t min, uint32_t max, uint32_t next)
+{
+    next = node_text(j->p, j->quote, next);
+    return node_text(j->p, j->quote, raw_text_sized(j->p, j->raw, min, max, next));
 }
 
 uint32_t emit_string(struct json_text *j, uint32_t next)
 {
     if (json_is_loose(j))
-        return loose_string(j, next);
+        return node_text(j->p, j->quote, emit_raw(j, node_text(j->p, j->quote, next)));
     return byte(j, '"', emit_string_rest(j, next));
 }
 
@@ -153,7 +154,7 @@ uint32_t emit_string_sized(struct json_text *j, uint32_t min, uint32_t max, uint
     if (min == 0 && max == REPEAT_NO_MAX)
         return emit_string(j, next);
     if (json_is_loose(j))
-        return node_text(j->p, j->quote, loose_rest(j, min, max, next));
+        return loose_sized(j, min, max, next);
     bool is_new;
     uint32_t one = part(j, RULE_CHAR, "character", &is_new);
     if (is_new)

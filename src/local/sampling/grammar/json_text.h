@@ -27,7 +27,7 @@ struct json_text {  // rules that are made when first used; zeroed but for p: no
     struct slice quote;          // if not empty: loose
     const struct raw_text *raw;  // what may stand between quotes or tags; NULL if neither is there
     uint32_t made;               // bits of enum json_rule
-    uint32_t rules[8];
+    uint32_t rules[9];
 };
 
 uint32_t emit_space(struct json_text *j, uint32_t next);
@@ -42,6 +42,7 @@ uint32_t emit_string_rest(struct json_text *j, uint32_t next);
 uint32_t emit_chars(struct program *p, const struct code_range *ranges, size_t n, uint32_t next);
 // emit_chars, or what the notation has in its place (not for loose ones).
 regex_chars *json_chars(const struct json_text *j);
+uint32_t emit_raw(struct json_text *j, uint32_t next);  // what may stand between tags or quotes
 static inline bool json_is_loose(const struct json_text *j)
 {
     return j->quote.len > 0;

@@ -10,11 +10,12 @@
 #include "base/utf8.h"
 #include "local/sampling/grammar/charset.h"
 
-enum { SIZED_MAX = 32 };  // beyond, a product would be large
+enum { SIZED_MAX = 100 };  // beyond, a product would be large
 
 struct raw_text {
     struct arena arena;
-    struct nfa *broken, *unplain;
+    // Texts with NUL or an end in them, or the first two characters of one, or the first.
+    struct nfa *broken, *paired, *unplain;
     struct charset firsts;  // NUL and what ends begin with
 };
 
@@ -27,39 +28,45 @@ static void add_literal(struct buf *out, struct slice text)
     }
 }
 
-static struct nfa *searched(struct raw_text *r, const struct buf *expression)
+// Texts with NUL in them, or so many characters that an end begins with.
+static struct nfa *searched(struct raw_text *r, const struct slice *ends, size_t n, size_t most)
 {
+    struct buf expression = {0};
     struct error err;
-    const struct regex *tree = regex_read(buf_view(expression), true, &r->arena, &err);
-    struct nfa *n = tree ? nfa_new(tree) : NULL;
-    assert(n);  // marks are short
-    return n;
+    buf_text_add(&expression, "\\0");
+    for (size_t i = 0; i < n; i++) {
+        size_t len = 0, step = 1;
+        uint32_t code;
+        for (size_t k = 0; k < most && step; k++) {
+            step = utf8_decode(ends[i].ptr + len, ends[i].len - len, &code);
+            len += step;
+        }
+        if (!len)
+            continue;
+        buf_char(&expression, '|');
+        add_literal(&expression, slice_sub(ends[i], 0, len));
+    }
+    const struct regex *tree = regex_read(buf_view(&expression), true, &r->arena, &err);
+    struct nfa *nfa = tree ? nfa_new(tree) : NULL;
+    assert(nfa);  // marks are short
+    buf_release(&expression);
+    return nfa;
 }
 
 struct raw_text *raw_text_new(const struct slice *ends, size_t n)
 {
     struct raw_text *r = memory_new(1, sizeof *r);
-    struct buf whole = {0}, firsts = {0};
     assert(n <= RAW_TEXT_ENDS_MAX);
-    buf_text_add(&whole, "\\0");
-    buf_text_add(&firsts, "\\0");
     charset_add(&r->firsts, 0, 0);
     for (size_t i = 0; i < n; i++) {
         uint32_t code;
-        size_t first = utf8_decode(ends[i].ptr, ends[i].len, &code);
-        if (!first)
-            continue;
-        buf_char(&whole, '|');
-        add_literal(&whole, ends[i]);
-        buf_char(&firsts, '|');
-        add_literal(&firsts, slice_sub(ends[i], 0, first));
-        charset_add(&r->firsts, code, code);
+        if (utf8_decode(ends[i].ptr, ends[i].len, &code))
+            charset_add(&r->firsts, code, code);
     }
     charset_sort(&r->firsts);
-    r->broken = searched(r, &whole);
-    r->unplain = searched(r, &firsts);
-    buf_release(&whole);
-    buf_release(&firsts);
+    r->broken = searched(r, ends, n, SIZE_MAX);
+    r->paired = searched(r, ends, n, 2);
+    r->unplain = searched(r, ends, n, 1);
     return r;
 }
 
@@ -68,6 +75,7 @@ void raw_text_free(struct raw_text *r)
     if (!r)
         return;
     nfa_free(r->broken);
+    nfa_free(r->paired);
     nfa_free(r->unplain);
     charset_release(&r->firsts);
     arena_release(&r->arena);
@@ -104,7 +112,9 @@ uint32_t raw_text_emit(struct program *p, const struct raw_text *r, uint32_t nex
 uint32_t raw_text_sized(struct program *p, const struct raw_text *r, uint32_t min, uint32_t max,
                         uint32_t next)
 {
-    struct language all = {.nfa = r->broken, .negated = true};
+    struct language all = {.nfa = r->paired, .negated = true};
+    if (min == 0 && max == REPEAT_NO_MAX)
+        return raw_text_emit(p, r, next);
     if (min <= SIZED_MAX && (max <= SIZED_MAX || max == REPEAT_NO_MAX))
         return product(p, &all, 1, min, max, next);
     struct charset plain = {0};

@@ -22,7 +22,8 @@ const struct nfa *raw_text_broken(const struct raw_text *r);
 // And of more: texts with NUL or the first character of an end in them.
 const struct nfa *raw_text_unplain(const struct raw_text *r);
 uint32_t raw_text_emit(struct program *p, const struct raw_text *r, uint32_t next);
-// The same of min to max characters; of more than a few none that an end begins with.
+// The same of min to max characters: so that counting them stays cheap, without the first two
+// characters of an end, or even the first.
 uint32_t raw_text_sized(struct program *p, const struct raw_text *r, uint32_t min, uint32_t max,
                         uint32_t next);
 // The same, where the first character is none of `not_first`, a class as regex.h reads it.

@@ -561,13 +561,11 @@ static bool compile_rules(struct schema_compiler *c)
     return !c->failed;
 }
 
-bool schema_add(const struct json_text *json, const json_t *schema, const struct schema_tags *tags,
+bool schema_add(struct json_text *json, const json_t *schema, const struct schema_tags *tags,
                 uint32_t *rule, struct error *err)
 {
-    struct schema_compiler c = {.root = schema, .err = err, .p = json->p};
+    struct schema_compiler c = {.root = schema, .err = err, .p = json->p, .json = *json};
     struct schema_set set = {0};
-    c.json = (struct json_text){
-        .p = json->p, .tagged = json->tagged, .quote = json->quote, .raw = json->raw};
     set_add(&set, schema, 0);
     if (tags) {
         *rule = program_rule(c.p, "the arguments");
@@ -578,6 +576,7 @@ bool schema_add(const struct json_text *json, const json_t *schema, const struct
     }
     set_release(&set);
     bool ok = compile_rules(&c);
+    *json = c.json;  // with the parts that it made, for the next
     compiler_release(&c);
     return ok;
 }

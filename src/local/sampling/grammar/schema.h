@@ -24,5 +24,5 @@ struct schema_tags {
 // Adds a rule of values that satisfy the schema to json->p, in json's notation (tagged or loose
 // ones need json->raw). With tags (else NULL): of members between them. False with err; the program
 // is then of no use.
-bool schema_add(const struct json_text *json, const struct json_t *schema,
-                const struct schema_tags *tags, uint32_t *rule, struct error *err);
+bool schema_add(struct json_text *json, const struct json_t *schema, const struct schema_tags *tags,
+                uint32_t *rule, struct error *err);

@@ -27,7 +27,9 @@ uint32_t schema_raw_string(struct schema_compiler *c, const struct schema_set *f
     uint32_t end = bare ? next : node_text(c->p, c->json.quote, next), text;
     if (!schema_languages(c, flat, true, &all) || all.min > all.max)
         return NODE_ID_FAIL;
-    if (all.n == 0) {
+    if (all.n == 0 && all.min == 0 && all.max == REPEAT_NO_MAX) {
+        text = emit_raw(&c->json, end);
+    } else if (all.n == 0) {
         text = raw_text_sized(c->p, c->json.raw, all.min, all.max, end);
     } else {
         uint32_t rule = program_rule(c->p, "string"), node;
