@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "local/sampling/grammar/grammar.h"
+#include "local/sampling/grammar/program.h"
 #include "local/sampling/grammar/vocab.h"
 #include "local/template/answer_parser.h"
 #include "providers/answer_grammar.h"
@@ -389,7 +390,104 @@ static void answers_that_are_cut_are_read_as_far_as_they_came(void **state)
         }
 }
 
+// What cannot be held to is refused, by the tool's name.
+static void what_cannot_be_compiled_is_named(void **state)
+{
+    static const struct {
+        enum answer_format format;
+        const char *tools, *error;
+    } rows[] = {
+        {ANSWER_HERMES, "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"not\":{}}}}}]",
+         "tool 'f': schema: \"not\" at #/properties/a: this keyword cannot be compiled"},
+        {ANSWER_HERMES, "[{\"name\":\"f\",\"parameters\":{\"type\":\"string\"}}]",
+         "tool 'f': schema: \"type\" at #: a call's arguments are an object"},
+        {ANSWER_KIMI, "[{\"name\":\"f g\"}]",
+         "tool 'f g': a model of this format cannot write this name"},
+        {ANSWER_DEEPSEEK, "[{\"name\":\"functions.f\"}]",
+         "tool 'functions.f': a model of this format cannot write this name"},
+        {ANSWER_GLM, "[{\"name\":\"f\",\"parameters\":{\"anyOf\":[{}]}}]",
+         "tool 'f': schema: \"anyOf\" at #: cannot be compiled where a call's arguments stand "
+         "between tags"},
+        {ANSWER_QWEN_XML, "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a>\":{}}}}]",
+         "tool 'f': schema: \"properties\" at #: this model cannot write the name 'a>'"},
+        {ANSWER_QWEN_XML,
+         "[{\"name\":\"f\",\"parameters\":{\"properties\":{\"a\":{\"type\":\"string\",\"const\":"
+         "\"</function>\"}},\"required\":[\"a\"]}}]",
+         "tool 'f': schema: \"enum\" at #/properties/a: '</function>' cannot stand in a call as "
+         "this "
+         "model writes them"},
+        {ANSWER_PLAIN, "[{\"name\":\"f\"}]",
+         "tool_choice: the model's chat template knows no calls of tools (--tool-format can say "
+         "how "
+         "it writes them)"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error err = {0};
+        json_t *own = json_parse(slice_str(rows[i].tools), NULL);
+        struct answer_grammar g = grammar_of(rows[i].format, 0);
+        g.tools = own;
+        assert_non_null(own);
+        assert_null(answer_grammar_compile(&g, &err));
+        assert_string_equal(err.text, rows[i].error);
+        json_decref(own);
+    }
+}
+
+// A tool that need not be right takes any object; one that must be is refused.
+static void only_strict_tools_are_refused(void **state)
+{
+    static const char text[] = "[{\"function\":{\"name\":\"f\",\"parameters\":{\"not\":{}}}},"
+                               "{\"function\":{\"name\":\"g\",\"strict\":true}}]";
+    struct error err = {0};
+    json_t *own = json_parse(slice_str(text), NULL);
+    struct answer_grammar g = grammar_of(ANSWER_HERMES, 0);
+    (void)state;
+    g.tools = own;
+    g.must_call = false;
+    assert_true(answer_grammar_needed(&g));
+    struct program *p = answer_grammar_compile(&g, &err);
+    assert_non_null(p);
+    program_free(p);
+    g.strict = true;
+    assert_null(answer_grammar_compile(&g, &err));
+    json_decref(own);
+}
+
+// Many tools with many texts fit.
+static void many_tools_fit(void **state)
+{
+    static const enum answer_format formats[] = {ANSWER_HERMES, ANSWER_QWEN_XML, ANSWER_GEMMA4};
+    json_t *own = json_array();
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        json_t *members = json_object();
+        for (int k = 0; k < 10; k++) {
+            char name[16];
+            (void)snprintf(name, sizeof name, "m%d", k);
+            json_object_set_new(members, name, json_pack("{ss}", "type", "string"));
+        }
+        char name[16];
+        (void)snprintf(name, sizeof name, "tool%d", i);
+        json_array_append_new(own, json_pack("{sss{ssso}}", "name", name, "parameters", "type",
+                                             "object", "properties", members));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        struct error err = {0};
+        struct answer_grammar g = grammar_of(formats[i], 0);
+        g.tools = own;
+        struct program *p = answer_grammar_compile(&g, &err);
+        if (!p)
+            fail_msg("%s: %s", answer_format_name(formats[i]), err.text);
+        program_free(p);
+    }
+    json_decref(own);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(what_cannot_be_compiled_is_named),
+    cmocka_unit_test(only_strict_tools_are_refused),
+    cmocka_unit_test(many_tools_fit),
     cmocka_unit_test(required_calls_are_right_in_every_format),
     cmocka_unit_test(a_named_tool_is_the_one_that_is_called),
     cmocka_unit_test(thoughts_may_come_before),
