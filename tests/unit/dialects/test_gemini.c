@@ -83,12 +83,13 @@ static void tools_and_their_choice_are_read(void **state)
         enum chat_tool_choice choice;
         size_t n_tools;
         bool strict;
-    } rows[] = {{"{\"mode\":\"AUTO\"}", TOOLS_AUTO, 2},
-                {"{\"mode\":\"VALIDATED\"}", TOOLS_AUTO, 2, true},
-                {"{\"mode\":\"NONE\"}", TOOLS_NONE, 2},
-                {"{\"mode\":\"ANY\"}", TOOLS_REQUIRED, 2},
-                {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\"]}", TOOLS_NAMED, 1},
-                {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\",\"f\"]}", TOOLS_REQUIRED, 2}};
+    } rows[] = {
+        {"{\"mode\":\"AUTO\"}", TOOLS_AUTO, 2, false},
+        {"{\"mode\":\"VALIDATED\"}", TOOLS_AUTO, 2, true},
+        {"{\"mode\":\"NONE\"}", TOOLS_NONE, 2, false},
+        {"{\"mode\":\"ANY\"}", TOOLS_REQUIRED, 2, false},
+        {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\"]}", TOOLS_NAMED, 1, false},
+        {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\",\"f\"]}", TOOLS_REQUIRED, 2, false}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char json[1024];

@@ -323,7 +323,7 @@ static int try_seeds(const struct answer_grammar *g, int n_seeds, int most)
     return n_whole;
 }
 
-enum { SEEDS = 60, TOKENS = 4000, ALL_CONTROL = (1 << ANSWER_MARKS) - 1 };
+enum { SEEDS = 30, TOKENS = 4000, ALL_CONTROL = (1 << ANSWER_MARKS) - 1 };
 
 static struct answer_grammar grammar_of(int format, unsigned control)
 {
