@@ -103,6 +103,10 @@ struct chat_request {
     enum chat_tool_choice tool_choice;
     const char *tool_name;  // TOOLS_NAMED
     bool one_tool_call;     // never several in one answer
+    // What a call begins with is the name of a tool, and its arguments validate; so it is too of
+    // tools that say so themselves (strict), and where a tool is required.
+    bool strict_tools;
+    bool known_tools;  // a call that begins is of one of the tools
     struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;

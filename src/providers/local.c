@@ -210,7 +210,8 @@ static struct flow flow_of(const struct provider_flow *flow)
 
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
-                                    struct answer *reader, struct error *err)
+                                    enum answer_begins begins, struct answer *reader,
+                                    struct error *err)
 {
     struct arena arena = {0};
     struct engine_request r = {
@@ -241,7 +242,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
     else if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err) &&
-             local_grammar(m, &req->constraint, &r.grammar, err))
+             local_grammar(m, req, begins, &r.grammar, err))
         a = submit_checked(m, &r, err);
     grammar_release(r.grammar);
     arena_release(&arena);
@@ -254,14 +255,14 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
     struct local *l = (struct local *)p;
     struct tokens prompt = {0};
     struct answer *answer = NULL;
-    bool thinking = false;
+    enum answer_begins begins = ANSWER_BEGINS;
     struct local_model *m = find_model(l, req->model, err);
     bool embeds = req->input == INPUT_EMBED;
-    if (m && (embeds || local_prompt(m, req, &prompt, &thinking, err))) {
-        answer = local_answer_new(&l->carriers, m, req, thinking, sink);
+    if (m && (embeds || local_prompt(m, req, &prompt, &begins, err))) {
+        answer = local_answer_new(&l->carriers, m, req, begins == ANSWER_BEGINS_THINKING, sink);
         struct engine_answer *engine = embeds
                                            ? local_embed_submit(m, req, flow_of(&flow), answer, err)
-                                           : submit(m, req, &flow, &prompt, answer, err);
+                                           : submit(m, req, &flow, &prompt, begins, answer, err);
         if (engine) {
             local_answer_begin(answer, engine, &prompt);
         } else {

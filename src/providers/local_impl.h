@@ -15,8 +15,10 @@
 #include "chat/chat.h"
 #include "local/engine/engine.h"
 #include "local/models/pooling.h"
+#include "local/sampling/grammar/vocab.h"
 #include "local/template/answer_parser.h"
 #include "local/tokenizer/tokenizer.h"
+#include "providers/answer_grammar.h"
 #include "providers/local.h"
 #include "providers/local_carriers.h"
 #include "providers/model_ref.h"
@@ -91,9 +93,9 @@ json_t *local_text_json(struct slice s);
 
 // Appends the prompt's ids: the template rendered over the messages, where text from messages
 // cannot become control tokens; or a raw text with the special tokens that the model wants; or ids.
-// *thinking (may be NULL): the template has already begun the answer's thoughts.
+// *begins (may be NULL): whether the template has begun the answer's thoughts, or ended them.
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
-                  bool *thinking, struct error *err);
+                  enum answer_begins *begins, struct error *err);
 bool local_given_tokens(const struct local_model *m, const int32_t *tokens, size_t n_tokens,
                         struct tokens *out, struct error *err);
 // How the model makes embeddings: as the options or its files say, else by the mean.
@@ -113,13 +115,16 @@ const json_t *local_tools(const struct chat_request *req);
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
                     struct sampling *out, struct error *err);
 
-// Grammars of a model's requests. *out is held for the caller, NULL without a constraint. False
-// with err: what cannot be compiled, by its name and place.
+// Grammars of a model's requests: of calls of tools, and of what the text is held to. *out is held
+// for the caller, NULL if anything may be written. False with err: what cannot be compiled, by its
+// name and place.
 struct grammar;
 struct local_grammars *local_grammars_new(void);
 void local_grammars_free(struct local_grammars *g);  // after the engine; NULL is fine
-bool local_grammar(const struct local_model *m, const struct chat_constraint *c,
-                   struct grammar **out, struct error *err);
+bool local_grammar(const struct local_model *m, const struct chat_request *req,
+                   enum answer_begins begins, struct grammar **out, struct error *err);
+// The control tokens that are marks, by number.
+size_t local_marks_of_grammar(const struct local_model *m, struct grammar_mark out[ANSWER_MARKS]);
 
 // Carries the engine's events to the sink. The answer to messages is read for calls and thoughts.
 struct answer *local_answer_new(struct carriers *carriers, const struct local_model *m,
