@@ -30,6 +30,7 @@ static void metrics(struct exchange *x)
 static const struct own_route routes[] = {
     {"GET", "/health", true, health},
     {"GET", "/metrics", true, metrics},
+    {"GET", "/v1/hearth/state", true, routes_state},
     {"POST", "/tokenize", false, routes_tokenize},
     {"POST", "/detokenize", false, routes_detokenize},
 };
@@ -39,7 +40,7 @@ const struct own_route *routes_find(const char *path)
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (strcmp(routes[i].path, path) == 0)
             return &routes[i];
-    return NULL;
+    return page_route(path);
 }
 
 static void list_models(struct exchange *x, struct buf *body)
