@@ -1,6 +1,6 @@
 """A headless Chromium, driven over its debugging pipe (no package, no socket): Browser(), then page.evaluate(...).
 
-find() is None where there is no browser (HEARTH_BROWSER names one); tests are skipped then.
+Raises NoBrowser where there is none, or none that starts; tests are skipped then. HEARTH_BROWSER names one (empty: none).
 Source: chromedevtools.github.io/devtools-protocol; messages are JSON, each ended by a zero byte.
 """
 import atexit
@@ -17,15 +17,21 @@ NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chro
 KEYS = {"Enter": (13, "\r"), "Escape": (27, ""), "Tab": (9, ""), "ArrowUp": (38, ""), " ": (32, " ")}
 
 
+class NoBrowser(Exception):
+    pass
+
+
 def find():
     own = os.environ.get("HEARTH_BROWSER")
-    if own is not None:
-        return own or None  # empty: none
-    return next((path for path in map(shutil.which, NAMES) if path), None)
+    path = next(filter(None, map(shutil.which, NAMES)), None) if own is None else own
+    if not path:
+        raise NoBrowser("there is none; tools/page-browser installs one")
+    return path
 
 
 class Browser:
     def __init__(self, width=1280, height=800):
+        program = find()
         self.home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_browser, self.write_end = os.pipe()
         self.read_end, from_browser = os.pipe()
@@ -35,11 +41,10 @@ class Browser:
             os.dup2(reading, 3)
             os.dup2(writing, 4)
 
-        command = [find(), "--headless", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage",
+        # Without a sandbox, which needs what root and containers do not have: only pages of ours are shown.
+        command = [program, "--headless", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--disable-dev-shm-usage",
                    "--no-first-run", "--disable-extensions", "--disable-background-networking", "--mute-audio",
                    "--user-data-dir=" + self.home.name, f"--window-size={width},{height}", "about:blank"]
-        if os.geteuid() == 0 or os.environ.get("CI"):
-            command.insert(1, "--no-sandbox")  # which needs what root and containers do not have
         env = dict(os.environ, HOME=self.home.name, LC_ALL="C.UTF-8")
         env.pop("DBUS_SESSION_BUS_ADDRESS", None)
         self.log = open(os.path.join(self.home.name, "log"), "wb")
@@ -51,6 +56,12 @@ class Browser:
         self.lock = threading.Condition()
         self.last_id, self.results, self.events, self.handlers, self.ended = 0, {}, [], {}, False
         threading.Thread(target=self.read_all, daemon=True).start()
+        try:
+            self.call("Browser.getVersion")
+        except RuntimeError:
+            self.close()
+            with open(self.log.name, "rb") as f:
+                raise NoBrowser(f"{program} does not start: {f.read().decode(errors='replace').strip()[-300:]!r}") from None
 
     def read_all(self):
         pending = b""
@@ -79,7 +90,10 @@ class Browser:
             message = {"id": number, "method": method, "params": params}
             if session:
                 message["sessionId"] = session
-            os.write(self.write_end, json.dumps(message).encode() + b"\0")
+            try:
+                os.write(self.write_end, json.dumps(message).encode() + b"\0")
+            except BrokenPipeError:
+                raise RuntimeError("the browser has ended") from None
             self.lock.wait_for(lambda: number in self.results or self.ended, seconds)
             answer = self.results.pop(number, None)
         if answer is None or "error" in answer:
@@ -141,14 +155,14 @@ class Page:
         r = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True,
                       userGesture=True)
         if "exceptionDetails" in r:
-            raise RuntimeError(f"{expression}: {r['exceptionDetails']}")
+            raise RuntimeError(f"{expression[:300]}: {r['exceptionDetails']}"[:1500])
         return r["result"].get("value")
 
     def wait(self, expression, seconds=60):
         """What an expression gives once that is true; else None."""
         end = time.time() + seconds
         while time.time() < end:
-            value = self.evaluate(expression)
+            value = self.evaluate(f"(v => v instanceof Node || v)({expression})")
             if value:
                 return value
             time.sleep(0.02)

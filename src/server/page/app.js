@@ -39,6 +39,7 @@ function submit() {
     sendText(text);
   }
   fitPrompt();
+  prompt.focus();
 }
 
 function onPromptKey(event) {

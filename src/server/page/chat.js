@@ -330,7 +330,19 @@ export function clearConversation() {
   byId("composer").dispatchEvent(new Event("rested"));
 }
 
+// Whoever reads the end goes on reading it when the room for it changes.
+function keepEndInSight() {
+  let atEnd = true;
+  scroller().addEventListener("scroll", () => { atEnd = isAtEnd(); });
+  new ResizeObserver(() => {
+    if (atEnd) {
+      scrollToEnd();
+    }
+  }).observe(scroller());
+}
+
 export function initChat() {
   load();
   showAll();
+  keepEndInSight();
 }

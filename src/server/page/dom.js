@@ -1,7 +1,8 @@
 // dom.js - making elements. Texts only ever become text nodes; markup is never parsed.
 
 // An element: attributes by name (true: there, without a value; null or false: absent), listeners
-// as "onclick" and so on, then children: elements or texts; null is none.
+// as "onclick" and so on, then children: elements, texts, lists of them;
+// null is none.
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -13,8 +14,19 @@ export function el(name, attributes = {}, ...children) {
       element.setAttribute(key, value);
     }
   }
-  element.append(...children.flat().filter((c) => c !== null && c !== undefined));
+  appendAll(element, children);
   return element;
+}
+
+// One after the other: as arguments of one call, very many would not fit.
+export function appendAll(element, children) {
+  for (const child of children) {
+    if (Array.isArray(child)) {
+      appendAll(element, child);
+    } else if (child !== null && child !== undefined) {
+      element.append(child);
+    }
+  }
 }
 
 export function svg(name, attributes = {}, ...children) {

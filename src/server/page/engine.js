@@ -26,7 +26,7 @@ function rate(now, name) {
 }
 
 function shown(n) {
-  return n >= 100 || n === 0 ? Math.round(n).toLocaleString("en") : n.toFixed(1);
+  return n >= 100 || Number.isInteger(n) ? Math.round(n).toLocaleString("en") : n.toFixed(1);
 }
 
 function drawCurve(id, values) {

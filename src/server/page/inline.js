@@ -25,7 +25,7 @@ export function safeAddress(text) {
 }
 
 function link(address, children) {
-  return el("a", { href: address, rel: "noopener noreferrer", target: "_blank" }, ...children);
+  return el("a", { href: address, rel: "noopener noreferrer", target: "_blank" }, children);
 }
 
 function matchAt(expression, text, at) {
@@ -133,7 +133,7 @@ class Scanner {
   closeBracket() {
     const place = this.brackets.pop();
     const target = place === undefined ? null : matchAt(DESTINATION, this.text, this.at + 1);
-    const address = target && safeAddress(target[1].replace(/^<|>$/g, ""));
+    const address = target && safeAddress(target[1].startsWith("<") ? target[1].slice(1, -1) : target[1]);
     if (!address) {
       this.takeText(1);
       return;
@@ -144,7 +144,9 @@ class Scanner {
       children.unshift("picture: ");
     }
     if (inside.some((i) => i instanceof Element && (i.matches("a") || i.querySelector("a")))) {
-      this.items.push(...children); // no links in links
+      for (const child of children) { // no links in links
+        this.items.push(child);
+      }
     } else {
       this.items.push(link(address, children));
     }
@@ -210,7 +212,7 @@ class Scanner {
 }
 
 function wrap(char, n, children) {
-  return el(char === "~" ? "del" : n === 2 ? "strong" : "em", {}, ...children);
+  return el(char === "~" ? "del" : n === 2 ? "strong" : "em", {}, children);
 }
 
 // The nearest mark before place `from` that opens what the mark there closes; -1 if there is none.
@@ -229,9 +231,18 @@ function findOpener(items, from) {
   return -1;
 }
 
-// Items without marks and brackets: each is a node or a text.
+// Items without marks and brackets: nodes, and texts between them.
 function flatten(items) {
-  return items.map((i) => (i.mark ? i.mark.repeat(i.n) : i.bracket ?? i)).filter((i) => i !== "");
+  const flat = [];
+  for (const i of items) {
+    const item = i.mark ? i.mark.repeat(i.n) : i.bracket ?? i;
+    if (typeof item === "string" && typeof flat.at(-1) === "string") {
+      flat[flat.length - 1] += item;
+    } else if (item !== "") {
+      flat.push(item);
+    }
+  }
+  return flat;
 }
 
 function emphasize(items) {

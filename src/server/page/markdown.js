@@ -3,7 +3,7 @@
 // A text is cut into its outermost blocks; rendering it again, as more of it has come, makes only
 // those blocks anew that have changed. HTML in it is text like any other.
 // Source: CommonMark 0.31, "Blocks", without HTML, indented code and reference links; GitHub's tables.
-import { copyText, el } from "./dom.js";
+import { appendAll, copyText, el } from "./dom.js";
 import { inlineNodes } from "./inline.js";
 
 const DEPTH_MAX = 12; // lists and quotations in each other
@@ -135,12 +135,12 @@ function renderFence(text) {
 function renderHeading(text) {
   const [, marks, title = ""] = HEADING.exec(text);
   // The page has its own h1; what is in an answer stands below.
-  return el(`h${Math.min(marks.length + 1, 6)}`, {}, ...inlineNodes(title.replace(/\s{1,20}#{1,100}\s{0,20}$/, "")));
+  return el(`h${Math.min(marks.length + 1, 6)}`, {}, inlineNodes(title.replace(/\s{1,20}#{1,100}\s{0,20}$/, "")));
 }
 
 function renderQuote(text, depth) {
   const inside = text.split("\n").map((l) => l.replace(QUOTE, "")).join("\n");
-  return el("blockquote", {}, ...render(inside, depth + 1));
+  return el("blockquote", {}, render(inside, depth + 1));
 }
 
 // The items' texts, without marks and indentation.
@@ -166,10 +166,10 @@ function renderItem(text, depth, loose) {
   const first = nodes[0];
   const children = !loose && first?.tagName === "P" ? [...first.childNodes, ...nodes.slice(1)] : nodes;
   if (!task) {
-    return el("li", {}, ...children);
+    return el("li", {}, children);
   }
   const box = el("input", { type: "checkbox", disabled: true, checked: task[1] !== " ", "aria-label": "task" });
-  return el("li", { class: "task" }, box, ...children);
+  return el("li", { class: "task" }, box, children);
 }
 
 function renderList(text, depth) {
@@ -177,7 +177,7 @@ function renderList(text, depth) {
   const items = itemsOf(text);
   const loose = items.length > 1 && /\n *\n {0,3}(?:[-*+]|\d+[.)])\s/.test(text);
   return el(number ? "ol" : "ul", { start: number && number[1] !== "1" ? Number(number[1]) : null },
-    ...items.map((i) => renderItem(i, depth, loose)));
+    items.map((i) => renderItem(i, depth, loose)));
 }
 
 function cells(line) {
@@ -188,10 +188,10 @@ function cells(line) {
 function renderTable(text) {
   const [head, rule, ...rows] = text.split("\n").map(cells);
   const sides = rule.map((c) => (c.endsWith(":") ? (c.startsWith(":") ? "center" : "right") : null));
-  const row = (tag, texts) => el("tr", {}, ...head.map((_, i) =>
-    el(tag, { class: sides[i], scope: tag === "th" ? "col" : null }, ...inlineNodes(texts[i] ?? ""))));
+  const row = (tag, texts) => el("tr", {}, head.map((_, i) =>
+    el(tag, { class: sides[i], scope: tag === "th" ? "col" : null }, inlineNodes(texts[i] ?? ""))));
   return el("div", { class: "table", tabindex: "0", role: "region", "aria-label": "table" },
-    el("table", {}, el("thead", {}, row("th", head)), el("tbody", {}, ...rows.map((r) => row("td", r)))));
+    el("table", {}, el("thead", {}, row("th", head)), el("tbody", {}, rows.map((r) => row("td", r)))));
 }
 
 function renderBlock(block, depth) {
@@ -202,7 +202,7 @@ function renderBlock(block, depth) {
     case "quote": return renderQuote(block.text, depth);
     case "list": return renderList(block.text, depth);
     case "table": return renderTable(block.text);
-    default: return el("p", {}, ...inlineNodes(block.text.split("\n").map((l) => l.trimStart()).join("\n")));
+    default: return el("p", {}, inlineNodes(block.text.split("\n").map((l) => l.trimStart()).join("\n")));
   }
 }
 
@@ -227,6 +227,6 @@ export function showMarkdown(element, text) {
   while (element.childNodes.length > same) {
     element.lastChild.remove();
   }
-  element.append(...blocks.slice(same).map((b) => renderBlock(b, 0)));
+  appendAll(element, blocks.slice(same).map((b) => renderBlock(b, 0)));
   rendered.set(element, blocks);
 }

@@ -18,8 +18,8 @@ export class MessageView {
     this.note = el("p", { class: "note", hidden: true });
     this.actions = el("div", { class: "actions" });
     const name = message.role === "user" ? "You" : "Answer";
-    this.element = el("article", { class: `message ${message.role}`, "aria-label": name }, this.body, this.note,
-      this.actions);
+    this.element = el("article", { class: `message ${message.role}`, "aria-label": name }, this.body,
+      el("div", { class: "foot" }, this.actions, this.note));
     if (message.role === "user") {
       this.body.append(message.request ? documentLine(message.request) : message.text);
     } else {
