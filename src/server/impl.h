@@ -2,7 +2,7 @@
 //
 // http.c speaks to libmicrohttpd, exchange.c is one request with its answer, watch.c knows every
 // socket, work.c reads requests and starts answers, routes.c answers what needs no model,
-// page.c is the web page, state.c what that shows of the engine, metrics.c counts, access_log.c
+// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, access_log.c
 // writes a line for each request, server.c builds it all.
 #pragma once
 #include <microhttpd.h>
@@ -131,8 +131,8 @@ const struct own_route *routes_find(const char *path);
 bool routes_is_list(const struct dialect_route *r);
 void routes_models(struct exchange *x);
 
-// page.c: the files of the web page; NULL if the path is none.
-const struct own_route *page_route(const char *path);
+// web_page.c: the files of the web page; NULL if the path is none.
+const struct own_route *web_page_route(const char *path);
 
 // state.c
 void routes_state(struct exchange *x);

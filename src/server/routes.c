@@ -40,7 +40,7 @@ const struct own_route *routes_find(const char *path)
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (strcmp(routes[i].path, path) == 0)
             return &routes[i];
-    return page_route(path);
+    return web_page_route(path);
 }
 
 static void list_models(struct exchange *x, struct buf *body)

@@ -12,7 +12,7 @@ import browser
 import parrot
 from server import MODEL_ID, ROOT, Server, claim, finish
 
-FOLDER = os.path.join(ROOT, "src/server/page")
+FOLDER = os.path.join(ROOT, "src/server/web_page")
 HOSTILE = ('<img src=x onerror="hacked=1"><script>hacked=2</script>\n\n[a](javascript:hacked=3) **bold** '
            '[ok](https://example.org/)\n\n![p](https://example.net/p.png)')
 LONG = " ".join(f"word{i}" for i in range(100))  # the model answers with hundreds of tokens

@@ -1,4 +1,4 @@
-// page.c - GET / and the files that belong to it: a chat and a live view of the engine.
+// web_page.c - GET / and the files that belong to it: a chat and a live view of the engine.
 //
 // They come from the binary and ask nobody but this server; the policy below has the browser see to
 // it. Whoever has a file already asks with its ETag and gets 304.
@@ -8,7 +8,7 @@
 
 #include "base/hash.h"
 #include "server/impl.h"
-#include "server/page_files.h"
+#include "server/web_page_files.h"
 
 // Trusted types: markup that is made from text cannot become elements, even by mistake.
 static const char policy[] =
@@ -16,11 +16,11 @@ static const char policy[] =
     "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'";
 
-static const struct page_file *find(const char *path)
+static const struct web_file *find(const char *path)
 {
-    for (size_t i = 0; i < n_page_files; i++)
-        if (strcmp(page_files[i].path, path) == 0)
-            return &page_files[i];
+    for (size_t i = 0; i < n_web_page_files; i++)
+        if (strcmp(web_page_files[i].path, path) == 0)
+            return &web_page_files[i];
     return NULL;
 }
 
@@ -42,7 +42,7 @@ static const struct reply_header *page_headers(struct exchange *x, const char *e
 
 static void answer(struct exchange *x)
 {
-    const struct page_file *f = find(x->path);
+    const struct web_file *f = find(x->path);
     size_t n = (size_t)(f->end - f->begin);
     char *etag = arena_printf(&x->arena, "\"%016" PRIx64 "\"", checksum_bytes(f->begin, n));
     const char *known =
@@ -54,7 +54,7 @@ static void answer(struct exchange *x)
         exchange_reply(x, 200, f->type, (struct slice){f->begin, n});
 }
 
-const struct own_route *page_route(const char *path)
+const struct own_route *web_page_route(const char *path)
 {
     static const struct own_route route = {"GET", "/page", true, answer};
     return find(path) ? &route : NULL;

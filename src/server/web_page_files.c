@@ -1,6 +1,6 @@
-// page_files.c - what the assembler reads in of src/server/page/. A new file is a new line here;
-// make builds this file again whenever one of them has changed.
-#include "server/page_files.h"
+// web_page_files.c - what the assembler reads in of src/server/web_page/. A new file is a new line
+// here; make builds this file again whenever one of them has changed.
+#include "server/web_page_files.h"
 
 #define JS "text/javascript; charset=utf-8"
 #define PAGE_FILES(FILE)                                                                           \
@@ -25,12 +25,12 @@
             ".global page_" #name "\n"                                                             \
             ".global page_" #name "_end\n"                                                         \
             "page_" #name ":\n"                                                                    \
-            ".incbin \"src/server/page/" file "\"\n"                                               \
+            ".incbin \"src/server/web_page/" file "\"\n"                                           \
             "page_" #name "_end:\n"                                                                \
             ".popsection\n");                                                                      \
     extern const char page_##name[], page_##name##_end[];
 PAGE_FILES(EMBED)
 
 #define ROW(name, path, file, type) {path, type, page_##name, page_##name##_end},
-const struct page_file page_files[] = {PAGE_FILES(ROW)};
-const size_t n_page_files = sizeof page_files / sizeof *page_files;
+const struct web_file web_page_files[] = {PAGE_FILES(ROW)};
+const size_t n_web_page_files = sizeof web_page_files / sizeof *web_page_files;
