@@ -11,6 +11,8 @@ import { currentModel, parameters, systemPrompt } from "./settings.js";
 
 const NEAR_END = 80; // pixels from the bottom within which the page follows the text
 
+const STAGES = { counting: "Reading the documents", summarizing: "Summarizing", merging: "Merging" };
+
 let views = [];
 let running = null; // {controller, view, message}
 const documentsOf = new WeakMap(); // the files of a user's message, for asking again
@@ -43,6 +45,12 @@ function button(label, name, onclick) {
   return el("button", { type: "button", class: "quiet", "aria-label": name, onclick }, label);
 }
 
+// Whether the last question can be asked (again): a summary needs the documents.
+function canAsk() {
+  const asked = messages.findLast((m) => m.role === "user");
+  return asked && (!asked.request || documentsOf.has(asked));
+}
+
 function actionsOf(view, lastUser, last) {
   const m = view.message;
   const list = [];
@@ -53,8 +61,9 @@ function actionsOf(view, lastUser, last) {
   if (view === lastUser && !m.request) {
     list.push(button("Edit", "Edit this message", () => editLast()));
   }
-  if (view === last && m.role === "assistant" && !m.error) {
-    list.push(button("Regenerate", "Write this answer again", () => regenerate()));
+  if (view === last && !m.error && canAsk()) {
+    list.push(m.role === "user" ? button("Answer", "Write the answer", regenerate)
+      : button("Regenerate", "Write this answer again", regenerate));
   }
   return list;
 }
@@ -190,7 +199,7 @@ async function runSummary(message, asked, signal, paint, state) {
   }
   for await (const { kind, value } of streamSummary(body, signal)) {
     if (kind === "progress") {
-      state.text = `${value.what === "merging" ? "Merging" : "Summarizing"}, ${value.done} of ${value.total} calls`;
+      state.text = `${STAGES[value.what] ?? "Summarizing"}, ${value.done} of ${value.total}`;
     } else if (kind === "text") {
       message.text += value.delta;
     } else if (kind === "restart") {
