@@ -357,6 +357,7 @@ def errors():
           texts(page, "assistant")[-1].startswith("half an"), problem)
 
 
+    page.fulfil(None, None, None, None)
     page.evaluate("""localStorage.setItem('hearth.conversation', '[{"role":"user","text":"hello"},{"role":"x"},7]')""")
     page.open(URL + "/")
     page.wait("document.querySelector('#model').options.length")
