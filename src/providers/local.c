@@ -165,6 +165,9 @@ static bool load(struct provider *p, size_t i, struct provider_load *out)
                                   .preemptions = s.preemptions,
                                   .steps = s.steps,
                                   .rows = s.rows,
+                                  .prompt_rows = s.prompt_rows,
+                                  .new_tokens = s.completion_tokens,
+                                  .max_running = s.max_seqs,
                                   .drafted_tokens = s.drafted_tokens,
                                   .accepted_tokens = s.accepted_tokens};
     (void)snprintf(out->name, sizeof out->name, "%s", m->name);

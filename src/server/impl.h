@@ -2,7 +2,8 @@
 //
 // http.c speaks to libmicrohttpd, exchange.c is one request with its answer, watch.c knows every
 // socket, work.c reads requests and starts answers, routes.c answers what needs no model,
-// metrics.c counts, access_log.c writes a line for each request, server.c builds it all.
+// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, access_log.c
+// writes a line for each request, server.c builds it all.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -52,6 +53,9 @@ struct server {
 
 // exchange.c
 
+struct reply_header {
+    const char *name, *value;
+};
 struct exchange {
     struct server *server;
     struct watched *socket;
@@ -87,6 +91,7 @@ struct exchange {
     bool ended;                 // nothing more comes into out
     int status, retry_after_s;  // seconds: of a refusal that may be tried again; 0: unknown
     const char *type;
+    const struct reply_header *headers;  // further ones, in the arena, up to a NULL name; or NULL
     struct buf out;
     size_t n_sent;                  // bytes of out that were taken
     bool starved;                   // the answer waits until the client has taken enough
@@ -140,6 +145,12 @@ const struct own_route *routes_find(const char *path);
 // A dialect's list of models, or one of them: takes no time either.
 bool routes_is_list(const struct dialect_route *r);
 void routes_models(struct exchange *x);
+
+// web_page.c: the files of the web page; NULL if the path is none.
+const struct own_route *web_page_route(const char *path);
+
+// state.c
+void routes_state(struct exchange *x);
 
 // routes_tokens.c
 void routes_tokenize(struct exchange *x);

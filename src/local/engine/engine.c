@@ -34,7 +34,7 @@ struct engine {
     struct sampler_scratch *scratch;
     struct speculation speculation;
     struct draft_model draft_model;
-    int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows;
+    int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows, n_prompt_rows;
     int64_t drafted_tokens, accepted_tokens, n_expired, n_cancelled;
     int64_t next_deadline_ns;  // the earliest of all jobs; 0: none
     double busy_s, forward_s;
@@ -57,6 +57,7 @@ static void publish_stats(struct engine *e)
     struct engine_stats stats = {
         .steps = e->n_steps,
         .rows = e->n_rows,
+        .prompt_rows = e->n_prompt_rows,
         .prompt_tokens = e->prompt_tokens,
         .cached_tokens = e->cached_tokens,
         .completion_tokens = e->completion_tokens,
@@ -347,6 +348,7 @@ static void settle(struct engine *e)
     float *logits = e->logits, *hidden = e->hidden;
     for (int i = 0; i < e->scheduler->n_runs; i++) {
         struct scheduler_row_run run = e->scheduler->runs[i];
+        e->n_prompt_rows += run.n_rows - run.n_logits;
         if (run.seq->pooling)
             settle_embedding(e, &run, hidden);
         else
