@@ -38,6 +38,7 @@ struct provider_load {
     int64_t pages_free, pages_total;
     int64_t preemptions, steps, rows;
     int64_t drafted_tokens, accepted_tokens;
+    int64_t memory_bytes;  // weights, keys and values
 };
 struct provider_ops {
     bool (*describe)(struct provider *p, const char *model, struct model_info *out,
@@ -62,6 +63,8 @@ struct provider_ops {
     // Appends the text of ids.
     bool (*detokenize)(struct provider *p, const char *model, const int32_t *ids, size_t n,
                        struct buf *out, struct error *err);
+    // Whether a model could answer at once: it need not be loaded first. True too of what is none.
+    bool (*ready)(struct provider *p, const char *model);
     // What the i-th model that is loaded here has to do; false: there are not so many.
     bool (*load)(struct provider *p, size_t i, struct provider_load *out);
     void (*free)(struct provider *p);
