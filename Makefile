@@ -111,7 +111,7 @@ tsan:                            ## the engine's and the threads' tests under Th
 	$(MAKE) BUILD=tsan test-threads
 threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_local test_gateway test_summarize test_api
 THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
-SERVER_TESTS := tests/e2e/test_serve.py tests/e2e/test_serve_hostile.py
+SERVER_TESTS := tests/e2e/test_serve.py tests/e2e/test_serve_hostile.py tests/e2e/test_serve_streams.py tests/e2e/test_serve_models.py
 test-threads: $(THREAD_TESTS) $(B)/hearth
 	tools/run-tests $(B) $(THREAD_TESTS) $(SERVER_TESTS)
 
@@ -128,6 +128,10 @@ fuzz:                            ## run every fuzz target for FUZZ_SECONDS
 	$(MAKE) BUILD=fuzz CC=clang fuzzers
 	tools/run-fuzz $(FUZZ_SECONDS) $(FUZZERS)
 fuzzers: $(FUZZERS)
+
+fuzz-server:                     ## 100,000 bad requests to a real server under AddressSanitizer and UBSan
+	$(MAKE) BUILD=asan all
+	HEARTH_BIN=build/asan/hearth tools/fuzz-server --requests 100000
 
 bench: all $(BENCHES)            ## build the benchmarks of bench/
 golden:                          ## make the golden files again (needs Python packages, see tools/README.md)

@@ -44,7 +44,8 @@ struct settings {
     int connections;
     // serve
     const char *host, *tool_format, *pooling, *tls_cert, *tls_key;
-    int port, max_seqs, timeout, drain, deadline, queue_max;
+    int port, max_seqs, timeout, drain, deadline, queue_max, load_wait;
+    int64_t models_memory;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option

@@ -127,6 +127,14 @@ static const struct option option_rows[] = {
     {"queue-max", 0, "N",
      "requests of a model that may wait for their turn; more are refused (default 8192)",
      FIELD(queue_max), .min = 1, .max = 1000000},
+    {"models-memory", 0, "BYTES",
+     "memory for all loaded models with their keys and values (default: nine tenths of what is "
+     "free "
+     "at the start)",
+     FIELD(models_memory), .min = 1, .max = 9e15},
+    {"load-wait", 0, "S",
+     "seconds that a request may wait for its model to be loaded (default 120)", FIELD(load_wait),
+     .min = 1, .max = 86400},
     {"drain", 0, "S", "seconds that running answers may still take at the end (default 30)",
      FIELD(drain), .min = 0, .max = 86400},
     {"tls-cert", 0, "FILE", "serve https with this certificate (PEM, with its chain)",
@@ -202,6 +210,7 @@ void settings_init(struct settings *s)
         .timeout = 60,
         .drain = 30,
         .deadline = 3600,
+        .load_wait = 120,
     };
 }
 

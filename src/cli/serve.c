@@ -6,9 +6,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mapping.h"
+#include "base/system.h"
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "gateway/gateway.h"
+#include "hub/store.h"
 #include "server/server.h"
 
 static bool add_models(struct gateway *g, const struct settings *s, struct error *err)
@@ -19,6 +21,32 @@ static bool add_models(struct gateway *g, const struct settings *s, struct error
         if (!gateway_add_model(g, s->models.items[i], err))
             return false;
     return true;
+}
+
+// Then what was pulled, but for names that are taken: who pulled a model wants to use it.
+static void add_stored(struct gateway *g)
+{
+    struct store store;
+    struct manifest_list list;
+    if (!store_open(&store, NULL))
+        return;
+    store_list(&store, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        char shown[MANIFEST_SHOWN_BYTES], reference[MANIFEST_SHOWN_BYTES + 8];
+        struct error err = {0};
+        manifest_shown(&list.items[i], shown);
+        (void)snprintf(reference, sizeof reference, "local/%s", shown);
+        if (!gateway_add_model(g, reference, &err) && err.code != ERR_USAGE)
+            log_warn("%s", err.text);
+    }
+    manifest_list_release(&list);
+}
+
+static void set_memory(struct settings *s)
+{
+    uint64_t free_bytes = system_memory_available();
+    if (!s->models_memory && free_bytes < INT64_MAX)
+        s->models_memory = (int64_t)(free_bytes - free_bytes / 10);
 }
 
 enum { PEM_BYTES_MAX = 1 << 20 };
@@ -68,13 +96,16 @@ static int serve_command(struct settings *s)
                                .timeout_s = s->timeout,
                                .answer_s = s->deadline,
                                .queue_max = s->queue_max,
+                               .load_wait_s = s->load_wait,
                                .quiet = s->quiet};
     struct server *server = NULL;
     struct buf certificate = {0}, key = {0};
     interrupt_catch_all();
+    set_memory(s);
     bool ok = stack_open(&st, s, model_option(s), &err) && add_models(st.gateway, s, &err) &&
               read_tls(s, &certificate, &key, &err);
     if (ok) {
+        add_stored(st.gateway);
         o.certificate = certificate.ptr;
         o.key = key.ptr;
         server = server_open(st.gateway, &o, &err);
@@ -106,15 +137,17 @@ const struct command command_serve = {
         "draining; "
         "GET /metrics is for Prometheus.\n\n"
         "Clients name a model by its file's or folder's name without its ending. With several -m, "
-        "the first is loaded at the start and is meant by who names none; the others are loaded "
-        "when they are first asked for.\n\n"
+        "the first is loaded at the start and is meant by who names none; the others, and the "
+        "models "
+        "of the local store, are loaded when they are first asked for. What was not used for "
+        "longest is unloaded when another needs its memory (--models-memory).\n\n"
         "There are no keys yet, so only loopback addresses are served, and web pages of other "
         "origins are refused. The address is printed on standard output; a line of JSON for each "
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",
-    .options = "model host port timeout deadline queue-max drain tls-cert tls-key tool-format "
-               "pooling max-seqs ctx threads "
+    .options = "model host port timeout deadline queue-max models-memory load-wait drain tls-cert "
+               "tls-key tool-format pooling max-seqs ctx threads "
                "pin isa kv quantize packed "
                "speculate draft",
     .min_words = 0,

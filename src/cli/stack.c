@@ -69,6 +69,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .ctx = s->ctx,
                               .max_seqs = s->max_seqs,
                               .queue_max = s->queue_max,
+                              .models_memory = (uint64_t)s->models_memory,
                               .tool_format = s->tool_format,
                               .pooling = s->pooling,
                               .pin = s->pin,

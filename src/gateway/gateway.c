@@ -118,6 +118,12 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
     return resolve(g, &model, err) && g->local->ops->describe(g->local, model, out, err);
 }
 
+bool gateway_ready(struct gateway *g, const char *model)
+{
+    struct error err;
+    return !resolve(g, &model, &err) || g->local->ops->ready(g->local, model);
+}
+
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err)
 {

@@ -32,6 +32,8 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
                       struct error *err);
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err);
+// Whether a model need not be loaded before it answers. Takes no time.
+bool gateway_ready(struct gateway *g, const char *model);
 // As the provider's own (providers/provider.h).
 bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
                       size_t *n, struct error *err);

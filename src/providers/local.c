@@ -8,100 +8,45 @@
 #include "local/models/facts.h"
 #include "local/models/model.h"
 #include "local/sampling/grammar/grammar.h"
-#include "providers/local_impl.h"
+#include "providers/local_models.h"
 
 struct local {
     struct provider provider;  // first
-    struct local_options options;
     char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format, *pooling;
-    pthread_mutex_t lock;    // of the lists; never held for long
-    pthread_mutex_t loader;  // held while a model loads: one at a time, since memory is counted
-    pthread_cond_t loaded;
-    struct local_model *models;
-    struct loading *loading;
+    struct local_models models;
     struct carriers carriers;
-};
-struct loading {
-    struct loading *next;
-    const char *real;
 };
 
 enum { DEFAULT_MAX_TOKENS = 4096 };
 
-static struct local_model *known_model(const struct local *l, const char *real)
+// To be given back. NULL with err.
+static struct local_model *take_model(struct provider *p, const char *reference, struct error *err)
 {
-    struct local_model *m = l->models;
-    while (m && strcmp(m->real, real) != 0)
-        m = m->next;
-    return m;
+    return local_models_take(&((struct local *)p)->models, reference, err);
 }
 
-static bool is_loading(const struct local *l, const char *real)
+static void give_model(struct provider *p, struct local_model *m)
 {
-    const struct loading *x = l->loading;
-    while (x && strcmp(x->real, real) != 0)
-        x = x->next;
-    return x != NULL;
+    if (m)
+        local_models_give(&((struct local *)p)->models, m);
 }
 
-// With the lock held, which is given up while the model loads.
-static struct local_model *load_model(struct local *l, const char *path, const char *real,
-                                      struct error *err)
+static bool ready(struct provider *p, const char *model)
 {
-    struct loading *mine = memory_array(struct loading, 1);
-    *mine = (struct loading){.next = l->loading, .real = real};
-    l->loading = mine;
-    pthread_mutex_unlock(&l->lock);
-    pthread_mutex_lock(&l->loader);
-    struct local_model *m = local_model_open(path, real, &l->options, err);
-    pthread_mutex_unlock(&l->loader);
-    pthread_mutex_lock(&l->lock);
-    struct loading **at = &l->loading;
-    while (*at != mine)
-        at = &(*at)->next;
-    *at = mine->next;
-    free(mine);
-    if (m) {
-        m->next = l->models;
-        l->models = m;
-    }
-    pthread_cond_broadcast(&l->loaded);
-    return m;
-}
-
-// NULL with err. The model stays as long as the provider.
-static struct local_model *find_model(struct local *l, const char *reference, struct error *err)
-{
-    char path[MODEL_REF_BYTES];
-    if (!model_ref_path(reference, path, err))
-        return NULL;
-    // Known by its real path, opened by the one that was given: the names of a model's parts, and
-    // its own, may be those of links.
-    char *real = realpath(path, NULL);
-    const char *key = real ? real : path;
-    struct local_model *m = NULL;
-    pthread_mutex_lock(&l->lock);
-    while (!(m = known_model(l, key)) && is_loading(l, key))
-        pthread_cond_wait(&l->loaded, &l->lock);
-    if (!m && strlen(key) >= MODEL_REF_BYTES)
-        (void)error_set(err, ERR_LIMIT, "model path is longer than %d bytes", MODEL_REF_BYTES);
-    else if (!m)
-        m = load_model(l, path, key, err);
-    pthread_mutex_unlock(&l->lock);
-    free(real);
-    return m;
+    return local_models_ready(&((struct local *)p)->models, model);
 }
 
 static bool describe(struct provider *p, const char *model, struct model_info *out,
                      struct error *err)
 {
-    const struct local_model *m = find_model((struct local *)p, model, err);
+    struct local_model *m = take_model(p, model, err);
     if (!m)
         return false;
     *out = (struct model_info){
         .context = engine_ctx(m->engine), .local = true, .has_template = m->chat_template != NULL};
     (void)snprintf(out->name, sizeof out->name, "%s", m->name);
     (void)snprintf(out->description, sizeof out->description, "%s", m->description);
+    give_model(p, m);
     return true;
 }
 
@@ -109,11 +54,12 @@ static bool count(struct provider *p, const struct chat_request *req, int64_t *n
                   struct error *err)
 {
     struct tokens tokens = {0};
-    struct local_model *m = find_model((struct local *)p, req->model, err);
+    struct local_model *m = take_model(p, req->model, err);
     bool ok = m && local_prompt(m, req, &tokens, NULL, err);
     *n = (int64_t)tokens.n;
     *exact = true;
     tokens_release(&tokens);
+    give_model(p, m);
     return ok;
 }
 
@@ -129,49 +75,53 @@ static bool tokenize(struct provider *p, const struct chat_request *req, bool pl
                      size_t *n, struct error *err)
 {
     struct tokens tokens = {0};
-    struct local_model *m = find_model((struct local *)p, req->model, err);
+    struct local_model *m = take_model(p, req->model, err);
     bool ok = m && (plain ? plain_tokens(m, req, &tokens, err)
                           : local_prompt(m, req, &tokens, NULL, err));
     if (!ok)
         tokens_release(&tokens);
     *ids = tokens.ids;
     *n = tokens.n;
+    give_model(p, m);
     return ok;
 }
 
 static bool detokenize(struct provider *p, const char *model, const int32_t *ids, size_t n,
                        struct buf *out, struct error *err)
 {
-    const struct local_model *m = find_model((struct local *)p, model, err);
-    return m && tokenizer_decode(m->tokenizer, ids, n, false, out, err);
+    struct local_model *m = take_model(p, model, err);
+    bool ok = m && tokenizer_decode(m->tokenizer, ids, n, false, out, err);
+    give_model(p, m);
+    return ok;
 }
 
 static bool load(struct provider *p, size_t i, struct provider_load *out)
 {
-    struct local *l = (struct local *)p;
+    struct local_models *l = &((struct local *)p)->models;
     struct engine_stats s;
     pthread_mutex_lock(&l->lock);
     const struct local_model *m = l->models;
     while (m && i--)
         m = m->next;
-    pthread_mutex_unlock(&l->lock);  // a model stays as long as the provider
-    if (!m)
-        return false;
-    engine_stats(m->engine, &s);
-    *out = (struct provider_load){.running = s.running,
-                                  .waiting = s.waiting,
-                                  .pages_free = s.pages_free,
-                                  .pages_total = s.pages_total,
-                                  .preemptions = s.preemptions,
-                                  .steps = s.steps,
-                                  .rows = s.rows,
-                                  .prompt_rows = s.prompt_rows,
-                                  .new_tokens = s.completion_tokens,
-                                  .max_running = s.max_seqs,
-                                  .drafted_tokens = s.drafted_tokens,
-                                  .accepted_tokens = s.accepted_tokens};
-    (void)snprintf(out->name, sizeof out->name, "%s", m->name);
-    return true;
+    if (m) {
+        engine_stats(m->engine, &s);
+        *out = (struct provider_load){.running = s.running,
+                                      .waiting = s.waiting,
+                                      .pages_free = s.pages_free,
+                                      .pages_total = s.pages_total,
+                                      .preemptions = s.preemptions,
+                                      .steps = s.steps,
+                                      .rows = s.rows,
+                                      .prompt_rows = s.prompt_rows,
+                                      .new_tokens = s.completion_tokens,
+                                      .max_running = s.max_seqs,
+                                      .drafted_tokens = s.drafted_tokens,
+                                      .accepted_tokens = s.accepted_tokens,
+                                      .memory_bytes = (int64_t)m->bytes};
+        (void)snprintf(out->name, sizeof out->name, "%s", m->name);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return m != NULL;
 }
 
 static int room_for(const struct local_model *m, const struct chat_request *req, size_t n_prompt)
@@ -259,10 +209,11 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
     struct tokens prompt = {0};
     struct answer *answer = NULL;
     enum answer_begins begins = ANSWER_BEGINS;
-    struct local_model *m = find_model(l, req->model, err);
     bool embeds = req->input == INPUT_EMBED;
+    struct local_model *m = take_model(p, req->model, err);
     if (m && (embeds || local_prompt(m, req, &prompt, &begins, err))) {
-        answer = local_answer_new(&l->carriers, m, req, begins == ANSWER_BEGINS_THINKING, sink);
+        answer = local_answer_new(&l->carriers, &l->models, m, req,
+                                  begins == ANSWER_BEGINS_THINKING, sink);
         struct engine_answer *engine = embeds
                                            ? local_embed_submit(m, req, flow_of(&flow), answer, err)
                                            : submit(m, req, &flow, &prompt, begins, answer, err);
@@ -272,6 +223,8 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
             local_answer_discard(answer);
             answer = NULL;
         }
+    } else {
+        give_model(p, m);
     }
     tokens_release(&prompt);
     return answer;
@@ -282,14 +235,8 @@ static void free_local(struct provider *p)
     struct local *l = (struct local *)p;
     if (!l)
         return;
-    for (struct local_model *m = l->models, *next; m; m = next) {
-        next = m->next;
-        local_model_close(m);
-    }
     carriers_release(&l->carriers);
-    pthread_mutex_destroy(&l->lock);
-    pthread_mutex_destroy(&l->loader);
-    pthread_cond_destroy(&l->loaded);
+    local_models_release(&l->models);
     free(l->pin);
     free(l->isa);
     free(l->kv_type);
@@ -312,6 +259,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
                                             .count = count,
                                             .tokenize = tokenize,
                                             .detokenize = detokenize,
+                                            .ready = ready,
                                             .load = load,
                                             .free = free_local};
     if (o->threads < 0 || o->ctx < 0 || o->max_seqs < 0 || o->queue_max < 0) {
@@ -332,17 +280,17 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
         return NULL;
     }
     l->provider.ops = &ops;
-    l->options = *o;
-    l->options.pin = l->pin = memory_text(o->pin);
-    l->options.isa = l->isa = memory_text(o->isa);
-    l->options.kv_type = l->kv_type = memory_text(o->kv_type);
-    l->options.quantize = l->quantize = memory_text(o->quantize);
-    l->options.packed = l->packed = memory_text(o->packed);
-    l->options.draft = l->draft = memory_text(o->draft);
-    l->options.tool_format = l->tool_format = memory_text(o->tool_format);
-    l->options.pooling = l->pooling = memory_text(o->pooling);
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_mutex_init(&l->loader, NULL);
-    pthread_cond_init(&l->loaded, NULL);
+    struct local_options own = *o;
+    own.pin = l->pin = memory_text(o->pin);
+    own.isa = l->isa = memory_text(o->isa);
+    own.kv_type = l->kv_type = memory_text(o->kv_type);
+    own.quantize = l->quantize = memory_text(o->quantize);
+    own.packed = l->packed = memory_text(o->packed);
+    own.draft = l->draft = memory_text(o->draft);
+    own.tool_format = l->tool_format = memory_text(o->tool_format);
+    own.pooling = l->pooling = memory_text(o->pooling);
+    if (!own.models_memory)
+        own.models_memory = UINT64_MAX;
+    local_models_init(&l->models, &own);
     return &l->provider;
 }

@@ -1,9 +1,10 @@
 // local.h - the provider that answers on this machine: loaded models, their templates and engines.
 //
-// Models are loaded when first asked for and kept. A request is rendered by the model's chat
-// template, tokenized so that text from messages cannot forge control tokens, and submitted to the
-// model's engine; a few threads carry the engines' events to the sinks of all answers.
-// Threads: any. The provider must outlive its answers.
+// Models are loaded when first asked for. Another one that needs their memory closes the least
+// recently used that nobody uses, as far as models_memory or the machine asks for it. A request is
+// rendered by the model's chat template, tokenized so that text from messages cannot forge control
+// tokens, and submitted to the model's engine; a few threads carry the engines' events to the sinks
+// of all answers. Threads: any. The provider must outlive its answers.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,12 +14,14 @@
 struct error;
 struct provider;
 
-struct local_options {    // zeroed is the default
-    int threads;          // 0: one for each fast core that this process may use
-    const char *pin;      // which CPUs they keep to: NULL or "auto", "cores", "off" (base/cores.h)
-    int ctx;              // 0: the model's own, capped by memory
-    int max_seqs;         // running at once; 0: the engine's default
-    int queue_max;        // that may wait for each model; 0: the engine's default
+struct local_options {  // zeroed is the default
+    int threads;        // 0: one for each fast core that this process may use
+    const char *pin;    // which CPUs they keep to: NULL or "auto", "cores", "off" (base/cores.h)
+    int ctx;            // 0: the model's own, capped by memory
+    int max_seqs;       // running at once; 0: the engine's default
+    int queue_max;      // that may wait for each model; 0: the engine's default
+    // Bytes for all loaded models with their keys and values; 0: as the machine has.
+    uint64_t models_memory;
     int speculate;        // of every request: as in engine_request
     const char *draft;    // model that guesses tokens ahead for all others; NULL: none
     const char *isa;      // NULL: the best this CPU has

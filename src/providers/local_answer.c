@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "providers/local_impl.h"
+#include "providers/local_models.h"
 
 // Reads one choice of an answer for calls and thoughts.
 struct choice_reader {
@@ -17,7 +17,8 @@ struct choice_reader {
 
 struct answer {
     struct carried work;  // first
-    const struct local_model *model;
+    struct local_models *models;
+    struct local_model *model;
     struct choice_reader *readers;  // [n_readers], one a choice; none: all is text
     size_t n_readers;
     json_t *tools;
@@ -255,11 +256,12 @@ static void make_readers(struct answer *a, const struct chat_request *req, bool 
     }
 }
 
-struct answer *local_answer_new(struct carriers *carriers, const struct local_model *m,
-                                const struct chat_request *req, bool thinking,
-                                struct chat_sink sink)
+struct answer *local_answer_new(struct carriers *carriers, struct local_models *models,
+                                struct local_model *m, const struct chat_request *req,
+                                bool thinking, struct chat_sink sink)
 {
     struct answer *a = memory_array(struct answer, 1);
+    a->models = models;
     a->model = m;
     a->sink = sink;
     a->dimensions = req->dimensions;
@@ -315,6 +317,7 @@ void local_answer_discard(struct answer *a)
     arena_release(&a->arena);
     json_decref(a->tools);
     tokens_release(&a->prompt);
+    local_models_give(a->models, a->model);
     free(a);
 }
 

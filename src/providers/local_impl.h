@@ -4,7 +4,8 @@
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
 // it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
 // grammars, local_embed.c asks for embeddings, local_answer.c makes chat's events of the engine's,
-// local_carriers.c has the threads for that, local.c is the provider.
+// local_carriers.c has the threads for that, local_models.c knows which models are loaded, local.c
+// is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@
 
 struct arena;
 struct backend;
+struct local_models;
 struct model;
 struct model_file;
 struct template;
@@ -42,8 +44,11 @@ struct template_habits {  // what a chat template wants of messages beside the u
     bool developer;       // it knows this role
 };
 
-struct local_model {  // immutable once open
+struct local_model {  // immutable once open, but for what local_models.h says
     struct local_model *next;
+    int n_users;        // answers and calls; under the lock of local_models.h, as the next two
+    uint64_t last_use;  // a count
+    uint64_t bytes;     // weights, keys and values, in memory
     char real[MODEL_REF_BYTES];  // the path without links: one model, however it is named
     char name[128], description[160];
     struct model_file *file;
@@ -70,9 +75,11 @@ struct local_model {  // immutable once open
     struct error no_embeddings;  // code ERR_NONE, or why it can give none
 };
 
-// Opens path, which is found again as `real`. NULL with err, which names the model.
+// Opens path, which is found again as `real`, in so many bytes of memory. NULL with err, which
+// names the model.
 struct local_model *local_model_open(const char *path, const char *real,
-                                     const struct local_options *o, struct error *err);
+                                     const struct local_options *o, uint64_t room_bytes,
+                                     struct error *err);
 void local_model_close(struct local_model *m);
 
 // Loads the model that o->draft names to guess for m, on m's backend. False with err, which names
@@ -127,9 +134,10 @@ bool local_grammar(const struct local_model *m, const struct chat_request *req,
 size_t local_marks_of_grammar(const struct local_model *m, struct grammar_mark out[ANSWER_MARKS]);
 
 // Carries the engine's events to the sink. The answer to messages is read for calls and thoughts.
-struct answer *local_answer_new(struct carriers *carriers, const struct local_model *m,
-                                const struct chat_request *req, bool thinking,
-                                struct chat_sink sink);
+// The model is given back by the answer's end.
+struct answer *local_answer_new(struct carriers *carriers, struct local_models *models,
+                                struct local_model *m, const struct chat_request *req,
+                                bool thinking, struct chat_sink sink);
 void local_answer_ready(void *answer);  // as engine_request.ready wants it
 // Takes over `engine` and `prompt`: from here on events are pushed.
 void local_answer_begin(struct answer *a, struct engine_answer *engine, struct tokens *prompt);

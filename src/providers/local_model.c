@@ -72,7 +72,7 @@ static bool open_template(struct local_model *m, const struct local_options *o, 
 
 // What does not fit is told before it is loaded, not by the system when it ends the process.
 static bool check_memory(const struct local_model *m, const struct local_options *o,
-                         struct error *err)
+                         uint64_t room_bytes, struct error *err)
 {
     struct fit_machine machine;
     struct fit_wish wish = {.ctx = o->ctx};
@@ -80,10 +80,30 @@ static bool check_memory(const struct local_model *m, const struct local_options
         !convert_mix(o->quantize, &wish.mix, err))
         return false;
     fit_machine_read(&machine, false);
+    if (machine.device[0].free_bytes > room_bytes)
+        machine.device[0].free_bytes = room_bytes;
     return fit_check(m->file, &wish, &machine, err);
 }
 
-static bool open_engine(struct local_model *m, const struct local_options *o, struct error *err)
+static uint64_t bytes_of(const struct local_model *m)
+{
+    struct engine_stats s;
+    engine_stats(m->engine, &s);
+    uint64_t draft = m->draft.model ? model_weight_bytes(m->draft.model) : 0;
+    return model_weight_bytes(m->model) + draft + s.kv_bytes;
+}
+
+// Keys and values get what the weights left of the room.
+static uint64_t room_for_pages(const struct local_model *m, uint64_t room_bytes)
+{
+    uint64_t weights = model_weight_bytes(m->model);
+    if (m->draft.model)
+        weights += model_weight_bytes(m->draft.model);
+    return room_bytes == UINT64_MAX ? 0 : room_bytes > weights ? room_bytes - weights : 1;
+}
+
+static bool open_engine(struct local_model *m, const struct local_options *o, uint64_t room_bytes,
+                        struct error *err)
 {
     struct loading loading = {.o = o, .name = m->name};
     struct model_options mo = {.ctx = o->ctx,
@@ -105,12 +125,14 @@ static bool open_engine(struct local_model *m, const struct local_options *o, st
     if (o->draft && !local_draft_open(m, o, err))
         return false;
     eo.draft = m->draft.model;
+    eo.room_bytes = room_for_pages(m, room_bytes);
     m->engine = engine_new(m->model, m->tokenizer, &eo, err);
     return m->engine != NULL;
 }
 
 struct local_model *local_model_open(const char *path, const char *real,
-                                     const struct local_options *o, struct error *err)
+                                     const struct local_options *o, uint64_t room_bytes,
+                                     struct error *err)
 {
     struct local_model *m = memory_array(struct local_model, 1);
     (void)snprintf(m->real, sizeof m->real, "%s", real);
@@ -121,11 +143,12 @@ struct local_model *local_model_open(const char *path, const char *real,
     m->speculate = o->speculate;
     m->grammars = local_grammars_new();
     m->file = model_file_open(path, MODEL_ALL, err);
-    if (m->file && check_memory(m, o, err) &&
+    if (m->file && check_memory(m, o, room_bytes, err) &&
         (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, o, err) &&
-        open_engine(m, o, err)) {
+        open_engine(m, o, room_bytes, err)) {
         read_defaults(m);
         local_embed_choose(m, pooling);
+        m->bytes = bytes_of(m);
         (void)snprintf(m->description, sizeof m->description, "%s, %.0f MB, %s", m->name,
                        (double)model_weight_bytes(m->model) / 1e6,
                        m->backend->ops->describe(m->backend));

@@ -40,6 +40,7 @@ struct provider_load {
     int64_t prompt_rows, new_tokens;  // rows that only read prompts; tokens that were written
     int max_running;
     int64_t drafted_tokens, accepted_tokens;
+    int64_t memory_bytes;  // weights, keys and values
 };
 struct provider_ops {
     bool (*describe)(struct provider *p, const char *model, struct model_info *out,
@@ -64,6 +65,8 @@ struct provider_ops {
     // Appends the text of ids.
     bool (*detokenize)(struct provider *p, const char *model, const int32_t *ids, size_t n,
                        struct buf *out, struct error *err);
+    // Whether a model could answer at once: it need not be loaded first. True too of what is none.
+    bool (*ready)(struct provider *p, const char *model);
     // What the i-th model that is loaded here has to do; false: there are not so many.
     bool (*load)(struct provider *p, size_t i, struct provider_load *out);
     void (*free)(struct provider *p);

@@ -2,8 +2,9 @@
 //
 // http.c speaks to libmicrohttpd, exchange.c is one request with its answer, watch.c knows every
 // socket, work.c reads requests and starts answers, routes.c answers what needs no model,
-// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, access_log.c
-// writes a line for each request, server.c builds it all.
+// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, loading.c
+// has requests wait for their models, access_log.c writes a line for each request, server.c builds
+// it all.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -28,11 +29,20 @@ enum {
     N_WORKERS = 8,
     N_PATIENT = 4,  // workers for what takes long
     PATIENT_JOBS_MAX = 64,
+    LOADING_MAX = 256,  // requests that wait for models to be loaded
     REQUEST_ID_BYTES = 128 + 1,
     TRACE_BYTES = 55 + 1,
 };
 
 struct exchange;
+struct loading {  // requests that wait for their models (loading.c)
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    struct exchange *first, *last;
+    int n;
+    bool started, stop;
+};
 struct server {
     struct server_options options;
     char *host;
@@ -49,6 +59,7 @@ struct server {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int n_active;  // exchanges; under lock
+    struct loading loading;
 };
 
 // exchange.c
@@ -97,6 +108,10 @@ struct exchange {
     bool starved;                   // the answer waits until the client has taken enough
     bool closed;                    // the answer is over, and nobody holds it
     struct gateway_answer *handle;  // from its start until it is closed
+    // While it waits for its model, under the lock of loading.c.
+    const char *loading_model;  // the gateway's
+    struct exchange *next_loading;
+    int64_t loading_until_ns;
 };
 
 struct exchange *exchange_new(struct server *s);
@@ -127,6 +142,16 @@ void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread 
 // work.c
 void *worker_main(void *server);   // takes from jobs
 void *patient_main(void *server);  // takes from long_jobs
+
+// loading.c
+void loading_init(struct loading *l);
+void loading_release(struct loading *l);
+bool loading_start(struct server *s);
+void loading_stop(struct server *s);
+// Whether the request goes on now. Else it comes back to a worker, from the beginning but for its
+// JSON, when its model is there, or was refused.
+bool loading_ready(struct exchange *x, const char *model);
+void loading_expire(struct server *s);  // refuses those that have waited too long; now and then
 
 // routes.c: our own routes beside those of the dialects; NULL if the path is none.
 enum route_kind {

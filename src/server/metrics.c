@@ -146,6 +146,10 @@ static double rows(const struct provider_load *l)
 {
     return (double)l->rows;
 }
+static double memory(const struct provider_load *l)
+{
+    return (double)l->memory_bytes;
+}
 static double drafted(const struct provider_load *l)
 {
     return (double)l->drafted_tokens;
@@ -170,6 +174,8 @@ static void write_loads(struct gateway *g, struct buf *out)
         {"vllm:spec_decode_num_accepted_tokens_total", "counter", "Those that were right.",
          accepted},
         {"hearth:steps_total", "counter", "Forward passes.", steps},
+        {"hearth:model_memory_bytes", "gauge", "Weights, keys and values of a loaded model.",
+         memory},
         {"hearth:rows_total", "counter", "Tokens in them.", rows},
     };
     enum { LOADS_MAX = 64 };
@@ -177,6 +183,7 @@ static void write_loads(struct gateway *g, struct buf *out)
     size_t n = 0;
     while (n < LOADS_MAX && gateway_load(g, n, &loads[n]))
         n++;
+    write_number(out, "hearth:models_loaded", "gauge", "Models in memory.", (int64_t)n);
     for (size_t r = 0; n && r < sizeof table / sizeof *table; r++) {
         head(out, table[r].name, table[r].type, table[r].help);
         for (size_t i = 0; i < n; i++) {

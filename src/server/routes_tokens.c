@@ -37,6 +37,23 @@ static bool read_text(struct exchange *x, bool *plain, struct dialect_error *err
     return true;
 }
 
+static void reply_error(struct exchange *x, const struct error *why)
+{
+    struct dialect_error err = {0};
+    (void)dialect_refuse_error(&err, why);
+    exchange_refuse(x, &err);
+}
+
+// False: not now (loading.c), or with an error that was told.
+static bool model_is_ready(struct exchange *x, const char *name)
+{
+    struct error why = {0};
+    const char *model = gateway_model(x->server->gateway, name, &why);
+    if (!model)
+        reply_error(x, &why);
+    return model && loading_ready(x, model);
+}
+
 static void write_ids(const int32_t *ids, size_t n, int context, struct buf *out)
 {
     buf_printf(out, "{\"count\":%zu,\"max_model_len\":%d,\"tokens\":[", n, context);
@@ -49,13 +66,6 @@ static void reply_buf(struct exchange *x, struct buf *body)
 {
     exchange_reply(x, 200, "application/json", buf_view(body));
     buf_release(body);
-}
-
-static void reply_error(struct exchange *x, const struct error *why)
-{
-    struct dialect_error err = {0};
-    (void)dialect_refuse_error(&err, why);
-    exchange_refuse(x, &err);
 }
 
 void routes_tokenize(struct exchange *x)
@@ -72,6 +82,8 @@ void routes_tokenize(struct exchange *x)
         exchange_refuse(x, &err);
         return;
     }
+    if (!model_is_ready(x, x->call.request.model))
+        return;
     if (gateway_describe(g, x->call.request.model, &info, &why) &&
         gateway_tokenize(g, &x->call.request, plain, &ids, &n, &why)) {
         write_ids(ids, n, info.context, &body);
@@ -117,6 +129,8 @@ void routes_detokenize(struct exchange *x)
         exchange_refuse(x, &err);
         return;
     }
+    if (!model_is_ready(x, model.ptr))
+        return;
     int32_t *ids = memory_array(int32_t, json_array_size(list) + 1);
     if (!read_ids(list, ids, &err)) {
         exchange_refuse(x, &err);

@@ -22,12 +22,15 @@ static void set_defaults(struct server_options *o)
         o->body_bytes = 32 << 20;
     if (!o->queue_max)
         o->queue_max = 8192;
+    if (!o->load_wait_s)
+        o->load_wait_s = 120;
 }
 
 static void stop_threads(struct server *s, int n)
 {
     queue_close(&s->jobs);
     queue_close(&s->long_jobs);
+    loading_stop(s);
     for (int i = 0; i < n; i++)
         pthread_join(s->workers[i], NULL);
 }
@@ -38,7 +41,7 @@ static bool start_threads(struct server *s, struct error *err)
     while (n < N_WORKERS + N_PATIENT &&
            pthread_create(&s->workers[n], NULL, n < N_WORKERS ? worker_main : patient_main, s) == 0)
         n++;
-    if (n == N_WORKERS + N_PATIENT)
+    if (n == N_WORKERS + N_PATIENT && loading_start(s))
         return true;
     stop_threads(s, n);
     return error_set(err, ERR_IO, "start the server's threads");
@@ -48,6 +51,7 @@ static void release(struct server *s)
 {
     queue_release(&s->jobs);
     queue_release(&s->long_jobs);
+    loading_release(&s->loading);
     metrics_release(&s->metrics);
     pthread_mutex_destroy(&s->lock);
     pthread_cond_destroy(&s->changed);
@@ -66,13 +70,14 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
     s->id_salt = hash_mix((uint64_t)clock_ns()) ^ (uint64_t)time(NULL) << 20;
     queue_init(&s->jobs, (size_t)s->options.queue_max);
     queue_init(&s->long_jobs, PATIENT_JOBS_MAX);
+    loading_init(&s->loading);
     metrics_init(&s->metrics);
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (!watch_init(&s->watch, err)) {
+    if (!watch_init(&s->watch, s, err)) {
         release(s);
         return NULL;
     }

@@ -21,6 +21,7 @@ struct server_options {  // zeroed numbers are the defaults
     int timeout_s;
     int answer_s;         // seconds that an answer may take in all, waiting included; 0: 3600
     int queue_max;        // requests that may wait to be read; 0: 8192
+    int load_wait_s;      // seconds that one may wait for its model to be loaded; 0: 120
     uint64_t body_bytes;  // largest request; 0: 32 MiB
     // PEM texts of a certificate (chain) and its key, for TLS; NULL: plain HTTP. Copied by open.
     const char *certificate, *key;

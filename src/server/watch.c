@@ -87,15 +87,17 @@ static void *watch_main(void *self)
         }
         if (clock_ns() - looked >= LOOK_MS * INT64_C(1000000)) {
             look_at_deadlines(w);
+            loading_expire(w->server);
             looked = clock_ns();
         }
     }
 }
 
-bool watch_init(struct watch *w, struct error *err)
+bool watch_init(struct watch *w, struct server *server, struct error *err)
 {
     *w = (struct watch){.epoll = epoll_create1(EPOLL_CLOEXEC),
-                        .stop_event = eventfd(0, EFD_CLOEXEC)};
+                        .stop_event = eventfd(0, EFD_CLOEXEC),
+                        .server = server};
     struct epoll_event e = {.events = EPOLLIN, .data = {.u64 = stop_mark}};
     pthread_mutex_init(&w->lock, NULL);
     if (w->epoll >= 0 && w->stop_event >= 0 &&

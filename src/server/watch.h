@@ -25,6 +25,7 @@ struct watch {
     pthread_mutex_t lock;
     pthread_t thread;
     int epoll, stop_event;
+    struct server *server;  // its requests that wait are looked at now and then, too
     struct watched **slots;
     size_t n_slots, capacity;
     uint32_t generation;
@@ -32,7 +33,8 @@ struct watch {
 };
 
 struct error;
-bool watch_init(struct watch *w, struct error *err);
+struct server;
+bool watch_init(struct watch *w, struct server *server, struct error *err);
 void watch_release(struct watch *w);  // stops the thread; no sockets may be left
 
 struct watched *watch_add(struct watch *w, int fd);

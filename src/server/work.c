@@ -97,18 +97,21 @@ static bool count(struct exchange *x, struct dialect_error *err)
     return true;
 }
 
+static bool go_on(struct exchange *x, struct dialect_error *err)
+{
+    if (!loading_ready(x, x->call.model))
+        return true;
+    return x->route->action == DIALECT_COUNT ? count(x, err) : start(x, err);
+}
+
 static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
-    bool ok = true;
-    if (!parse_body(x, &err))
-        ok = false;
-    else if (x->own)
+    bool ok = x->json || parse_body(x, &err);  // it may come a second time (loading.c)
+    if (ok && x->own)
         x->own->answer(x);
-    else if (!read_request(x, &err))
-        ok = false;
-    else
-        ok = x->route->action == DIALECT_COUNT ? count(x, &err) : start(x, &err);
+    else if (ok)
+        ok = (x->call.model || read_request(x, &err)) && go_on(x, &err);
     if (!ok)
         exchange_refuse(x, &err);
 }

@@ -61,6 +61,13 @@ static bool describe(struct provider *p, const char *model, struct model_info *o
     return true;
 }
 
+static bool is_ready(struct provider *p, const char *model)
+{
+    (void)p;
+    (void)model;
+    return true;
+}
+
 static bool count(struct provider *p, const struct chat_request *r, int64_t *n, bool *exact,
                   struct error *err)
 {
@@ -234,6 +241,7 @@ void fake_provider_init(struct fake_provider *f, int context)
                                             .cancel = cancel,
                                             .resume = resume,
                                             .answer_free = answer_free,
+                                            .ready = is_ready,
                                             .count = count,
                                             .free = nothing};
     *f = (struct fake_provider){.provider = {.ops = &ops}, .context = context, .words = 60};

@@ -28,6 +28,7 @@ struct engine_options {
     int ctx;       // longest sequence; 0: the model's
     uint64_t
         kv_bytes;  // memory for pages; 0: what one sequence of ctx needs, or more if memory allows
+    uint64_t room_bytes;  // memory that may be counted on, as if there were no more; 0: no bound
     enum dtype kv_dtype;  // DTYPE_COUNT: the model's default
     bool no_prefix_cache;
     int queue_max;  // requests that may wait; beyond, submitting is refused; 0: 8192

@@ -232,6 +232,12 @@ static bool make_caches(struct served_model *s, const struct kv_facts *f, struct
     return true;
 }
 
+static uint64_t available(const struct engine_options *o)
+{
+    uint64_t machine = system_memory_available();
+    return o->room_bytes && o->room_bytes < machine ? o->room_bytes : machine;
+}
+
 struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer,
                           const struct engine_options *o, struct error *err)
 {
@@ -249,7 +255,7 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
         .max_rows = m.max_rows,
         .max_seqs = m.max_seqs,
         .kv_bytes = o->kv_bytes,
-        .available = system_memory_available(),
+        .available = available(o),
     };
     for (int g = 0; g < m.n_groups; g++) {
         f.groups[g] = *model_group(model, g);

@@ -63,6 +63,12 @@ static const struct hostile lies[] = {
     {"tokenizer-only", "...': config.json is missing"},
     {"weights-garbage", ".../model.safetensors': header: 506097522914230528 bytes in a file of 9 "
                         "(cut, or not a safetensors file)"},
+    {"pooling-flags",
+     "...': no weights: neither 'model.safetensors' nor 'model.safetensors.index.json'"},
+    {"pooling-modules",
+     "...': no weights: neither 'model.safetensors' nor 'model.safetensors.index.json'"},
+    {"pooling-strange",
+     "...': no weights: neither 'model.safetensors' nor 'model.safetensors.index.json'"},
     {"weights-missing",
      "...': no weights: neither 'model.safetensors' nor 'model.safetensors.index.json'"},
     {"weights-pickled",

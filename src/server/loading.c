@@ -1,0 +1,177 @@
+// loading.c - requests whose models must be loaded first: they wait here, not in a worker.
+//
+// A thread of its own loads one model after another, for whom has waited longest, and hands all
+// that waited for it back to the workers; a load that fails is told to those who asked for that
+// model, and to nobody else. How many wait and how long is bounded: then it is a 503.
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gateway/gateway.h"
+#include "server/impl.h"
+
+enum { BUSY_LOOK_MS = 100, RETRY_S = 5 };
+
+static void refuse(struct exchange *x, const struct error *why)
+{
+    struct dialect_error err = {0};
+    (void)dialect_refuse_error(&err, why);
+    // What is wrong with a model's file is no fault of the request.
+    if (why->code != ERR_NOT_FOUND)
+        err.problem = PROBLEM_BUSY;
+    exchange_refuse(x, &err);
+}
+
+static bool enter(struct loading *l, struct exchange *x)
+{
+    pthread_mutex_lock(&l->lock);
+    bool room = l->n < LOADING_MAX && !l->stop;
+    if (room) {
+        if (l->first)
+            l->last->next_loading = x;
+        else
+            l->first = x;
+        l->last = x;
+        l->n++;
+        pthread_cond_signal(&l->changed);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return room;
+}
+
+bool loading_ready(struct exchange *x, const char *model)
+{
+    struct server *s = x->server;
+    struct error why = {0};
+    if (gateway_ready(s->gateway, model))
+        return true;
+    x->loading_model = model;
+    x->loading_until_ns = http_deadline(s->options.load_wait_s);
+    exchange_hold(x);
+    if (enter(&s->loading, x))
+        return false;
+    (void)error_set(&why, ERR_BUSY, "%d requests wait for models to be loaded already",
+                    LOADING_MAX);
+    why.retry_after_s = RETRY_S;
+    refuse(x, &why);
+    exchange_drop(x);
+    return false;
+}
+
+// Takes those out of the list that `which` is true of; returns them as a list.
+static struct exchange *take(struct loading *l, bool (*which)(struct exchange *x, const void *arg),
+                             const void *arg)
+{
+    struct exchange *out = NULL, **out_end = &out;
+    pthread_mutex_lock(&l->lock);
+    l->last = NULL;
+    for (struct exchange **at = &l->first, *x; (x = *at) != NULL;) {
+        if (!which(x, arg)) {
+            l->last = x;
+            at = &x->next_loading;
+            continue;
+        }
+        *at = x->next_loading;
+        x->next_loading = NULL;
+        *out_end = x;
+        out_end = &x->next_loading;
+        l->n--;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return out;
+}
+
+static bool wants_model(struct exchange *x, const void *model)
+{
+    return strcmp(x->loading_model, model) == 0;
+}
+
+static bool waits_too_long(struct exchange *x, const void *now)
+{
+    return x->loading_until_ns <= *(const int64_t *)now || exchange_is_gone(x);
+}
+
+void loading_expire(struct server *s)
+{
+    int64_t now = clock_ns();
+    struct error why = {0};
+    for (struct exchange *x = take(&s->loading, waits_too_long, &now), *next; x; x = next) {
+        next = x->next_loading;
+        (void)error_set(&why, ERR_BUSY, "'%.100s' was not loaded within %d s", x->loading_model,
+                        s->options.load_wait_s);
+        why.retry_after_s = RETRY_S;
+        refuse(x, &why);
+        exchange_drop(x);
+    }
+}
+
+// Loads the model and lets those go on who wait for it.
+static void load(struct server *s, const char *model)
+{
+    struct error why = {0};
+    struct model_info info;
+    bool ok = gateway_describe(s->gateway, model, &info, &why);
+    if (!ok && why.code == ERR_BUSY) {  // others are in use; those who wait have their time
+        (void)nanosleep(&(struct timespec){.tv_nsec = BUSY_LOOK_MS * 1000000}, NULL);
+        return;
+    }
+    for (struct exchange *x = take(&s->loading, wants_model, model), *next; x; x = next) {
+        next = x->next_loading;
+        x->next_loading = NULL;
+        if (ok && queue_try_put(&s->jobs, x))
+            continue;
+        if (ok)
+            (void)error_set(&why, ERR_BUSY, "too many requests are waiting already");
+        refuse(x, &why);
+        exchange_drop(x);
+    }
+}
+
+static void *loading_main(void *self)
+{
+    struct server *s = self;
+    struct loading *l = &s->loading;
+    pthread_mutex_lock(&l->lock);
+    while (!l->stop) {
+        if (!l->first) {
+            pthread_cond_wait(&l->changed, &l->lock);
+            continue;
+        }
+        const char *model = l->first->loading_model;
+        pthread_mutex_unlock(&l->lock);
+        load(s, model);
+        pthread_mutex_lock(&l->lock);
+    }
+    pthread_mutex_unlock(&l->lock);
+    return NULL;
+}
+
+void loading_init(struct loading *l)
+{
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->changed, NULL);
+}
+
+void loading_release(struct loading *l)
+{
+    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->changed);
+}
+
+bool loading_start(struct server *s)
+{
+    struct loading *l = &s->loading;
+    l->started = pthread_create(&l->thread, NULL, loading_main, s) == 0;
+    return l->started;
+}
+
+void loading_stop(struct server *s)
+{
+    struct loading *l = &s->loading;
+    pthread_mutex_lock(&l->lock);
+    l->stop = true;
+    pthread_cond_signal(&l->changed);
+    pthread_mutex_unlock(&l->lock);
+    if (l->started)
+        pthread_join(l->thread, NULL);
+}

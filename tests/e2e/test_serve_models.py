@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""`hearth serve` with several models: loaded when asked for, the least used unloaded for room, never one in use."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+from server import BIN, MODEL, Server, claim, finish
+
+IDS = ("one", "two", "three")
+
+
+def loaded(s):
+    rows = s.get("/metrics")[1].decode().splitlines()
+    return {r.split('"')[1] for r in rows if r.startswith("hearth:model_memory_bytes{")}
+
+
+def copies(folder):
+    paths = [os.path.join(folder, name + ".gguf") for name in IDS]
+    for p in paths:
+        shutil.copy(MODEL, p)
+    return paths
+
+
+def room_for_one(paths):
+    s = Server("--quiet", "--ctx", "256", "--models-memory", "20000000", "-m", paths[1], "-m", paths[2], model=paths[0])
+    listed = [m["id"] for m in json.loads(s.get("/v1/models")[1])["data"]]
+    claim("all that can be had are listed", listed == list(IDS), listed)
+    claim("the first is loaded at the start", loaded(s) == {"one"}, loaded(s))
+    status, a, _ = s.chat(model="two", max_tokens=2)
+    claim("another is loaded when it is asked for", status == 200 and a["model"] == "two", a)
+    claim("in the first one's place", loaded(s) == {"two"} and s.metric("hearth:models_loaded") == 1.0, loaded(s))
+    status, ids, _ = s.post("/tokenize", {"model": "three", "prompt": "hello"})
+    claim("its tokens are asked for too", status == 200 and ids["count"] > 0 and loaded(s) == {"three"}, (ids, loaded(s)))
+    out = []
+    threads = [threading.Thread(target=lambda i=i: out.append((IDS[i % 3], s.chat(model=IDS[i % 3], max_tokens=4))))
+               for i in range(18)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    texts = {a["choices"][0]["message"]["content"] for _, (status, a, _) in out if status == 200}
+    claim("all at once: each waits for its turn", all(status == 200 and a["model"] == m for m, (status, a, _) in out) and
+          len(texts) == 1, out)
+    claim("nothing goes on", s.wait_metric("hearth:requests_active", 1.0))
+    claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
+
+
+def in_use(paths):
+    s = Server("--quiet", "--ctx", "512", "--models-memory", "20000000", "--load-wait", "1", "-m", paths[1], model=paths[0])
+    done = []
+    busy = threading.Thread(target=lambda: done.append(s.chat(model="one", max_tokens=450, n=32, temperature=1.5)))
+    busy.start()
+    end = time.time() + 60
+    while not s.metric("vllm:num_requests_running") and time.time() < end:
+        time.sleep(0.01)
+    status, a, headers = s.chat(model="two", max_tokens=2)
+    claim("there is no room beside a model in use: 503 after --load-wait", status == 503 and
+          int(headers.get("retry-after", 0)) > 0 and "two" in a["error"]["message"] or (status == 200 and done),
+          (status, a, headers))
+    busy.join()
+    claim("which is not disturbed", done[0][0] == 200, done)
+    status, a, _ = s.chat(model="two", max_tokens=2)
+    claim("afterwards there is", status == 200 and a["model"] == "two", a)
+    claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
+
+
+def broken(paths):
+    with open(paths[1], "r+b") as f:
+        f.truncate(5000)
+    s = Server("--quiet", "-m", paths[1], "-m", paths[2], model=paths[0])
+    status, a, _ = s.chat(model="two", max_tokens=2)
+    claim("a model that cannot be loaded is an error of its requests", status == 503 and "two" in a["error"]["message"],
+          (status, a))
+    claim("others are answered", s.chat(model="one", max_tokens=2)[0] == 200)
+    claim("those that must be loaded too", s.chat(model="three", max_tokens=2)[0] == 200)
+    claim("both are loaded", loaded(s) == {"one", "three"}, loaded(s))
+    claim("an unknown one is a 404", s.chat(model="four", max_tokens=2)[0] == 404)
+    claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
+
+
+with tempfile.TemporaryDirectory() as d:
+    files = copies(d)
+    room_for_one(files)
+    in_use(files)
+    broken(files)
+finish()
