@@ -9,7 +9,6 @@ void base64_encode(struct buf *out, const void *bytes, size_t len)
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *p = bytes;
-    buf_reserve(out, (len + 2) / 3 * 4 + 1);
     for (size_t i = 0; i < len; i += 3) {
         size_t n = len - i < 3 ? len - i : 3;
         uint32_t bits = (uint32_t)p[i] << 16;
@@ -35,7 +34,6 @@ bool base64_decode(struct buf *out, struct slice text)
 {
     uint32_t bits = 0;
     size_t n = 0, n_padding = 0;
-    buf_reserve(out, text.len / 4 * 3 + 3);
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == ' ' || c == '\n' || c == '\r' || c == '\t')
