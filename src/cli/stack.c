@@ -70,6 +70,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .max_seqs = s->max_seqs,
                               .queue_max = s->queue_max,
                               .tool_format = s->tool_format,
+                              .pooling = s->pooling,
                               .pin = s->pin,
                               .isa = s->isa,
                               .kv_type = s->kv,

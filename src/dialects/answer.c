@@ -24,6 +24,7 @@ static void release_choice(struct dialect_choice *c)
     }
     free(c->tools);
     free(c->tokens);
+    free(c->embedding);
     free(c->parts);
 }
 
@@ -68,6 +69,14 @@ static void begin_tool(struct dialect_choice *c, const struct chat_event *e)
     };
 }
 
+static void keep_embedding(struct dialect_choice *c, const struct chat_event *e)
+{
+    free(c->embedding);
+    c->embedding = memory_array(float, e->n_embedding + 1);
+    c->n_embedding = e->n_embedding;
+    memcpy(c->embedding, e->embedding, e->n_embedding * sizeof *c->embedding);
+}
+
 // The run that an event belongs to, a new one where it is of another kind. A token without text
 // begins none: it may be a mark between two.
 static void note_part(struct dialect_choice *c, const struct chat_event *e)
@@ -103,6 +112,7 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
         if (c->n_tools)
             buf_slice(&c->tools[c->n_tools - 1].arguments, e->text);
         break;
+    case CHAT_EMBEDDING: keep_embedding(c, e); break;
     case CHAT_FINISH:
         c->finish = e->finish;
         buf_slice(&c->stop, e->stop);

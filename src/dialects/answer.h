@@ -28,6 +28,8 @@ struct dialect_choice {
     size_t n_tools, tools_capacity;
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
     size_t n_tokens, capacity;
+    float *embedding;  // [n_embedding]
+    size_t n_embedding;
     struct dialect_part *parts;
     size_t n_parts, parts_capacity;
     enum chat_finish finish;

@@ -105,8 +105,9 @@ struct dialect {
     // may point into it. Sets request.stream, and whatever later writing needs in c->state.
     bool (*read_request)(const struct http_request *in, struct dialect_call *c,
                          struct dialect_error *err);
-    // Appends what the event looks like in a stream, or nothing. After CHAT_DONE or CHAT_ERROR no
-    // more comes. The text is not always whole lines, but always whole characters.
+    // Appends what the event looks like in a stream, or nothing. NULL: never streamed. After
+    // CHAT_DONE or CHAT_ERROR no more comes. The text is not always whole lines, but always whole
+    // characters.
     void (*write_event)(struct dialect_call *c, const struct chat_event *event, struct buf *out);
     // Appends the whole answer: one JSON value.
     void (*write_response)(struct dialect_call *c, const struct dialect_answer *a, struct buf *out);
@@ -131,3 +132,5 @@ extern const struct dialect dialect_openai_responses, dialect_openai_responses_c
 extern const struct dialect dialect_anthropic, dialect_anthropic_count;
 extern const struct dialect dialect_gemini, dialect_gemini_stream, dialect_gemini_count;
 extern const struct dialect dialect_gemini_models;
+extern const struct dialect dialect_openai_embeddings, dialect_gemini_embed,
+    dialect_gemini_embed_batch;

@@ -5,13 +5,15 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "local/models/facts.h"
+#include "local/models/model.h"
 #include "local/sampling/grammar/grammar.h"
 #include "providers/local_impl.h"
 
 struct local {
     struct provider provider;  // first
     struct local_options options;
-    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format;
+    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format, *pooling;
     pthread_mutex_t lock;    // of the lists; never held for long
     pthread_mutex_t loader;  // held while a model loads: one at a time, since memory is counted
     pthread_cond_t loaded;
@@ -163,6 +165,9 @@ static bool load(struct provider *p, size_t i, struct provider_load *out)
                                   .preemptions = s.preemptions,
                                   .steps = s.steps,
                                   .rows = s.rows,
+                                  .prompt_rows = s.prompt_rows,
+                                  .new_tokens = s.completion_tokens,
+                                  .max_running = s.max_seqs,
                                   .drafted_tokens = s.drafted_tokens,
                                   .accepted_tokens = s.accepted_tokens};
     (void)snprintf(out->name, sizeof out->name, "%s", m->name);
@@ -197,9 +202,19 @@ static struct engine_answer *submit_checked(const struct local_model *m,
                                                              : NULL;
 }
 
+static struct flow flow_of(const struct provider_flow *flow)
+{
+    return (struct flow){.share_salt = flow->share_salt,
+                         .id = flow->id,
+                         .weight = flow->weight,
+                         .priority = flow->priority,
+                         .deadline_ns = flow->deadline_ns};
+}
+
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
-                                    struct answer *reader, struct error *err)
+                                    enum answer_begins begins, struct answer *reader,
+                                    struct error *err)
 {
     struct arena arena = {0};
     struct engine_request r = {
@@ -212,11 +227,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .n_top = req->sampling.n_logprobs,
         .skip_special = true,
         .speculate = m->speculate,
-        .flow = {.share_salt = flow->share_salt,
-                 .id = flow->id,
-                 .weight = flow->weight,
-                 .priority = flow->priority,
-                 .deadline_ns = flow->deadline_ns},
+        .flow = flow_of(flow),
         .ready = local_answer_ready,
         .ready_self = reader,
     };
@@ -228,10 +239,13 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         r.n_shown = m->n_marks;
     }
     struct engine_answer *a = NULL;
-    if (prompt->n == 0)
+    if (model_facts(m->model)->headless)
+        (void)error_set(err, ERR_UNSUPPORTED, "%s has no output matrix: it gives embeddings only",
+                        m->name);
+    else if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err) &&
-             local_grammar(m, &req->constraint, &r.grammar, err))
+             local_grammar(m, req, begins, &r.grammar, err))
         a = submit_checked(m, &r, err);
     grammar_release(r.grammar);
     arena_release(&arena);
@@ -244,11 +258,14 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
     struct local *l = (struct local *)p;
     struct tokens prompt = {0};
     struct answer *answer = NULL;
-    bool thinking = false;
+    enum answer_begins begins = ANSWER_BEGINS;
     struct local_model *m = find_model(l, req->model, err);
-    if (m && local_prompt(m, req, &prompt, &thinking, err)) {
-        answer = local_answer_new(&l->carriers, m, req, thinking, sink);
-        struct engine_answer *engine = submit(m, req, &flow, &prompt, answer, err);
+    bool embeds = req->input == INPUT_EMBED;
+    if (m && (embeds || local_prompt(m, req, &prompt, &begins, err))) {
+        answer = local_answer_new(&l->carriers, m, req, begins == ANSWER_BEGINS_THINKING, sink);
+        struct engine_answer *engine = embeds
+                                           ? local_embed_submit(m, req, flow_of(&flow), answer, err)
+                                           : submit(m, req, &flow, &prompt, begins, answer, err);
         if (engine) {
             local_answer_begin(answer, engine, &prompt);
         } else {
@@ -280,6 +297,7 @@ static void free_local(struct provider *p)
     free(l->packed);
     free(l->draft);
     free(l->tool_format);
+    free(l->pooling);
     free(l);
 }
 
@@ -305,6 +323,9 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
         (void)error_set(err, ERR_USAGE, "tool format: '%.40s' is not known", o->tool_format);
         return NULL;
     }
+    enum pooling pooling;
+    if (!pooling_from_name(o->pooling, &pooling, err))
+        return NULL;
     struct local *l = memory_array(struct local, 1);
     if (!carriers_init(&l->carriers, err)) {
         free(l);
@@ -319,6 +340,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     l->options.packed = l->packed = memory_text(o->packed);
     l->options.draft = l->draft = memory_text(o->draft);
     l->options.tool_format = l->tool_format = memory_text(o->tool_format);
+    l->options.pooling = l->pooling = memory_text(o->pooling);
     pthread_mutex_init(&l->lock, NULL);
     pthread_mutex_init(&l->loader, NULL);
     pthread_cond_init(&l->loaded, NULL);

@@ -138,6 +138,14 @@ static void send_bytes(struct exchange *x, struct slice bytes, bool last)
     pthread_mutex_unlock(&x->lock);
 }
 
+void exchange_send(struct exchange *x, struct slice bytes, bool last)
+{
+    pthread_mutex_lock(&x->lock);
+    x->streaming = true;
+    pthread_mutex_unlock(&x->lock);
+    send_bytes(x, bytes, last);
+}
+
 int64_t exchange_last(const struct exchange *x)
 {
     return x->deadline_ns + (int64_t)x->server->options.timeout_s * INT64_C(1000000000);

@@ -45,11 +45,13 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
     struct dialect_answer a;
     struct buf out = {0};
     const struct chat_token token = {.bytes = text, .logprob = -1};
+    const float embedding[] = {0.6f, -0.8f};
     const struct chat_event events[] = {
         {.kind = CHAT_TEXT, .text = text, .tokens = &token, .n_tokens = 1},
         {.kind = CHAT_REASONING, .text = text},
         {.kind = CHAT_TOOL_CALL, .tool_id = "call", .tool_name = "name"},
         {.kind = CHAT_TOOL_ARGUMENTS, .text = text},
+        {.kind = CHAT_EMBEDDING, .embedding = embedding, .n_embedding = 2},
         {.kind = CHAT_TEXT, .text = text},
         {.kind = CHAT_FINISH, .finish = CHAT_STOP},
         {.kind = CHAT_USAGE},
@@ -58,7 +60,8 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
     dialect_answer_init(&a, 1, c->request.sampling.n_logprobs >= 0);
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         dialect_answer_add(&a, &events[i]);
-        d->write_event(c, &events[i], &out);
+        if (d->write_event)
+            d->write_event(c, &events[i], &out);
     }
     check_stream(&out);
     d->write_response(c, &a, &out);
@@ -81,7 +84,8 @@ static void read_as(const struct dialect *d, const json_t *body, struct slice te
     if (d->read_request(&in, &c, &err)) {
         const struct chat_request *r = &c.request;
         check(r->input != INPUT_MESSAGES || r->n_messages > 0);
-        check(r->max_tokens >= -1 && r->sampling.n_choices <= 64);
+        check(r->max_tokens >= -1 && r->sampling.n_choices <= 2048);
+        check(r->sampling.n_choices <= 64 || (size_t)r->sampling.n_choices == r->n_inputs);
         check(r->n_prompts <= 128);
         if (d->write_response)
             answer(d, &c, text);

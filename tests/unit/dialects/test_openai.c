@@ -118,6 +118,41 @@ static void messages_of_every_role(void **state)
     release(&r);
 }
 
+// Of two tools the one that is allowed stays.
+static void allowed_tools(void)
+{
+#define TWO                                                                                        \
+    M ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"                         \
+      "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}],\"tool_choice\":{\"type\":"          \
+      "\"allowed_tools\",\"allowed_tools\":"
+#define G "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]"
+    static const struct {
+        const char *json, *member;
+        enum chat_tool_choice choice;
+    } rows[] = {{"{" TWO "{\"mode\":\"required\"," G "}}}", NULL, TOOLS_REQUIRED},
+                {"{" TWO "{\"mode\":\"auto\"," G "}}}", NULL, TOOLS_AUTO},
+                {"{" TWO "{\"mode\":\"any\"," G "}}}", "tool_choice.allowed_tools.mode", 0},
+                {"{" TWO "{\"mode\":\"auto\"}}}", "tool_choice.allowed_tools.tools", 0},
+                {"{" TWO "{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"h\"}}]}}}",
+                 "tool_choice.allowed_tools.tools[0]", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct read r;
+        if (rows[i].member) {
+            refused(&dialect_openai_chat, rows[i].json, rows[i].member);
+            continue;
+        }
+        read_with(&r, &dialect_openai_chat, rows[i].json);
+        assert_true(r.ok && r.call.request.tool_choice == rows[i].choice);
+        assert_true(r.call.request.known_tools && json_array_size(r.call.request.tools) == 1);
+        const json_t *function =
+            json_object_get(json_array_get(r.call.request.tools, 0), "function");
+        assert_string_equal(json_get_text(function, "name"), "g");
+        release(&r);
+    }
+#undef TWO
+#undef G
+}
+
 static void tool_choices(void **state)
 {
     struct read r;
@@ -134,6 +169,7 @@ static void tool_choices(void **state)
     assert_true(r.call.request.one_tool_call);
     release(&r);
     refused(&dialect_openai_chat, "{" TOOLS ",\"tool_choice\":\"some\"}", "tool_choice");
+    allowed_tools();
     refused(&dialect_openai_chat, "{" M ",\"tool_choice\":\"required\"}", "tool_choice");
     refused(&dialect_openai_chat,
             "{" TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}}",
