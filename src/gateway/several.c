@@ -118,15 +118,6 @@ static void push(void *self, const struct chat_event *event);
 static bool full(void *self);
 static void closed(void *self);
 
-// NULL with err.
-static struct answer *start_one(struct several *s, size_t i, struct error *err)
-{
-    struct chat_request one;
-    struct chat_sink sink = {push, &s->all[i], full, closed};
-    one_request(&s->request, i, &one);
-    return s->provider->ops->start(s->provider, &one, s->flow, sink, err);
-}
-
 // With the lock held. An answer that has begun, or failed to: what was asked of it meanwhile is
 // made up for. Returns one that was closed already, for the caller to free without the lock.
 static struct answer *take_answer(struct several *s, struct one *o, struct answer *a)
@@ -146,8 +137,11 @@ static struct answer *take_answer(struct several *s, struct one *o, struct answe
 static bool begin_next(struct several *s, struct error *err)
 {
     size_t i = s->n_begun++, n_ended = s->n_ended;
+    struct chat_request one;
+    struct chat_sink sink = {push, &s->all[i], full, closed};
     pthread_mutex_unlock(&s->lock);
-    struct answer *a = start_one(s, i, err);
+    one_request(&s->request, i, &one);
+    struct answer *a = s->provider->ops->start(s->provider, &one, s->flow, sink, err);
     pthread_mutex_lock(&s->lock);
     struct answer *over = take_answer(s, &s->all[i], a);
     if (over) {
