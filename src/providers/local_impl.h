@@ -3,7 +3,8 @@
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
 // it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
-// grammars, local_answer.c carries events, local.c is the provider.
+// grammars (answer_grammar.h makes those of whole answers), local_answer.c carries events, local.c
+// is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
