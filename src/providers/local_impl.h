@@ -3,8 +3,9 @@
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
 // it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
-// grammars, local_embed.c asks for embeddings, local_answer.c makes chat's events of the engine's,
-// local_carriers.c has the threads for that, local_models.c knows which models are loaded, local.c
+// grammars (answer_grammar.h makes those of whole answers), local_embed.c asks for embeddings,
+// local_answer.c makes chat's events of the engine's, local_carriers.c has the threads for that,
+// local_models.c knows which models are loaded, local.c
 // is the provider.
 #pragma once
 #include <pthread.h>
