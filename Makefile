@@ -61,6 +61,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(call isa_flags,$(basename $<)) -c -o $@ $<
 
+# The web page is part of the binary (src/server/web_page_files.c).
+$(B)/src/server/web_page_files.o: $(wildcard src/server/web_page/*)
+
 $(B)/libhearth.a: $(call obj,$(LIB_SRC))
 	@rm -f $@
 	ar rcs $@ $^

@@ -252,7 +252,7 @@ int main(int argc, char **argv)
     }
     must(t != NULL);
     double start = thread_us();
-    struct grammar_vocab *v = grammar_vocab_new(t);
+    struct grammar_vocab *v = grammar_vocab_new(t, NULL, 0);
     (void)printf("%d tokens, tree of %zu nodes made in %.0f ms, %zu KB\n", (int)v->n_tokens,
                  v->tree.n, (thread_us() - start) * 1e-3, grammar_vocab_bytes(v) >> 10);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -14,6 +14,7 @@ section "tests under ASan and UBSan";       make -s -j"$jobs" BUILD=asan all tes
 section "threads under TSan";               make -s -j"$jobs" BUILD=tsan libhearth; make -s tsan
 section "64-bit Arm, emulated";             make -s neon
 section "fuzzing, a few seconds each";      make -s -j"$jobs" BUILD=fuzz CC=clang fuzzers; make -s fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
-section "clients of others (skipped where they cannot be had)"
+section "clients and browsers of others (skipped where they cannot be had)"
 for venv in hub sdk openai; do timeout 300 tools/$venv-venv || echo "not made: tools/$venv-venv"; done
+tools/page-browser || echo "not made: tools/page-browser"
 section "tests";                            make -s test

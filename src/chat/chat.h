@@ -23,7 +23,18 @@ struct chat_message {
     const struct json_t *raw;  // the message as the client wrote it (tool calls, parts), or NULL
 };
 
-enum chat_input { INPUT_MESSAGES, INPUT_TEXT, INPUT_TOKENS };
+enum chat_input {
+    INPUT_MESSAGES,
+    INPUT_TEXT,
+    INPUT_TOKENS,
+    INPUT_EMBED  // no answer but the embeddings of `inputs`, each a choice
+};
+
+struct chat_embed_input {
+    struct slice text;
+    const int32_t *tokens;  // NULL: text
+    size_t n_tokens;
+};
 
 // Members a client did not set: NAN for floats, -1 for ints; the provider fills in the model's own
 // defaults (generation_config.json), then Hearth's.
@@ -64,6 +75,14 @@ struct chat_constraint {
     struct slice text;
 };
 
+// One of several raw prompts of a request.
+struct chat_prompt {
+    enum chat_input input;  // INPUT_TEXT or INPUT_TOKENS
+    struct slice text;
+    const int32_t *tokens;
+    size_t n_tokens;
+};
+
 struct chat_request {
     enum chat_input input;
     const char *model;  // as the client wrote it
@@ -72,10 +91,22 @@ struct chat_request {
     struct slice text;      // INPUT_TEXT: raw, no template
     const int32_t *tokens;  // INPUT_TOKENS
     size_t n_tokens;
+    const struct chat_embed_input *inputs;  // INPUT_EMBED
+    size_t n_inputs;
+    int dimensions;  // of embeddings, the first so many made of length 1 anew; 0: all
+    // With two or more of these, instead of the input above: each is answered as if it were alone,
+    // with choices place * n_choices to place * n_choices + n_choices - 1. Providers see one at a
+    // time (gateway/several.h).
+    const struct chat_prompt *prompts;
+    size_t n_prompts;
     const struct json_t *tools;  // array or NULL
     enum chat_tool_choice tool_choice;
     const char *tool_name;  // TOOLS_NAMED
     bool one_tool_call;     // never several in one answer
+    // What a call begins with is the name of a tool, and its arguments validate; so it is too of
+    // tools that say so themselves (strict), and where a tool is required.
+    bool strict_tools;
+    bool known_tools;  // a call that begins is of one of the tools
     struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
@@ -118,8 +149,9 @@ enum chat_event_kind {
     CHAT_REASONING,
     CHAT_TOOL_CALL,       // a call begins: tool_id, tool_name, tool_index
     CHAT_TOOL_ARGUMENTS,  // more of its arguments, a JSON object's text (text, tool_index)
-    CHAT_NEXT,    // max_tokens 0 with logprobs: tokens holds the likeliest for the next position
-    CHAT_FINISH,  // choice ended
+    CHAT_NEXT,       // max_tokens 0 with logprobs: tokens holds the likeliest for the next position
+    CHAT_EMBEDDING,  // of a choice: embedding, of length 1
+    CHAT_FINISH,     // choice ended
     CHAT_USAGE,
     CHAT_DONE,
     CHAT_ERROR,
@@ -135,6 +167,8 @@ struct chat_event {
     const struct chat_token
         *tokens;  // NULL where a vendor gives none; any kind of text may have them
     size_t n_tokens;
+    const float *embedding;  // [n_embedding], valid during the call
+    size_t n_embedding;
     const int32_t *prompt;  // valid during the call
     size_t n_prompt;
     enum chat_finish finish;

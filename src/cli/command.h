@@ -43,7 +43,7 @@ struct settings {
     const char *revision, *name;
     int connections;
     // serve
-    const char *host, *tool_format, *tls_cert, *tls_key;
+    const char *host, *tool_format, *pooling, *tls_cert, *tls_key;
     int port, max_seqs, timeout, drain, deadline, queue_max, load_wait;
     int64_t models_memory;
     // everywhere

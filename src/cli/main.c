@@ -14,10 +14,23 @@
 #include "cli/options.h"
 
 const struct command *const commands[] = {
-    &command_summarize, &command_run,      &command_chat,       &command_serve,
-    &command_show,      &command_fit,      &command_pull,       &command_list,
-    &command_rm,        &command_tokenize, &command_detokenize, &command_render,
-    &command_quantize,  &command_bench,    &command_perplexity, NULL,
+    &command_summarize,
+    &command_run,
+    &command_chat,
+    &command_serve,
+    &command_show,
+    &command_fit,
+    &command_pull,
+    &command_list,
+    &command_rm,
+    &command_tokenize,
+    &command_detokenize,
+    &command_render,
+    &command_embed,
+    &command_quantize,
+    &command_bench,
+    &command_perplexity,
+    NULL,
 };
 
 static const char *current = "";  // the running command's name, for messages

@@ -90,8 +90,7 @@ static const struct option option_rows[] = {
     {"dry-run", 0, NULL, "print the plan, do nothing", FIELD(dry_run)},
     {"offline", 0, NULL, "refuse any model that is not on this machine", FIELD(offline)},
     {"no-special", 0, NULL, "add no special tokens, and read none in the text", FIELD(no_special)},
-    {"batch", 0, NULL,
-     "standard input has one JSON string a line; one JSON array of ids a line comes out",
+    {"batch", 0, NULL, "standard input has one JSON string a line; one JSON array a line comes out",
      FIELD(batch_lines)},
     {"no-generation-prompt", 0, NULL, "do not open the assistant's turn",
      FIELD(no_generation_prompt)},
@@ -145,6 +144,10 @@ static const struct option option_rows[] = {
      "how the models write calls of tools, if not as their chat templates show: hermes, qwen-xml, "
      "glm, mistral, deepseek, kimi, llama, list, cohere, harmony, gemma, gemma4, json or plain",
      FIELD(tool_format)},
+    {"pooling", 0, "HOW",
+     "how embeddings are made of hidden states: auto (as the model's files say, else the mean), "
+     "mean, cls (the first token's) or last",
+     FIELD(pooling)},
     {"max-seqs", 0, "N", "texts that are written at once; more wait (default 64)", FIELD(max_seqs),
      .min = 1, .max = 4096},
     {"json", 0, NULL, "print exactly one JSON value", FIELD(json)},

@@ -129,8 +129,12 @@ const struct command command_serve = {
     .description =
         "Answers many clients at once over HTTP as OpenAI does: POST /v1/chat/completions, "
         "streamed "
-        "or whole, GET /v1/models; official client libraries work with base URL "
-        "http://127.0.0.1:8080/v1 and any key. GET /health says starting, ready or draining; "
+        "or whole, /v1/embeddings, /v1/summaries, GET /v1/models; official client libraries work "
+        "with base URL "
+        "http://127.0.0.1:8080/v1 and any key. http://127.0.0.1:8080/ is a web page to chat, to "
+        "have "
+        "documents summarized and to watch the engine. GET /health says starting, ready or "
+        "draining; "
         "GET /metrics is for Prometheus.\n\n"
         "Clients name a model by its file's or folder's name without its ending. With several -m, "
         "the first is loaded at the start and is meant by who names none; the others, and the "
@@ -144,7 +148,7 @@ const struct command command_serve = {
         "one ends at once.",
     .options = "model host port timeout deadline queue-max models-memory load-wait drain tls-cert "
                "tls-key tool-format "
-               "max-seqs ctx threads "
+               "pooling max-seqs ctx threads "
                "pin isa kv quantize packed "
                "speculate draft",
     .min_words = 0,

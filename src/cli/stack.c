@@ -71,6 +71,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .queue_max = s->queue_max,
                               .models_memory = (uint64_t)s->models_memory,
                               .tool_format = s->tool_format,
+                              .pooling = s->pooling,
                               .pin = s->pin,
                               .isa = s->isa,
                               .kv_type = s->kv,

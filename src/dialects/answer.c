@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens)
@@ -23,6 +24,8 @@ static void release_choice(struct dialect_choice *c)
     }
     free(c->tools);
     free(c->tokens);
+    free(c->embedding);
+    free(c->parts);
 }
 
 void dialect_answer_release(struct dialect_answer *a)
@@ -66,6 +69,38 @@ static void begin_tool(struct dialect_choice *c, const struct chat_event *e)
     };
 }
 
+static void keep_embedding(struct dialect_choice *c, const struct chat_event *e)
+{
+    free(c->embedding);
+    c->embedding = memory_array(float, e->n_embedding + 1);
+    c->n_embedding = e->n_embedding;
+    memcpy(c->embedding, e->embedding, e->n_embedding * sizeof *c->embedding);
+}
+
+// The run that an event belongs to, a new one where it is of another kind. A token without text
+// begins none: it may be a mark between two.
+static void note_part(struct dialect_choice *c, const struct chat_event *e)
+{
+    bool arguments = e->kind == CHAT_TOOL_ARGUMENTS;
+    enum chat_event_kind kind = arguments ? CHAT_TOOL_CALL : e->kind;
+    struct dialect_part *last = c->n_parts ? &c->parts[c->n_parts - 1] : NULL;
+    if (e->kind == CHAT_TOOL_CALL || ((!last || last->kind != kind) && e->text.len && !arguments)) {
+        memory_grow(c->parts, c->parts_capacity, c->n_parts + 1);
+        size_t first_token = c->n_parts ? c->parts[c->n_parts - 1].end_token : 0;
+        last = &c->parts[c->n_parts++];
+        *last = (struct dialect_part){.kind = kind, .first_token = first_token};
+        if (kind == CHAT_TOOL_CALL)
+            last->start = c->n_tools - 1;
+        else
+            last->start = (kind == CHAT_TEXT ? c->text.len : c->reasoning.len) - e->text.len;
+    }
+    if (!last || last->kind != kind)
+        return;
+    last->end_token = c->n_tokens;
+    if (kind != CHAT_TOOL_CALL)
+        last->end = kind == CHAT_TEXT ? c->text.len : c->reasoning.len;
+}
+
 static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
                           const struct chat_event *e)
 {
@@ -77,6 +112,7 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
         if (c->n_tools)
             buf_slice(&c->tools[c->n_tools - 1].arguments, e->text);
         break;
+    case CHAT_EMBEDDING: keep_embedding(c, e); break;
     case CHAT_FINISH:
         c->finish = e->finish;
         buf_slice(&c->stop, e->stop);
@@ -85,6 +121,19 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
     }
     if (a->with_tokens && e->n_tokens)
         keep_tokens(a, c, e);
+    if (e->kind != CHAT_FINISH)
+        note_part(c, e);
+}
+
+static bool has_room(struct dialect_answer *a, const struct chat_event *e)
+{
+    a->n_bytes += e->text.len + (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
+    if (a->n_bytes + a->arena.used_bytes > ANSWER_BYTES_MAX && !a->error.code)
+        (void)error_set(&a->error, ERR_LIMIT,
+                        "the answer has more than %d bytes: ask for a stream, fewer choices or "
+                        "fewer logprobs",
+                        ANSWER_BYTES_MAX);
+    return !a->error.code;
 }
 
 void dialect_answer_add(struct dialect_answer *a, const struct chat_event *e)
@@ -92,7 +141,7 @@ void dialect_answer_add(struct dialect_answer *a, const struct chat_event *e)
     if (e->kind == CHAT_USAGE)
         a->usage = e->usage;
     else if (e->kind == CHAT_ERROR)
-        a->error = e->error;
-    else if (e->choice >= 0 && (size_t)e->choice < a->n_choices)
+        a->error = a->error.code ? a->error : e->error;
+    else if (e->choice >= 0 && (size_t)e->choice < a->n_choices && has_room(a, e))
         add_to_choice(a, &a->choices[e->choice], e);
 }

@@ -1,6 +1,7 @@
 // answer.h - the events of one answer collected, for clients that want it whole.
 //
-// Filled by dialect_answer_add, read by a dialect's write_response. Threads: one at a time.
+// Filled by dialect_answer_add, read by a dialect's write_response. What it holds is bounded: who
+// asks for more, with logprobs or in many choices, can have it as a stream. Threads: one at a time.
 #pragma once
 #include <stddef.h>
 
@@ -8,9 +9,18 @@
 #include "base/buf.h"
 #include "chat/chat.h"
 
+enum { ANSWER_BYTES_MAX = 256 << 20 };
+
 struct dialect_tool {
     char *id, *name;
     struct buf arguments;  // as the model wrote them: not sure to be JSON
+};
+// A run of one kind in the order in which it was said: text, thoughts, or one call.
+struct dialect_part {
+    enum chat_event_kind kind;      // CHAT_TEXT, CHAT_REASONING, CHAT_TOOL_CALL
+    size_t start, end;              // bytes of the choice's text or reasoning; of a call: start is
+                                    // its place in tools
+    size_t first_token, end_token;  // of the choice's tokens
 };
 struct dialect_choice {
     struct buf text, reasoning;
@@ -18,6 +28,10 @@ struct dialect_choice {
     size_t n_tools, tools_capacity;
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
     size_t n_tokens, capacity;
+    float *embedding;  // [n_embedding]
+    size_t n_embedding;
+    struct dialect_part *parts;
+    size_t n_parts, parts_capacity;
     enum chat_finish finish;
     struct buf stop;  // the stop text that ended it, or empty
 };
@@ -26,7 +40,8 @@ struct dialect_answer {
     size_t n_choices;
     bool with_tokens;  // keep tokens
     struct chat_usage usage;
-    struct error error;  // of CHAT_ERROR; code ERR_NONE: none
+    struct error error;  // ERR_LIMIT: it is too large, and no more is kept; or that of CHAT_ERROR
+    size_t n_bytes;      // of texts and tokens, beside the arena
     struct arena arena;
 };
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens);

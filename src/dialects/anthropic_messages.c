@@ -229,6 +229,7 @@ static bool read_tool(json_t *tools, const json_t *tool, const char *at, struct 
 {
     struct slice name, type = slice_str("custom");
     const json_t *schema = NULL;
+    bool strict = false;
     if (!json_is_object(tool))
         return dialect_refuse(err, PROBLEM_REQUEST, at, "'%s' must be an object, not %s", at,
                               member_type(tool));
@@ -243,8 +244,12 @@ static bool read_tool(json_t *tools, const json_t *tool, const char *at, struct 
         return false;
     if (!schema)
         return missing(at, "input_schema", err);
-    json_array_append_new(tools,
-                          turns_tool(name.ptr, json_object_get(tool, "description"), schema));
+    if (!member_bool(tool, at, "strict", &strict, err))
+        return false;
+    json_t *made = turns_tool(name.ptr, json_object_get(tool, "description"), schema);
+    if (strict)
+        json_object_set_new(json_object_get(made, "function"), "strict", json_true());
+    json_array_append_new(tools, made);
     return true;
 }
 

@@ -70,9 +70,11 @@ struct dialect_call {
     const char *id;               // unique; [a-zA-Z0-9], to be put behind a vendor's prefix
     int64_t created;              // seconds since 1970
     const char *model;            // what the answer calls its model
+    // Set by read_request where the state holds more than the arena's memory, which this frees.
+    void (*release)(void *state);
 };
 void dialect_call_init(struct dialect_call *c, struct arena *arena);
-void dialect_call_release(struct dialect_call *c);  // the kept values; not the arena
+void dialect_call_release(struct dialect_call *c);  // kept values and state; not the arena
 // Takes over the reference; the value lives as long as the call. Returns it.
 json_t *dialect_keep(struct dialect_call *c, json_t *value);
 
@@ -103,8 +105,9 @@ struct dialect {
     // may point into it. Sets request.stream, and whatever later writing needs in c->state.
     bool (*read_request)(const struct http_request *in, struct dialect_call *c,
                          struct dialect_error *err);
-    // Appends what the event looks like in a stream, or nothing. After CHAT_DONE or CHAT_ERROR no
-    // more comes. The text is not always whole lines, but always whole characters.
+    // Appends what the event looks like in a stream, or nothing. NULL: never streamed. After
+    // CHAT_DONE or CHAT_ERROR no more comes. The text is not always whole lines, but always whole
+    // characters.
     void (*write_event)(struct dialect_call *c, const struct chat_event *event, struct buf *out);
     // Appends the whole answer: one JSON value.
     void (*write_response)(struct dialect_call *c, const struct dialect_answer *a, struct buf *out);
@@ -125,6 +128,9 @@ const struct dialect *dialect_find(const char *method, const char *path,
 const struct dialect *dialect_guess(const char *path);
 
 extern const struct dialect dialect_openai_chat, dialect_openai_completions, dialect_openai_models;
+extern const struct dialect dialect_openai_responses, dialect_openai_responses_count;
 extern const struct dialect dialect_anthropic, dialect_anthropic_count;
 extern const struct dialect dialect_gemini, dialect_gemini_stream, dialect_gemini_count;
 extern const struct dialect dialect_gemini_models;
+extern const struct dialect dialect_openai_embeddings, dialect_gemini_embed,
+    dialect_gemini_embed_batch;

@@ -5,11 +5,21 @@
 #include <stdio.h>
 
 const struct dialect *const dialects[] = {
-    &dialect_openai_chat,     &dialect_openai_completions,
-    &dialect_openai_models,   &dialect_anthropic,
-    &dialect_anthropic_count, &dialect_gemini,
-    &dialect_gemini_stream,   &dialect_gemini_count,
-    &dialect_gemini_models,   NULL,
+    &dialect_openai_chat,
+    &dialect_openai_completions,
+    &dialect_openai_responses,
+    &dialect_openai_responses_count,
+    &dialect_openai_models,
+    &dialect_anthropic,
+    &dialect_anthropic_count,
+    &dialect_gemini,
+    &dialect_gemini_stream,
+    &dialect_gemini_count,
+    &dialect_gemini_models,
+    &dialect_openai_embeddings,
+    &dialect_gemini_embed,
+    &dialect_gemini_embed_batch,
+    NULL,
 };
 
 int dialect_status(enum dialect_problem p)
@@ -84,6 +94,9 @@ void dialect_call_init(struct dialect_call *c, struct arena *arena)
 
 void dialect_call_release(struct dialect_call *c)
 {
+    if (c->release)
+        c->release(c->state);
+    c->release = NULL;
     json_decref(c->kept);
     c->kept = NULL;
 }

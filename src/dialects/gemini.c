@@ -370,7 +370,7 @@ static const char *status_of(enum dialect_problem p)
     }
 }
 
-static int write_error(const struct dialect_error *err, struct buf *out)
+int gemini_write_error(const struct dialect_error *err, struct buf *out)
 {
     int status = dialect_status(err->problem);
     buf_printf(out, "{\"error\":{\"code\":%d,\"message\":", status);
@@ -385,7 +385,7 @@ static void write_error_chunk(struct dialect_call *c, const struct chat_event *e
     struct dialect_error err = {0};
     (void)dialect_refuse_error(&err, &e->error);
     buf_text_add(out, s->sse ? "data: " : s->begun ? ",\r\n" : "[");
-    (void)write_error(&err, out);
+    (void)gemini_write_error(&err, out);
     buf_text_add(out, s->sse ? "\r\n\r\n" : "]");
 }
 
@@ -495,7 +495,9 @@ static void write_model(const struct dialect_model *m, struct buf *out)
     json_write_text(out, slice_str(m->id));
     if (m->context > 0)
         buf_printf(out, ",\"inputTokenLimit\":%d,\"outputTokenLimit\":%d", m->context, m->context);
-    buf_text_add(out, ",\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\"]}");
+    buf_text_add(
+        out,
+        ",\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\",\"embedContent\"]}");
     buf_release(&name);
 }
 
@@ -512,7 +514,7 @@ static void write_models(const struct dialect_model *models, size_t n, struct bu
 
 #define GEMINI(n)                                                                                  \
     .name = n, .state_size = sizeof(struct state), .id_header = "x-request-id",                    \
-    .write_error = write_error
+    .write_error = gemini_write_error
 
 static const struct dialect_route generate_routes[] = {
     {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT},

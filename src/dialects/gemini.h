@@ -15,5 +15,7 @@ const json_t *gemini_member(const json_t *o, const char *camel, const char *snak
 json_t *gemini_schema(const json_t *schema);
 // contents and systemInstruction, as the request's messages.
 bool gemini_contents(struct dialect_call *c, const json_t *body, struct dialect_error *err);
+// Appends the body of an error and returns the status, as a dialect's write_error.
+int gemini_write_error(const struct dialect_error *err, struct buf *out);
 // tools and toolConfig.
 bool gemini_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err);

@@ -246,7 +246,10 @@ static bool read_function(json_t *tools, const json_t *f, const char *at, struct
     if (given && !schema)
         return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is nested more than %d deep",
                               p.text, SCHEMA_DEPTH_MAX);
-    json_array_append_new(tools, turns_tool(name.ptr, json_object_get(f, "description"), schema));
+    json_t *standard =
+        json_object_get(f, "parameters") && schema ? gemini_schema(schema) : json_incref(schema);
+    json_array_append_new(tools, turns_tool(name.ptr, json_object_get(f, "description"), standard));
+    json_decref(standard);
     json_decref(schema);
     return true;
 }
@@ -289,6 +292,7 @@ static bool is_allowed(const json_t *names, const json_t *tool)
 // Only the tools that are allowed stay.
 static void keep_allowed(struct chat_request *r, json_t *tools, const json_t *names)
 {
+    r->known_tools = true;
     for (size_t i = json_array_size(tools); i-- > 0;) {
         if (!is_allowed(names, json_array_get(tools, i)))
             json_array_remove(tools, i);
@@ -318,9 +322,11 @@ static bool read_choice(struct dialect_call *c, const json_t *body, json_t *tool
         c->request.tool_choice = TOOLS_REQUIRED;
     else if (slice_is(mode, "NONE"))
         c->request.tool_choice = TOOLS_NONE;
-    else if (!slice_is(mode, "AUTO") && !slice_is(mode, "VALIDATED") &&
-             !slice_is(mode, "MODE_UNSPECIFIED"))
-        return dialect_refuse(err, PROBLEM_REQUEST, at, "'%s.mode' is not AUTO, ANY or NONE", at);
+    else if (slice_is(mode, "VALIDATED"))
+        c->request.strict_tools = true;
+    else if (!slice_is(mode, "AUTO") && !slice_is(mode, "MODE_UNSPECIFIED"))
+        return dialect_refuse(err, PROBLEM_REQUEST, at,
+                              "'%s.mode' is not AUTO, ANY, VALIDATED or NONE", at);
     if (json_array_size(names) > 0)
         keep_allowed(&c->request, tools, names);
     if (c->request.tool_choice == TOOLS_REQUIRED && json_array_size(tools) == 0)

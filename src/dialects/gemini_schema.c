@@ -65,14 +65,37 @@ static bool is_one_of(const char *key, const char *const *names)
     return *names != NULL;
 }
 
+// The vendor's packages write some keywords in either spelling.
+static const char *keyword(const char *key)
+{
+    static const struct {
+        const char *snake, *camel;
+    } known[] = {{"any_of", "anyOf"},
+                 {"max_items", "maxItems"},
+                 {"min_items", "minItems"},
+                 {"max_length", "maxLength"},
+                 {"min_length", "minLength"},
+                 {"max_properties", "maxProperties"},
+                 {"min_properties", "minProperties"},
+                 {"additional_properties", "additionalProperties"},
+                 {"property_ordering", "propertyOrdering"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].snake, key) == 0)
+            return known[i].camel;
+    }
+    return key;
+}
+
 static void convert_member(json_t *out, const json_t *schema, const char *key, json_t *value)
 {
     static const char *const counts[] = {"minItems",      "maxItems",      "minLength", "maxLength",
                                          "minProperties", "maxProperties", NULL};
-    static const char *const notes[] = {
-        "propertyOrdering", "property_ordering", "nullable", "example", "title", NULL};
+    static const char *const notes[] = {"propertyOrdering", "nullable", "example", "title", NULL};
     const json_t *type = json_object_get(schema, "type");
+    const json_t *order = json_object_get(schema, "propertyOrdering");
+    order = order ? order : json_object_get(schema, "property_ordering");
     bool text = json_is_string(type) && tolower(json_string_value(type)[0]) == 's';
+    key = keyword(key);
     if (json_is_null(value) || is_one_of(key, notes))
         return;
     // Formats of numbers say how they are stored; "enum" says what "enum" says.
@@ -80,13 +103,12 @@ static void convert_member(json_t *out, const json_t *schema, const char *key, j
         return;
     if (strcmp(key, "type") == 0)
         json_object_set_new(out, key, lower_case(value));
-    else if (strcmp(key, "items") == 0)
+    else if (strcmp(key, "items") == 0 || strcmp(key, "additionalProperties") == 0)
         json_object_set_new(out, key, converted(value));
-    else if (strcmp(key, "anyOf") == 0 || strcmp(key, "any_of") == 0)
-        json_object_set_new(out, "anyOf", converted_list(value));
+    else if (strcmp(key, "anyOf") == 0)
+        json_object_set_new(out, key, converted_list(value));
     else if (strcmp(key, "properties") == 0)
-        json_object_set_new(out, key,
-                            converted_members(value, json_object_get(schema, "propertyOrdering")));
+        json_object_set_new(out, key, converted_members(value, order));
     else
         json_object_set_new(out, key,
                             is_one_of(key, counts) ? count_of(value) : json_deep_copy(value));

@@ -125,6 +125,38 @@ void openai_write_usage(const struct chat_usage *u, struct buf *out)
                u->cached_tokens);
 }
 
+// Without the closing brace.
+static void write_token(const struct chat_token *t, struct buf *out)
+{
+    buf_text_add(out, "{\"token\":");
+    json_write_text(out, t->bytes);
+    buf_text_add(out, ",\"logprob\":");
+    json_write_number(out, t->logprob > -9999 ? (double)t->logprob : -9999.0);
+    buf_text_add(out, ",\"bytes\":[");
+    for (size_t i = 0; i < t->bytes.len; i++)
+        buf_printf(out, "%s%d", i ? "," : "", (unsigned char)t->bytes.ptr[i]);
+    buf_char(out, ']');
+}
+
+void openai_write_tokens(const struct chat_token *tokens, size_t n, struct buf *out)
+{
+    buf_char(out, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_token(&tokens[i], out);
+        buf_text_add(out, ",\"top_logprobs\":[");
+        for (size_t j = 0; j < tokens[i].n_top; j++) {
+            if (j)
+                buf_char(out, ',');
+            write_token(&tokens[i].top[j], out);
+            buf_char(out, '}');
+        }
+        buf_text_add(out, "]}");
+    }
+    buf_char(out, ']');
+}
+
 // The vendor's type and code of a problem.
 static void names_of(enum dialect_problem p, const char **type, const char **code)
 {

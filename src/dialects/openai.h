@@ -14,6 +14,8 @@ bool openai_stream(struct dialect_call *c, const json_t *body, bool *include_usa
 // "stop", "length" ...
 const char *openai_finish(enum chat_finish f);
 void openai_write_usage(const struct chat_usage *u, struct buf *out);
+// [{"token","logprob","bytes","top_logprobs":[...]}, ...]
+void openai_write_tokens(const struct chat_token *tokens, size_t n, struct buf *out);
 // {"error":{...}} without a line end.
 void openai_write_error_body(const struct dialect_error *err, struct buf *out);
 int openai_write_error(const struct dialect_error *err, struct buf *out);

@@ -98,35 +98,11 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
 
 // Writing
 
-static void write_token(const struct chat_token *t, struct buf *out)
-{
-    buf_text_add(out, "{\"token\":");
-    json_write_text(out, t->bytes);
-    buf_text_add(out, ",\"logprob\":");
-    json_write_number(out, t->logprob > -9999 ? (double)t->logprob : -9999.0);
-    buf_text_add(out, ",\"bytes\":[");
-    for (size_t i = 0; i < t->bytes.len; i++)
-        buf_printf(out, "%s%d", i ? "," : "", (unsigned char)t->bytes.ptr[i]);
-    buf_char(out, ']');
-}
-
 static void write_logprobs(const struct chat_token *tokens, size_t n, struct buf *out)
 {
-    buf_text_add(out, "{\"content\":[");
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_char(out, ',');
-        write_token(&tokens[i], out);
-        buf_text_add(out, ",\"top_logprobs\":[");
-        for (size_t j = 0; j < tokens[i].n_top; j++) {
-            if (j)
-                buf_char(out, ',');
-            write_token(&tokens[i].top[j], out);
-            buf_char(out, '}');
-        }
-        buf_text_add(out, "]}");
-    }
-    buf_text_add(out, "],\"refusal\":null}");
+    buf_text_add(out, "{\"content\":");
+    openai_write_tokens(tokens, n, out);
+    buf_text_add(out, ",\"refusal\":null}");
 }
 
 static void write_head(const struct dialect_call *c, const char *object, struct buf *out)

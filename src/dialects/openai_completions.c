@@ -1,4 +1,6 @@
-// openai_completions.c - POST /v1/completions: a raw text continued, streamed or whole.
+// openai_completions.c - POST /v1/completions: raw texts continued, streamed or whole.
+//
+// Several prompts are one answer, whose choices are numbered prompt * n + i.
 #include <inttypes.h>
 
 #include "base/buf.h"
@@ -6,55 +8,91 @@
 #include "dialects/members.h"
 #include "dialects/openai.h"
 
-enum { TOP_LOGPROBS_MAX = 20, CHOICES_MAX = 64, TOKENS_MAX = 1 << 24, PROMPT_TOKENS_MAX = 1 << 22 };
+enum { TOP_LOGPROBS_MAX = 20, BEST_OF_MAX = 64, TOKENS_MAX = 1 << 24, PROMPT_TOKENS_MAX = 1 << 22 };
+enum { CHOICES_MAX = 128 };  // of all prompts together
 
 struct state {
     bool include_usage, logprobs, echo;
-    size_t n_written[CHOICES_MAX];  // bytes of text of each choice so far
+    struct chat_prompt *prompts;
+    size_t n_prompts, n_choices;  // n_choices: of each prompt
+    size_t n_tokens;              // of all prompts that are ids
+    size_t *n_written;            // [n_prompts * n_choices] bytes of text of each choice so far
 };
 
 // Reading
 
-static bool read_ids(struct dialect_call *c, const json_t *list, struct dialect_error *err)
+static bool read_ids(struct dialect_call *c, const json_t *list, const char *at,
+                     struct chat_prompt *out, struct dialect_error *err)
 {
+    struct state *s = c->state;
     size_t n = json_array_size(list);
-    if (n > PROMPT_TOKENS_MAX)
-        return dialect_refuse(err, PROBLEM_REQUEST, "prompt", "'prompt' has too many entries");
+    s->n_tokens += n;
+    if (s->n_tokens > PROMPT_TOKENS_MAX)
+        return dialect_refuse(err, PROBLEM_REQUEST, "prompt", "'prompt' has more than %d tokens",
+                              PROMPT_TOKENS_MAX);
     int32_t *ids = arena_new(c->arena, int32_t, n + 1);
     for (size_t i = 0; i < n; i++) {
         const json_t *v = json_array_get(list, i);
-        struct member_path p = member_path("prompt", "", (int)i);
+        struct member_path p = member_path(at, "", (int)i);
         if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > INT32_MAX)
             return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not a token's id, but %s",
                                   p.text, member_type(v));
         ids[i] = (int32_t)json_integer_value(v);
     }
-    c->request.input = INPUT_TOKENS;
-    c->request.tokens = ids;
-    c->request.n_tokens = n;
+    *out = (struct chat_prompt){.input = INPUT_TOKENS, .tokens = ids, .n_tokens = n};
     return true;
 }
 
-// A text, ids, or an array of exactly one of these.
-static bool read_prompt(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+static bool read_one(struct dialect_call *c, const json_t *v, const char *at,
+                     struct chat_prompt *out, struct dialect_error *err)
 {
-    const json_t *v = json_object_get(body, "prompt");
-    const json_t *first = json_array_get(v, 0);
-    if (json_is_string(first) || json_is_array(first)) {
-        if (json_array_size(v) != 1)
-            return dialect_refuse(err, PROBLEM_UNSUPPORTED, "prompt",
-                                  "'prompt': several prompts in one request are not supported");
-        v = first;
-    }
     if (json_is_array(v))
-        return read_ids(c, v, err);
+        return read_ids(c, v, at, out, err);
     if (!json_is_string(v))
-        return dialect_refuse(err, PROBLEM_REQUEST, "prompt",
-                              "'prompt' must be a string or an array of token ids, not %s",
+        return dialect_refuse(err, PROBLEM_REQUEST, at,
+                              "'%s' must be a string or an array of token ids, not %s", at,
                               member_type(v));
-    c->request.input = INPUT_TEXT;
-    c->request.text = json_slice(v);
+    *out = (struct chat_prompt){.input = INPUT_TEXT, .text = json_slice(v)};
     return true;
+}
+
+// A text, ids, or an array of these.
+static bool read_prompts(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    struct state *s = c->state;
+    const json_t *v = json_object_get(body, "prompt"), *first = json_array_get(v, 0);
+    bool several = json_is_string(first) || json_is_array(first);
+    s->n_prompts = several ? json_array_size(v) : 1;
+    s->n_choices = c->request.sampling.n_choices > 0 ? (size_t)c->request.sampling.n_choices : 1;
+    if (s->n_prompts > CHOICES_MAX / s->n_choices)
+        return dialect_refuse(
+            err, PROBLEM_REQUEST, "prompt",
+            "'prompt': %zu prompts with %zu choices each are more than %d choices", s->n_prompts,
+            s->n_choices, CHOICES_MAX);
+    s->prompts = arena_new(c->arena, struct chat_prompt, s->n_prompts);
+    s->n_written = arena_new(c->arena, size_t, s->n_prompts * s->n_choices);
+    if (!several)
+        return read_one(c, v, "prompt", &s->prompts[0], err);
+    for (size_t i = 0; i < s->n_prompts; i++) {
+        struct member_path p = member_path("prompt", "", (int)i);
+        if (!read_one(c, json_array_get(v, i), p.text, &s->prompts[i], err))
+            return false;
+    }
+    return true;
+}
+
+static void set_prompts(struct dialect_call *c)
+{
+    const struct state *s = c->state;
+    struct chat_request *r = &c->request;
+    r->input = s->prompts[0].input;
+    r->text = s->prompts[0].text;
+    r->tokens = s->prompts[0].tokens;
+    r->n_tokens = s->prompts[0].n_tokens;
+    if (s->n_prompts > 1) {
+        r->prompts = s->prompts;
+        r->n_prompts = s->n_prompts;
+    }
 }
 
 static bool read_logprobs(struct dialect_call *c, const json_t *body, struct dialect_error *err)
@@ -72,18 +110,21 @@ static bool read_rest(struct dialect_call *c, const json_t *body, struct dialect
 {
     const struct state *s = c->state;
     struct slice suffix = {0};
-    int n = c->request.sampling.n_choices > 0 ? c->request.sampling.n_choices : 1, best_of = n;
+    int best_of = (int)s->n_choices;
     if (!member_text(body, "", "suffix", &suffix, err) ||
-        !member_int(body, "", "best_of", 1, CHOICES_MAX, &best_of, err))
+        !member_int(body, "", "best_of", 1, BEST_OF_MAX, &best_of, err))
         return false;
     if (suffix.len)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, "suffix", "'suffix' is not supported");
-    if (best_of != n)
+    if (best_of != (int)s->n_choices)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, "best_of",
                               "'best_of' other than 'n' is not supported");
-    if (s->echo && (s->logprobs || c->request.input != INPUT_TEXT))
+    bool texts = true;
+    for (size_t i = 0; i < s->n_prompts; i++)
+        texts = texts && s->prompts[i].input == INPUT_TEXT;
+    if (s->echo && (s->logprobs || !texts))
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, "echo",
-                              "'echo' is supported for a text, without 'logprobs'");
+                              "'echo' is supported for texts, without 'logprobs'");
     return true;
 }
 
@@ -99,7 +140,10 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
         !member_int(body, "", "max_tokens", 1, TOKENS_MAX, &c->request.max_tokens, err))
         return false;
     c->request.model = model.ptr;
-    return read_prompt(c, body, err) && read_rest(c, body, err);
+    if (!read_prompts(c, body, err) || !read_rest(c, body, err))
+        return false;
+    set_prompts(c);
+    return true;
 }
 
 // Writing
@@ -179,11 +223,17 @@ static void write_choice(const struct state *s, int index, struct slice text,
         buf_text_add(out, ",\"finish_reason\":null}");
 }
 
+// The text that a choice continues.
+static struct slice prompt_of(const struct state *s, size_t choice)
+{
+    return s->prompts[choice / s->n_choices].text;
+}
+
 static void write_chunk(struct dialect_call *c, const struct chat_event *e, struct slice text,
                         const char *finish, struct buf *out)
 {
     struct state *s = c->state;
-    size_t *n_written = &s->n_written[e->choice % CHOICES_MAX];
+    size_t *n_written = &s->n_written[e->choice];
     buf_text_add(out, "data: ");
     write_head(c, out);
     write_choice(s, e->choice, text, e->tokens, e->n_tokens, *n_written, finish, out);
@@ -195,8 +245,8 @@ static void write_echo(struct dialect_call *c, const struct chat_event *e, struc
 {
     struct state *s = c->state;
     struct chat_event none = {.choice = e->choice};
-    if (s->echo && !s->n_written[e->choice % CHOICES_MAX])
-        write_chunk(c, &none, c->request.text, NULL, out);
+    if (s->echo && !s->n_written[e->choice])
+        write_chunk(c, &none, prompt_of(s, (size_t)e->choice), NULL, out);
 }
 
 static void write_usage_chunk(struct dialect_call *c, const struct chat_event *e, struct buf *out)
@@ -214,6 +264,8 @@ static void write_usage_chunk(struct dialect_call *c, const struct chat_event *e
 static void write_event(struct dialect_call *c, const struct chat_event *e, struct buf *out)
 {
     const struct state *s = c->state;
+    if (e->choice < 0 || (size_t)e->choice >= s->n_prompts * s->n_choices)
+        return;
     switch (e->kind) {
     case CHAT_TEXT:
         write_echo(c, e, out);
@@ -244,7 +296,7 @@ static void write_response(struct dialect_call *c, const struct dialect_answer *
             buf_char(out, ',');
         buf_clear(&text);
         if (s->echo)
-            buf_slice(&text, c->request.text);
+            buf_slice(&text, prompt_of(s, i));
         buf_slice(&text, buf_view(&choice->text));
         write_choice(s, (int)i, buf_view(&text), choice->tokens, choice->n_tokens, 0,
                      openai_finish(choice->finish), out);

@@ -233,11 +233,56 @@ static bool read_named_choice(struct dialect_call *c, const json_t *choice,
     return true;
 }
 
+// Of the tools those that a list names; the others are as if they were not there.
+static bool keep_allowed(struct dialect_call *c, const json_t *list, struct dialect_error *err)
+{
+    json_t *kept = dialect_keep(c, json_array());
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *function = json_object_get(json_array_get(list, i), "function");
+        const json_t *name = json_object_get(function, "name");
+        struct member_path p = member_path("tool_choice.allowed_tools", "tools", (int)i);
+        if (!json_is_string(name) || !has_tool(c->request.tools, json_slice(name)))
+            return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is none of 'tools'", p.text);
+    }
+    for (size_t i = 0; i < json_array_size(c->request.tools); i++) {
+        json_t *tool = json_array_get(c->request.tools, i);
+        const json_t *name = json_object_get(json_object_get(tool, "function"), "name");
+        if (has_tool(list, json_slice(name)))
+            json_array_append(kept, tool);
+    }
+    c->request.tools = kept;
+    c->request.known_tools = true;
+    return true;
+}
+
+static bool read_allowed_choice(struct dialect_call *c, const json_t *choice,
+                                struct dialect_error *err)
+{
+    static const char at[] = "tool_choice.allowed_tools";
+    const json_t *allowed = NULL, *list = NULL;
+    struct slice mode = slice_str("auto");
+    if (!member_object(choice, "tool_choice", "allowed_tools", &allowed, err) ||
+        !member_text(allowed, at, "mode", &mode, err) ||
+        !member_array(allowed, at, "tools", &list, err))
+        return false;
+    if (json_array_size(list) == 0 || json_array_size(list) > TOOLS_MAX)
+        return dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.allowed_tools.tools",
+                              "'%s.tools' is not a list of 1 to %d tools", at, TOOLS_MAX);
+    if (slice_is(mode, "required"))
+        c->request.tool_choice = TOOLS_REQUIRED;
+    else if (!slice_is(mode, "auto"))
+        return dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.allowed_tools.mode",
+                              "'%s.mode' is not auto or required", at);
+    return keep_allowed(c, list, err);
+}
+
 static bool read_choice(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
     const json_t *choice = json_object_get(body, "tool_choice");
     if (!choice || json_is_null(choice))
         return true;
+    if (json_is_object(choice) && json_object_get(choice, "allowed_tools"))
+        return read_allowed_choice(c, choice, err);
     if (json_is_object(choice))
         return read_named_choice(c, choice, err);
     if (!json_is_string(choice))

@@ -27,6 +27,23 @@ static struct chat_message *add(struct turns *t, enum chat_role role, struct sli
     return &t->messages[t->n++];
 }
 
+// Grows by doubling, so that many short messages take no more than twice their texts.
+static void join(struct turns *t, struct slice *to, struct slice text)
+{
+    size_t needed = to->len + 1 + text.len + 1;
+    if (t->joined != to->ptr || needed > t->joined_bytes) {
+        t->joined_bytes = 2 * needed;
+        t->joined = arena_alloc(t->c->arena, t->joined_bytes, 1);
+        if (to->len)
+            memcpy(t->joined, to->ptr, to->len);
+    }
+    t->joined[to->len] = '\n';
+    if (text.len)
+        memcpy(t->joined + to->len + 1, text.ptr, text.len);
+    t->joined[needed - 1] = 0;
+    *to = slice_of(t->joined, needed - 1);
+}
+
 void turns_text(struct turns *t, enum chat_role role, struct slice text)
 {
     struct chat_message *last = t->n ? &t->messages[t->n - 1] : NULL;
@@ -34,17 +51,14 @@ void turns_text(struct turns *t, enum chat_role role, struct slice text)
         (void)add(t, role, text);
         return;
     }
-    struct buf joined = {0};
-    buf_slice(&joined, last->text);
-    buf_char(&joined, '\n');
-    buf_slice(&joined, text);
-    last->text = slice_of(arena_text(t->c->arena, buf_view(&joined)), joined.len);
-    buf_release(&joined);
+    join(t, &last->text, text);
 }
 
 void turns_call(struct turns *t, json_t *calls, const char *id, const char *name,
                 const json_t *arguments)
 {
+    if (t->n_calls > CALLS_MAX)
+        return;  // turns_end refuses
     json_t *call = json_object(), *function = json_object();
     t->calls = grown(t->c->arena, t->calls, t->n_calls, &t->calls_capacity, sizeof *t->calls);
     if (!id)
@@ -98,6 +112,8 @@ static struct turn_call *find_call(struct turns *t, const char *id, const char *
 
 void turns_result(struct turns *t, const char *id, const char *name, struct slice text)
 {
+    if (t->n > TURNS_MAX)
+        return;  // turns_end refuses, and looking for calls takes time
     struct turn_call *call = find_call(t, id, name ? name : "");
     json_t *raw = dialect_keep(t->c, message("tool", text));
     if (call) {
@@ -118,6 +134,9 @@ bool turns_end(struct turns *t, const char *member, struct dialect_error *err)
     if (t->n > TURNS_MAX)
         return dialect_refuse(err, PROBLEM_REQUEST, member, "'%s' has more than %d messages",
                               member, TURNS_MAX);
+    if (t->n_calls > CALLS_MAX)
+        return dialect_refuse(err, PROBLEM_REQUEST, member, "'%s' has more than %d calls of tools",
+                              member, CALLS_MAX);
     t->c->request.input = INPUT_MESSAGES;
     t->c->request.messages = t->messages;
     t->c->request.n_messages = t->n;

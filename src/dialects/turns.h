@@ -13,7 +13,7 @@
 struct dialect_call;
 struct dialect_error;
 
-enum { TURNS_MAX = 16384 };
+enum { TURNS_MAX = 16384, CALLS_MAX = 4096 };
 
 struct turn_call {
     const char *id, *name;
@@ -24,6 +24,8 @@ struct turns {
     struct chat_message *messages;
     struct turn_call *calls;
     size_t n, capacity, n_calls, calls_capacity;
+    char *joined;  // the last message's text if it was put together here, with room for more
+    size_t joined_bytes;
 };
 void turns_init(struct turns *t, struct dialect_call *c);
 // Adds text of a role. Neighbours of one role become one message, their texts on lines of their
@@ -36,7 +38,8 @@ void turns_call(struct turns *t, json_t *calls, const char *id, const char *name
 void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls);
 // The result of a call, by its id; without one (NULL) of the first unanswered call of this name.
 void turns_result(struct turns *t, const char *id, const char *name, struct slice text);
-// Hands the messages to the request. False with err if there are none, or too many.
+// Hands the messages to the request. False with err if there are none, or more of
+// them, or of their calls, than the maximum.
 bool turns_end(struct turns *t, const char *member, struct dialect_error *err);
 
 // A tool as OpenAI writes it; description and parameters may be NULL, parameters are borrowed.

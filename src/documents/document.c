@@ -140,6 +140,21 @@ static bool looks_like_markdown(struct slice text)
 
 enum format { FORMAT_TEXT, FORMAT_RST, FORMAT_MARKDOWN, FORMAT_HTML };
 
+// A name whose ending says what the media type says; NULL where that says nothing.
+static const char *name_of_type(const char *media_type)
+{
+    static const struct {
+        const char *type, *name;
+    } types[] = {{"text/html", ".html"},   {"application/xhtml+xml", ".xhtml"},
+                 {"text/markdown", ".md"}, {"text/x-markdown", ".md"},
+                 {"text/x-rst", ".rst"},   {"text/prs.fallenstein.rst", ".rst"}};
+    size_t n = media_type ? strcspn(media_type, "; ") : 0;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (n == strlen(types[i].type) && strncasecmp(media_type, types[i].type, n) == 0)
+            return types[i].name;
+    return NULL;
+}
+
 static enum format format_of(const char *name, struct slice bytes)
 {
     static const char *const html[] = {"html", "htm", "xhtml", "xht", NULL};
@@ -191,6 +206,12 @@ static const char *title_of(const struct blocks *b, enum format format)
 
 struct document *document_read(struct slice bytes, const char *name, struct error *err)
 {
+    return document_read_typed(bytes, name, NULL, err);
+}
+
+struct document *document_read_typed(struct slice bytes, const char *name, const char *media_type,
+                                     struct error *err)
+{
     static const char *const formats[] = {"text", "text", "markdown", "html"};
     struct decoded decoded;
     struct blocks b = {0};
@@ -199,11 +220,12 @@ struct document *document_read(struct slice bytes, const char *name, struct erro
         (void)error_set(err, ERR_LIMIT, "%s: larger than %d MiB", name, MAX_BYTES >> 20);
         return NULL;
     }
+    const char *typed = name_of_type(media_type) ? name_of_type(media_type) : name;
     enum format format = FORMAT_TEXT;
     if (check_readable(bytes, err) &&
-        encoding_decode(bytes, starts_html(bytes) || format_of(name, bytes) == FORMAT_HTML,
+        encoding_decode(bytes, starts_html(bytes) || format_of(typed, bytes) == FORMAT_HTML,
                         &decoded, err)) {
-        format = format_of(name, decoded.text);
+        format = format_of(typed, decoded.text);
         if (format == FORMAT_HTML)
             ok = read_html(&b, decoded.text, err);
         else if (format == FORMAT_MARKDOWN)

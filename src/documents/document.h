@@ -41,4 +41,7 @@ struct document {
 struct document *document_open(const char *path, struct error *err);
 // The same from bytes, for tests and the server; `name` helps to tell the format.
 struct document *document_read(struct slice bytes, const char *name, struct error *err);
+// The same, where a media type ("text/html; charset=utf-8") may tell the format too; NULL: unknown.
+struct document *document_read_typed(struct slice bytes, const char *name, const char *media_type,
+                                     struct error *err);
 void document_close(struct document *d);

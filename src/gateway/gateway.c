@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "gateway/several.h"
 #include "providers/model_ref.h"
 
 struct named_model {
@@ -24,7 +25,8 @@ struct gateway {
 };
 struct gateway_answer {
     struct gateway *g;
-    struct answer *answer;
+    struct answer *answer;    // NULL:
+    struct several *several;  // those to several prompts
 };
 
 // One account so far, so every request may share prefix pages with every other.
@@ -160,35 +162,49 @@ struct gateway_answer *gateway_start(struct gateway *g, const struct chat_reques
     struct chat_request routed = *req;
     if (!resolve(g, &routed.model, err))
         return NULL;
-    struct answer *answer = g->local->ops->start(g->local, &routed, flow, sink, err);
-    if (!answer)
+    struct gateway_answer made = {.g = g};
+    if (req->n_prompts > 1)
+        made.several = several_start(g->local, &routed, flow, sink, err);
+    else
+        made.answer = g->local->ops->start(g->local, &routed, flow, sink, err);
+    if (!made.answer && !made.several)
         return NULL;
     struct gateway_answer *a = memory_array(struct gateway_answer, 1);
-    a->g = g;
-    a->answer = answer;
+    *a = made;
     return a;
 }
 
 void gateway_wait(struct gateway_answer *a)
 {
-    a->g->local->ops->wait(a->answer);
+    if (a->several)
+        several_wait(a->several);
+    else
+        a->g->local->ops->wait(a->answer);
 }
 
 void gateway_cancel(struct gateway_answer *a)
 {
-    a->g->local->ops->cancel(a->answer);
+    if (a->several)
+        several_cancel(a->several);
+    else
+        a->g->local->ops->cancel(a->answer);
 }
 
 void gateway_resume(struct gateway_answer *a)
 {
-    a->g->local->ops->resume(a->answer);
+    if (a->several)
+        several_resume(a->several);
+    else
+        a->g->local->ops->resume(a->answer);
 }
 
 void gateway_answer_free(struct gateway_answer *a)
 {
     if (!a)
         return;
-    a->g->local->ops->answer_free(a->answer);
+    if (a->answer)
+        a->g->local->ops->answer_free(a->answer);
+    several_free(a->several);
     free(a);
 }
 

@@ -41,7 +41,8 @@ bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids
                         struct buf *out, struct error *err);
 bool gateway_load(struct gateway *g, size_t i, struct provider_load *out);
 // NULL with err if no candidate accepts; else every event goes to the sink, DONE or ERROR last. The
-// rules of answers and their threads are the provider's (providers/provider.h).
+// rules of answers and their threads are the provider's (providers/provider.h). With several
+// prompts, what the request points to lives until DONE or ERROR.
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
                                      struct chat_sink sink, struct error *err);
 void gateway_wait(struct gateway_answer *a);

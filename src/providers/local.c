@@ -5,12 +5,14 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "local/models/facts.h"
+#include "local/models/model.h"
 #include "local/sampling/grammar/grammar.h"
 #include "providers/local_models.h"
 
 struct local {
     struct provider provider;  // first
-    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format;
+    char *pin, *isa, *kv_type, *quantize, *packed, *draft, *tool_format, *pooling;
     struct local_models models;
     struct carriers carriers;
 };
@@ -110,6 +112,9 @@ static bool load(struct provider *p, size_t i, struct provider_load *out)
                                       .preemptions = s.preemptions,
                                       .steps = s.steps,
                                       .rows = s.rows,
+                                      .prompt_rows = s.prompt_rows,
+                                      .new_tokens = s.completion_tokens,
+                                      .max_running = s.max_seqs,
                                       .drafted_tokens = s.drafted_tokens,
                                       .accepted_tokens = s.accepted_tokens,
                                       .memory_bytes = (int64_t)m->bytes};
@@ -147,9 +152,19 @@ static struct engine_answer *submit_checked(const struct local_model *m,
                                                              : NULL;
 }
 
+static struct flow flow_of(const struct provider_flow *flow)
+{
+    return (struct flow){.share_salt = flow->share_salt,
+                         .id = flow->id,
+                         .weight = flow->weight,
+                         .priority = flow->priority,
+                         .deadline_ns = flow->deadline_ns};
+}
+
 static struct engine_answer *submit(const struct local_model *m, const struct chat_request *req,
                                     const struct provider_flow *flow, const struct tokens *prompt,
-                                    struct answer *reader, struct error *err)
+                                    enum answer_begins begins, struct answer *reader,
+                                    struct error *err)
 {
     struct arena arena = {0};
     struct engine_request r = {
@@ -162,11 +177,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .n_top = req->sampling.n_logprobs,
         .skip_special = true,
         .speculate = m->speculate,
-        .flow = {.share_salt = flow->share_salt,
-                 .id = flow->id,
-                 .weight = flow->weight,
-                 .priority = flow->priority,
-                 .deadline_ns = flow->deadline_ns},
+        .flow = flow_of(flow),
         .ready = local_answer_ready,
         .ready_self = reader,
     };
@@ -178,10 +189,13 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         r.n_shown = m->n_marks;
     }
     struct engine_answer *a = NULL;
-    if (prompt->n == 0)
+    if (model_facts(m->model)->headless)
+        (void)error_set(err, ERR_UNSUPPORTED, "%s has no output matrix: it gives embeddings only",
+                        m->name);
+    else if (prompt->n == 0)
         (void)error_set(err, ERR_USAGE, "the prompt is empty");
     else if (local_sampling(m, req, &arena, &r.sampling, err) &&
-             local_grammar(m, &req->constraint, &r.grammar, err))
+             local_grammar(m, req, begins, &r.grammar, err))
         a = submit_checked(m, &r, err);
     grammar_release(r.grammar);
     arena_release(&arena);
@@ -194,11 +208,15 @@ static struct answer *start(struct provider *p, const struct chat_request *req,
     struct local *l = (struct local *)p;
     struct tokens prompt = {0};
     struct answer *answer = NULL;
-    bool thinking = false;
+    enum answer_begins begins = ANSWER_BEGINS;
     struct local_model *m = take_model(p, req->model, err);
-    if (m && local_prompt(m, req, &prompt, &thinking, err)) {
-        answer = local_answer_new(&l->carriers, &l->models, m, req, thinking, sink);
-        struct engine_answer *engine = submit(m, req, &flow, &prompt, answer, err);
+    bool embeds = req->input == INPUT_EMBED;
+    if (m && (embeds || local_prompt(m, req, &prompt, &begins, err))) {
+        answer = local_answer_new(&l->carriers, &l->models, m, req,
+                                  begins == ANSWER_BEGINS_THINKING, sink);
+        struct engine_answer *engine = embeds
+                                           ? local_embed_submit(m, req, flow_of(&flow), answer, err)
+                                           : submit(m, req, &flow, &prompt, begins, answer, err);
         if (engine) {
             local_answer_begin(answer, engine, &prompt);
         } else {
@@ -226,6 +244,7 @@ static void free_local(struct provider *p)
     free(l->packed);
     free(l->draft);
     free(l->tool_format);
+    free(l->pooling);
     free(l);
 }
 
@@ -252,6 +271,9 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
         (void)error_set(err, ERR_USAGE, "tool format: '%.40s' is not known", o->tool_format);
         return NULL;
     }
+    enum pooling pooling;
+    if (!pooling_from_name(o->pooling, &pooling, err))
+        return NULL;
     struct local *l = memory_array(struct local, 1);
     if (!carriers_init(&l->carriers, err)) {
         free(l);
@@ -266,6 +288,7 @@ struct provider *provider_local_new(const struct local_options *o, struct error 
     own.packed = l->packed = memory_text(o->packed);
     own.draft = l->draft = memory_text(o->draft);
     own.tool_format = l->tool_format = memory_text(o->tool_format);
+    own.pooling = l->pooling = memory_text(o->pooling);
     if (!own.models_memory)
         own.models_memory = UINT64_MAX;
     local_models_init(&l->models, &own);

@@ -34,12 +34,15 @@ struct local_options {  // zeroed is the default
     // How all models write calls of tools, by a name of answer_format_name (template/
     // answer_syntax.h); NULL: as each one's chat template shows.
     const char *tool_format;
+    // How all models make embeddings: "mean", "cls" or "last"; NULL or "auto": as each one's files
+    // say, else the mean.
+    const char *pooling;
     // While a model loads: done of total bytes; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, const char *model, uint64_t done, uint64_t total);
     void *progress_self;
 };
 
-// NULL with err (negative numbers, an unknown tool_format). A wrong pin, kv_type, isa, quantize or
-// packed is told when a model loads. The texts are copied.
+// NULL with err (negative numbers, an unknown tool_format or pooling). A wrong pin, kv_type, isa,
+// quantize or packed is told when a model loads. The texts are copied.
 struct provider *provider_local_new(const struct local_options *o, struct error *err);
 // Freed by its own ops: provider->ops->free(provider).

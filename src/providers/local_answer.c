@@ -26,6 +26,7 @@ struct answer {
     struct slice *stops;  // the request's
     size_t n_stops;
     int64_t reasoning_tokens;
+    int dimensions;  // of embeddings; 0: all
     struct engine_answer *engine;
     struct tokens prompt;
     struct chat_sink sink;
@@ -188,6 +189,7 @@ static void carry(struct answer *a, const struct engine_event *e)
         break;
     case ENGINE_TOKEN: push_token(a, e); break;
     case ENGINE_NEXT: push_next(a, e); break;
+    case ENGINE_EMBEDDING: local_embed_push(e, a->dimensions, a->sink); break;
     case ENGINE_FINISH: push_finish(a, e); break;
     case ENGINE_DONE: push_end(a, e); break;
     }
@@ -262,6 +264,7 @@ struct answer *local_answer_new(struct carriers *carriers, struct local_models *
     a->models = models;
     a->model = m;
     a->sink = sink;
+    a->dimensions = req->dimensions;
     carried_init(&a->work, carriers);
     a->work.run = run;
     a->work.over = sink.closed ? over : NULL;

@@ -3,8 +3,9 @@
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
 // it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
-// grammars, local_answer.c makes chat's events of the engine's, local_carriers.c has the threads
-// for that, local_models.c knows which models are loaded, local.c is the provider.
+// grammars, local_embed.c asks for embeddings, local_answer.c makes chat's events of the engine's,
+// local_carriers.c has the threads for that, local_models.c knows which models are loaded, local.c
+// is the provider.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,8 +15,11 @@
 #include "base/json.h"
 #include "chat/chat.h"
 #include "local/engine/engine.h"
+#include "local/models/pooling.h"
+#include "local/sampling/grammar/vocab.h"
 #include "local/template/answer_parser.h"
 #include "local/tokenizer/tokenizer.h"
+#include "providers/answer_grammar.h"
 #include "providers/local.h"
 #include "providers/local_carriers.h"
 #include "providers/model_ref.h"
@@ -65,8 +69,10 @@ struct local_model {  // immutable once open, but for what local_models.h says
     size_t n_ends;
     struct engine *engine;
     struct local_grammars *grammars;
-    struct sampling sampling;  // the model's own defaults
-    int speculate;             // of its requests
+    struct sampling sampling;    // the model's own defaults
+    int speculate;               // of its requests
+    enum pooling pooling;        // of embeddings
+    struct error no_embeddings;  // code ERR_NONE, or why it can give none
 };
 
 // Opens path, which is found again as `real`, in so many bytes of memory. NULL with err, which
@@ -94,22 +100,38 @@ json_t *local_text_json(struct slice s);
 
 // Appends the prompt's ids: the template rendered over the messages, where text from messages
 // cannot become control tokens; or a raw text with the special tokens that the model wants; or ids.
-// *thinking (may be NULL): the template has already begun the answer's thoughts.
+// *begins (may be NULL): whether the template has begun the answer's thoughts, or ended them.
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
-                  bool *thinking, struct error *err);
+                  enum answer_begins *begins, struct error *err);
+bool local_given_tokens(const struct local_model *m, const int32_t *tokens, size_t n_tokens,
+                        struct tokens *out, struct error *err);
+// How the model makes embeddings: as the options or its files say, else by the mean.
+void local_embed_choose(struct local_model *m, enum pooling wanted);
+// Appends the ids of all inputs; lengths (NULL, or [n_inputs]) gets the number of each.
+bool local_embed_tokens(const struct local_model *m, const struct chat_request *req,
+                        struct tokens *out, size_t *lengths, struct error *err);
+// Asks the engine for the embeddings of INPUT_EMBED. NULL with err.
+struct engine_answer *local_embed_submit(const struct local_model *m,
+                                         const struct chat_request *req, struct flow flow,
+                                         struct answer *reader, struct error *err);
+// The embedding as an event, cut to so many dimensions (0: whole).
+void local_embed_push(const struct engine_event *e, int dimensions, struct chat_sink sink);
 // The tools that the model may call; NULL if none.
 const json_t *local_tools(const struct chat_request *req);
 // The request's settings over the model's. Lists live in the arena.
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
                     struct sampling *out, struct error *err);
 
-// Grammars of a model's requests. *out is held for the caller, NULL without a constraint. False
-// with err: what cannot be compiled, by its name and place.
+// Grammars of a model's requests: of calls of tools, and of what the text is held to. *out is held
+// for the caller, NULL if anything may be written. False with err: what cannot be compiled, by its
+// name and place.
 struct grammar;
 struct local_grammars *local_grammars_new(void);
 void local_grammars_free(struct local_grammars *g);  // after the engine; NULL is fine
-bool local_grammar(const struct local_model *m, const struct chat_constraint *c,
-                   struct grammar **out, struct error *err);
+bool local_grammar(const struct local_model *m, const struct chat_request *req,
+                   enum answer_begins begins, struct grammar **out, struct error *err);
+// The control tokens that are marks, by number.
+size_t local_marks_of_grammar(const struct local_model *m, struct grammar_mark out[ANSWER_MARKS]);
 
 // Carries the engine's events to the sink. The answer to messages is read for calls and thoughts.
 // The model is given back by the answer's end.

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "local/sampling/grammar/vocab.h"
 #include "providers/local_impl.h"
 
 static int mark_of(const struct local_model *m, int32_t token)
@@ -51,6 +52,18 @@ void local_marks_find(struct local_model *m, struct slice chat_template,
     }
     m->n_marks = n;
     find_ends(m);
+}
+
+size_t local_marks_of_grammar(const struct local_model *m, struct grammar_mark out[ANSWER_MARKS])
+{
+    size_t n = 0;
+    for (int i = 0; i < ANSWER_MARKS; i++) {
+        if (!(m->control >> i & 1))
+            continue;
+        out[n].token = tokenizer_find(m->tokenizer, slice_str(answer_mark(&m->shape, i)));
+        out[n++].number = (uint8_t)i;
+    }
+    return n;
 }
 
 void local_marks_release(struct local_model *m)

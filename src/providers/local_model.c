@@ -137,6 +137,9 @@ struct local_model *local_model_open(const char *path, const char *real,
     struct local_model *m = memory_array(struct local_model, 1);
     (void)snprintf(m->real, sizeof m->real, "%s", real);
     model_ref_name(path, m->name, sizeof m->name);
+    enum pooling pooling = POOLING_NONE;
+    struct error unknown;
+    (void)pooling_from_name(o->pooling, &pooling, &unknown);  // provider_local_new has seen it
     m->speculate = o->speculate;
     m->grammars = local_grammars_new();
     m->file = model_file_open(path, MODEL_ALL, err);
@@ -145,6 +148,7 @@ struct local_model *local_model_open(const char *path, const char *real,
         open_engine(m, o, room_bytes, err)) {
         read_defaults(m);
         m->bytes = bytes_of(m);
+        local_embed_choose(m, pooling);
         (void)snprintf(m->description, sizeof m->description, "%s, %.0f MB, %s", m->name,
                        (double)model_weight_bytes(m->model) / 1e6,
                        m->backend->ops->describe(m->backend));

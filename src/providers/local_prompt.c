@@ -53,23 +53,26 @@ static json_t *template_variables(const struct local_model *m, const struct chat
 }
 
 // A mark that came from a message begins no thoughts.
-static bool begins_thoughts(const struct local_model *m, const struct rendered *r)
+static enum answer_begins begins_of(const struct local_model *m, const struct rendered *r)
 {
     struct slice text = buf_view(&r->text);
     size_t given = r->n_from_values ? r->from_values[r->n_from_values - 1].end : 0;
-    return answer_prompt_thinks(&m->shape, slice_sub(text, given, text.len));
+    text = slice_sub(text, given, text.len);
+    if (answer_prompt_thinks(&m->shape, text))
+        return ANSWER_BEGINS_THINKING;
+    return answer_prompt_thought(&m->shape, text) ? ANSWER_BEGINS_THOUGHT_OVER : ANSWER_BEGINS;
 }
 
 // Special tokens are not added: a template writes them itself where the model wants them.
 static bool templated(const struct local_model *m, const struct chat_request *req,
-                      struct tokens *out, bool *thinking, struct error *err)
+                      struct tokens *out, enum answer_begins *begins, struct error *err)
 {
     struct rendered rendered = {0};
     json_t *variables = template_variables(m, req);
     bool ok = template_render(m->chat_template, variables, NULL, &rendered, err);
     json_decref(variables);
-    if (ok && thinking)
-        *thinking = begins_thoughts(m, &rendered);
+    if (ok && begins)
+        *begins = begins_of(m, &rendered);
     if (ok) {
         size_t n = rendered.n_from_values;
         struct text_span *spans = memory_array(struct text_span, n + 1);
@@ -101,31 +104,32 @@ static bool joined(struct local_model *m, const struct chat_request *req, struct
     return ok;
 }
 
-static bool given_tokens(const struct local_model *m, const struct chat_request *req,
-                         struct tokens *out, struct error *err)
+bool local_given_tokens(const struct local_model *m, const int32_t *tokens, size_t n_tokens,
+                        struct tokens *out, struct error *err)
 {
     int32_t n = tokenizer_n_tokens(m->tokenizer);
-    for (size_t i = 0; i < req->n_tokens; i++) {
-        if (req->tokens[i] < 0 || req->tokens[i] >= n)
+    for (size_t i = 0; i < n_tokens; i++) {
+        if (tokens[i] < 0 || tokens[i] >= n)
             return error_set(err, ERR_USAGE, "token %d at place %zu is not one of 0 to %d",
-                             req->tokens[i], i, n - 1);
-        tokens_add(out, req->tokens[i]);
+                             tokens[i], i, n - 1);
+        tokens_add(out, tokens[i]);
     }
     return true;
 }
 
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
-                  bool *thinking, struct error *err)
+                  enum answer_begins *begins, struct error *err)
 {
     switch (req->input) {
-    case INPUT_TOKENS: return given_tokens(m, req, out, err);
+    case INPUT_TOKENS: return local_given_tokens(m, req->tokens, req->n_tokens, out, err);
     // A raw text is the user's own prompt: what looks like a special token is meant to be one.
     case INPUT_TEXT:
         return tokenizer_encode(m->tokenizer, req->text,
                                 TOKENIZE_ADD_SPECIAL | TOKENIZE_PARSE_SPECIAL, out, err);
+    case INPUT_EMBED: return local_embed_tokens(m, req, out, NULL, err);
     case INPUT_MESSAGES: break;
     }
-    return m->chat_template ? templated(m, req, out, thinking, err) : joined(m, req, out, err);
+    return m->chat_template ? templated(m, req, out, begins, err) : joined(m, req, out, err);
 }
 
 static void choose(float *out, float wanted)

@@ -37,6 +37,8 @@ struct provider_load {
     int64_t running, waiting;  // texts that are written, and that wait to be
     int64_t pages_free, pages_total;
     int64_t preemptions, steps, rows;
+    int64_t prompt_rows, new_tokens;  // rows that only read prompts; tokens that were written
+    int max_running;
     int64_t drafted_tokens, accepted_tokens;
     int64_t memory_bytes;  // weights, keys and values
 };

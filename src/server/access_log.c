@@ -44,7 +44,7 @@ void access_log(const struct exchange *x)
     struct tm utc;
     time_t now = time(NULL);
     if (x->server->options.quiet || !x->headers_seen ||
-        (x->own && x->own->kind == ROUTE_AT_ONCE && x->status == 200))
+        (x->own && x->own->kind == ROUTE_AT_ONCE && x->status < 400))
         return;
     (void)gmtime_r(&now, &utc);
     (void)strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);

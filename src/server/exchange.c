@@ -138,6 +138,14 @@ static void send_bytes(struct exchange *x, struct slice bytes, bool last)
     pthread_mutex_unlock(&x->lock);
 }
 
+void exchange_send(struct exchange *x, struct slice bytes, bool last)
+{
+    pthread_mutex_lock(&x->lock);
+    x->streaming = true;
+    pthread_mutex_unlock(&x->lock);
+    send_bytes(x, bytes, last);
+}
+
 int64_t exchange_last(const struct exchange *x)
 {
     return x->deadline_ns + (int64_t)x->server->options.timeout_s * INT64_C(1000000000);
@@ -200,10 +208,13 @@ static void stream_event(struct exchange *x, const struct chat_event *e)
 static void collect_event(struct exchange *x, const struct chat_event *e)
 {
     struct buf text = {0};
+    bool last = e->kind == CHAT_DONE || e->kind == CHAT_ERROR;
     dialect_answer_add(&x->answer, e);
-    if (e->kind == CHAT_ERROR)
-        refuse_event(x, &e->error);
-    if (e->kind != CHAT_DONE)
+    if (x->answer.error.code && last)
+        refuse_event(x, &x->answer.error);
+    else if (x->answer.error.code)
+        exchange_cancel(x);
+    if (e->kind != CHAT_DONE || x->answer.error.code)
         return;
     x->dialect->write_response(&x->call, &x->answer, &text);
     exchange_reply(x, 200, "application/json", buf_view(&text));

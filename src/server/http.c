@@ -260,7 +260,10 @@ static void add_headers(const struct exchange *x, struct MHD_Response *r)
     (void)MHD_add_response_header(r, "content-type", x->type);
     (void)MHD_add_response_header(r, "x-request-id", x->id);
     (void)MHD_add_response_header(r, "x-content-type-options", "nosniff");
-    (void)MHD_add_response_header(r, "cache-control", "no-store");
+    if (!x->headers)
+        (void)MHD_add_response_header(r, "cache-control", "no-store");
+    for (const struct reply_header *h = x->headers; h && h->name; h++)
+        (void)MHD_add_response_header(r, h->name, h->value);
     if (strcmp(d->id_header, "x-request-id") != 0)
         (void)MHD_add_response_header(r, d->id_header, x->id);
     if (x->trace[0])

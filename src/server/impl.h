@@ -2,8 +2,9 @@
 //
 // http.c speaks to libmicrohttpd, exchange.c is one request with its answer, watch.c knows every
 // socket, work.c reads requests and starts answers, routes.c answers what needs no model,
-// metrics.c counts, loading.c has requests wait for their models, access_log.c writes a line for
-// each request, server.c builds it all.
+// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, loading.c
+// has requests wait for their models, access_log.c writes a line for each request, server.c builds
+// it all.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -63,6 +64,9 @@ struct server {
 
 // exchange.c
 
+struct reply_header {
+    const char *name, *value;
+};
 struct exchange {
     struct server *server;
     struct watched *socket;
@@ -98,6 +102,7 @@ struct exchange {
     bool ended;                 // nothing more comes into out
     int status, retry_after_s;  // seconds: of a refusal that may be tried again; 0: unknown
     const char *type;
+    const struct reply_header *headers;  // further ones, in the arena, up to a NULL name; or NULL
     struct buf out;
     size_t n_sent;                  // bytes of out that were taken
     bool starved;                   // the answer waits until the client has taken enough
@@ -115,6 +120,8 @@ void exchange_drop(struct exchange *x);  // frees with the last reference
 void exchange_gone(struct exchange *x);  // the client left: the answer is cancelled
 void exchange_cancel(struct exchange *x);
 bool exchange_is_gone(struct exchange *x);  // nobody waits for what is being made
+// More of a stream of call.stream_type, by a route of our own that has not replied; `last` ends it.
+void exchange_send(struct exchange *x, struct slice bytes, bool last);
 // The whole answer, an error or not: for anybody who has not begun one. `type` is a constant.
 void exchange_reply(struct exchange *x, int status, const char *type, struct slice body);
 void exchange_refuse(struct exchange *x, struct dialect_error *err);
@@ -164,9 +171,18 @@ const struct own_route *routes_find(const char *path);
 bool routes_is_list(const struct dialect_route *r);
 void routes_models(struct exchange *x);
 
+// web_page.c: the files of the web page; NULL if the path is none.
+const struct own_route *web_page_route(const char *path);
+
+// state.c
+void routes_state(struct exchange *x);
+
 // routes_tokens.c
 void routes_tokenize(struct exchange *x);
 void routes_detokenize(struct exchange *x);
+
+// routes_summaries.c
+void routes_summaries(struct exchange *x);
 
 // access_log.c
 void access_log(const struct exchange *x);  // at its very end

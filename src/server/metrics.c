@@ -51,7 +51,7 @@ void metrics_end(struct metrics *m, enum chat_finish finish, const struct chat_u
     add(&m->total, second_bounds, N_SECONDS, (double)ns / 1e9);
     add(&m->prompt_tokens, token_bounds, N_TOKENS, (double)u->prompt_tokens);
     add(&m->new_tokens, token_bounds, N_TOKENS, (double)u->completion_tokens);
-    if (u->completion_tokens > 1)
+    if (u->completion_tokens > 1 && decode_ns >= 0)
         add(&m->token, second_bounds, N_SECONDS,
             (double)decode_ns / 1e9 / (double)(u->completion_tokens - 1));
     m->n_prompt += u->prompt_tokens;

@@ -27,7 +27,7 @@ struct metrics {
 void metrics_init(struct metrics *m);
 void metrics_release(struct metrics *m);
 void metrics_first(struct metrics *m, int64_t ns);  // to the first token
-// A whole answer: ns in all, and from its first token on.
+// A whole answer: ns in all, and from its first token on (negative: of several texts at once).
 void metrics_end(struct metrics *m, enum chat_finish finish, const struct chat_usage *u, int64_t ns,
                  int64_t decode_ns);
 void metrics_status(struct metrics *m, int status);

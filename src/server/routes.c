@@ -30,8 +30,10 @@ static void metrics(struct exchange *x)
 static const struct own_route routes[] = {
     {"GET", "/health", ROUTE_AT_ONCE, health},
     {"GET", "/metrics", ROUTE_AT_ONCE, metrics},
+    {"GET", "/v1/hearth/state", ROUTE_AT_ONCE, routes_state},
     {"POST", "/tokenize", ROUTE_WORK, routes_tokenize},
     {"POST", "/detokenize", ROUTE_WORK, routes_detokenize},
+    {"POST", "/v1/summaries", ROUTE_LONG, routes_summaries},
 };
 
 const struct own_route *routes_find(const char *path)
@@ -39,7 +41,7 @@ const struct own_route *routes_find(const char *path)
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
         if (strcmp(routes[i].path, path) == 0)
             return &routes[i];
-    return NULL;
+    return web_page_route(path);
 }
 
 static void list_models(struct exchange *x, struct buf *body)

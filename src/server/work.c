@@ -66,11 +66,12 @@ static bool read_request(struct exchange *x, struct dialect_error *err)
 static bool start(struct exchange *x, struct dialect_error *err)
 {
     const struct chat_sampling *s = &x->call.request.sampling;
+    size_t n_prompts = x->call.request.n_prompts > 1 ? x->call.request.n_prompts : 1;
     struct error why = {0};
     x->streaming = x->call.request.stream;
     x->call.request.deadline_ns = x->deadline_ns;
     if (!x->streaming)
-        dialect_answer_init(&x->answer, s->n_choices > 0 ? (size_t)s->n_choices : 1,
+        dialect_answer_init(&x->answer, n_prompts * (s->n_choices > 0 ? (size_t)s->n_choices : 1),
                             s->n_logprobs >= 0);
     exchange_hold(x);  // the answer's
     struct gateway_answer *a =

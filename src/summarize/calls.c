@@ -107,6 +107,7 @@ struct slot {
     struct chat_usage usage;
     struct error error;
     struct buf text;
+    size_t n_told;  // bytes of text that went into the draft
 };
 
 struct round {
@@ -162,6 +163,10 @@ static void start(struct round *r, struct slot *s, struct call *call)
     // count, since a summary should use the words of its text.
     if (call->attempts > 0)
         s->asked.request.sampling.frequency_penalty = 0.5f;
+    struct caller *c = r->caller;
+    if (c->drafting && c->drafted)
+        c->draft(c->draft_self, slice_of("", 0), true);
+    c->drafted = false;
     call->attempts++;
     s->answer = gateway_start(g, &s->asked.request, (struct chat_sink){.push = on_event, .self = s},
                               &s->error);
@@ -315,6 +320,21 @@ static void wait_for_change(struct round *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+// What was written since the last look.
+static void tell_draft(struct caller *c, struct slot *s)
+{
+    struct buf more = {0};
+    pthread_mutex_lock(&s->round->lock);
+    buf_slice(&more, slice_sub(buf_view(&s->text), s->n_told, s->text.len));
+    s->n_told = s->text.len;
+    pthread_mutex_unlock(&s->round->lock);
+    if (more.len) {
+        c->draft(c->draft_self, buf_view(&more), false);
+        c->drafted = true;
+    }
+    buf_release(&more);
+}
+
 static void reap(struct round *r)
 {
     for (int i = 0; i < IN_FLIGHT; i++) {
@@ -322,6 +342,8 @@ static void reap(struct round *r)
         pthread_mutex_lock(&r->lock);
         bool ended = s->call && s->ended;
         pthread_mutex_unlock(&r->lock);
+        if (s->call && r->caller->drafting)
+            tell_draft(r->caller, s);
         if (ended)
             end(r, s);
     }

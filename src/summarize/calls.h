@@ -21,6 +21,10 @@ struct caller {
     // done of total calls; false cancels
     bool (*progress)(void *self, int done, int total, const char *what);
     void *progress_self;
+    // What a call writes while `drafting`, as in summary_options; one call at a time.
+    void (*draft)(void *self, struct slice more, bool restart);
+    void *draft_self;
+    bool drafting, drafted;  // something was told
     int done, total;
     const char *what;
     int64_t frame_tokens;  // of a message without text: count_frame()

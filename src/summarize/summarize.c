@@ -118,6 +118,7 @@ static bool summarize_parts(struct job *j, struct error *err)
         c->max_room = retry_room(j, part->prompt_tokens, c->max_tokens);
     }
     j->caller.what = "summarizing";
+    j->caller.drafting = p->direct && j->caller.draft;
     bool ok = calls_run(&j->caller, calls, p->n_parts, err);
     for (size_t i = 0; i < p->n_parts; i++) {
         struct node node = {.first = i, .last = i};
@@ -279,6 +280,7 @@ static bool merge_level(struct job *j, bool final, struct error *err)
         c->max_room = retry_room(j, tokens, c->max_tokens);
     }
     j->caller.what = "merging";
+    j->caller.drafting = final && j->caller.draft;
     j->caller.total = j->caller.done + (int)n_calls + !final;
     ok = ok && calls_run(&j->caller, calls, n_calls, err);
     for (size_t i = 0; i < n; i++) {
@@ -397,6 +399,18 @@ static bool run(struct job *j, struct owned_summary *o, struct error *err)
     return true;
 }
 
+bool summary_style_named(struct slice name, enum summary_style *style)
+{
+    static const char *const names[] = {"paragraph", "bullets", "outline"};
+    for (int i = 0; i < 3; i++) {
+        if (!slice_is(name, names[i]))
+            continue;
+        *style = (enum summary_style)i;
+        return true;
+    }
+    return false;
+}
+
 static bool check_options(const struct summary_options *o, struct error *err)
 {
     enum { MAX_WORDS = 20000 };
@@ -420,7 +434,9 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
     struct job j = {.caller = {.gateway = g,
                                .model = o->model,
                                .progress = o->progress,
-                               .progress_self = o->progress_self},
+                               .progress_self = o->progress_self,
+                               .draft = o->draft,
+                               .draft_self = o->draft_self},
                     .options = o,
                     .documents = documents,
                     .n_documents = n_documents,

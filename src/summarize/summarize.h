@@ -16,6 +16,8 @@ struct error;
 struct gateway;
 
 enum summary_style { STYLE_PARAGRAPH, STYLE_BULLETS, STYLE_OUTLINE };
+// "paragraph", "bullets", "outline"; false for others.
+bool summary_style_named(struct slice name, enum summary_style *style);
 struct summary_options {
     const char *model;
     int words;  // 0: 150
@@ -26,6 +28,10 @@ struct summary_options {
     // done of total calls; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, int done, int total, const char *what);
     void *progress_self;
+    // More of what the model writes in the last call: a draft of the summary, whole characters.
+    // `restart` first: forget what came so far. From the caller's thread, as progress. May be NULL.
+    void (*draft)(void *self, struct slice more, bool restart);
+    void *draft_self;
 };
 struct summary_part {   // what was left out, and why
     const char *where;  // "report.md, part 3 (bytes 4000-8000)"

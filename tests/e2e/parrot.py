@@ -1,4 +1,4 @@
-"""A model that says what it is told: write(folder, answer, template, control=..., prompt=...).
+"""A model that says what it is told: write(folder, answer, template, control=..., prompt=...); or, told None, anything.
 
 Its only weights say which token comes at which place, so that a server can be shown any answer, marks that are
 control tokens among them. Bytes are its tokens, the marks further ones. Standard library only.
@@ -6,6 +6,7 @@ control tokens among them. Bytes are its tokens, the marks further ones. Standar
 import array
 import json
 import os
+import random
 import re
 import struct
 
@@ -38,9 +39,10 @@ def tokens_of(text, ids, marks):
     return out
 
 
-def write(folder, answer, template, control=(), ordinary=(), prompt="Hi"):
+def write(folder, answer, template, control=(), ordinary=(), prompt="Hi", places=PLACES):
     """template: text whose marks say what the model is; it renders as `prompt`, whatever is asked. control,
-    ordinary: added tokens of both kinds."""
+    ordinary: added tokens of both kinds. answer None: the weights are drawn at random, the marks a little likelier.
+    places: tokens of prompt and answer, a multiple of 16."""
     os.makedirs(folder, exist_ok=True)
     letters = byte_letters()
     ids = {letter: i for i, letter in enumerate(letters.values())}
@@ -49,8 +51,8 @@ def write(folder, answer, template, control=(), ordinary=(), prompt="Hi"):
         ids[mark] = 256 + i
     n_vocab = len(ids)
     n_prompt = len(tokens_of(prompt, ids, marks))
-    said = tokens_of(answer, ids, marks) + [ids[END]]
-    assert n_prompt + len(said) < PLACES, "too long an answer"
+    said = [] if answer is None else tokens_of(answer, ids, marks) + [ids[END]]
+    assert n_prompt + len(said) < places, "too long an answer"
 
     def zeros(*shape):
         n = 1
@@ -61,19 +63,24 @@ def write(folder, answer, template, control=(), ordinary=(), prompt="Hi"):
     def ones(n):
         return (n,), array.array("f", [1.0] * n)
 
-    tensors = {"wte.weight": zeros(n_vocab, PLACES), "wpe.weight": zeros(PLACES, PLACES),
-               "ln_f.weight": ones(PLACES), "ln_f.bias": zeros(PLACES)}
+    tensors = {"wte.weight": zeros(n_vocab, places), "wpe.weight": zeros(places, places),
+               "ln_f.weight": ones(places), "ln_f.bias": zeros(places)}
     for k, token in enumerate(said):
-        tensors["wte.weight"][1][token * PLACES + n_prompt - 1 + k] = 1.0
-    for p in range(PLACES):
-        tensors["wpe.weight"][1][p * PLACES + p] = 1000.0
+        tensors["wte.weight"][1][token * places + n_prompt - 1 + k] = 1.0
+    if answer is None:
+        draw = random.Random(template)
+        numbers = (draw.gauss(0.25 if t >= 256 else 0, 0.05) for t in range(n_vocab) for _ in range(places))
+        tensors["wte.weight"] = (n_vocab, places), array.array("f", numbers)
+        tensors["ln_f.bias"] = (places,), array.array("f", [4 / (0.25 * places)] * places)
+    for p in range(places):
+        tensors["wpe.weight"][1][p * places + p] = 1000.0
     width = 32
-    block = {"ln_1.weight": ones(PLACES), "ln_1.bias": zeros(PLACES), "ln_2.weight": ones(PLACES),
-             "ln_2.bias": zeros(PLACES), "attn.c_attn.weight": zeros(PLACES, 3 * PLACES),
-             "attn.c_attn.bias": zeros(3 * PLACES), "attn.c_proj.weight": zeros(PLACES, PLACES),
-             "attn.c_proj.bias": zeros(PLACES), "mlp.c_fc.weight": zeros(PLACES, width),
-             "mlp.c_fc.bias": zeros(width), "mlp.c_proj.weight": zeros(width, PLACES),
-             "mlp.c_proj.bias": zeros(PLACES)}
+    block = {"ln_1.weight": ones(places), "ln_1.bias": zeros(places), "ln_2.weight": ones(places),
+             "ln_2.bias": zeros(places), "attn.c_attn.weight": zeros(places, 3 * places),
+             "attn.c_attn.bias": zeros(3 * places), "attn.c_proj.weight": zeros(places, places),
+             "attn.c_proj.bias": zeros(places), "mlp.c_fc.weight": zeros(places, width),
+             "mlp.c_fc.bias": zeros(width), "mlp.c_proj.weight": zeros(width, places),
+             "mlp.c_proj.bias": zeros(places)}
     tensors.update({"h.0." + name: t for name, t in block.items()})
     header, at = {}, 0
     for name, (shape, data) in tensors.items():
@@ -90,8 +97,8 @@ def write(folder, answer, template, control=(), ordinary=(), prompt="Hi"):
             json.dump(value, f)
 
     save("config.json", {
-        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_layer": 1, "n_head": 16, "n_embd": PLACES,
-        "n_inner": width, "n_positions": PLACES, "n_ctx": PLACES, "vocab_size": n_vocab,
+        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_layer": 1, "n_head": 16, "n_embd": places,
+        "n_inner": width, "n_positions": places, "n_ctx": places, "vocab_size": n_vocab,
         "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new", "bos_token_id": ids[END],
         "eos_token_id": ids[END], "tie_word_embeddings": True})
     level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}

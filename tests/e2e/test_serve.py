@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`hearth serve` over loopback: OpenAI's chat completions, whole and streamed, its errors, and how it ends."""
+"""`hearth serve` over loopback: OpenAI's routes, whole and streamed, their errors, and how it ends."""
 import http.client
 import json
 import shutil
@@ -214,7 +214,68 @@ def completions():
                                  echo=True)
     claim("echo gives the prompt back", status == 200 and "".join(
         e["choices"][0]["text"] for e in events[:-1]) == "Once upon" + c["text"], events)
-    claim("several prompts are refused", s.post("/v1/completions", {"prompt": ["a", "b"]})[0] == 400)
+
+
+def several_prompts():
+    o = {"temperature": 0, "max_tokens": 5}
+    prompts = [f"There were {i} of" for i in range(40)]
+    alone = [s.post("/v1/completions", {**o, "prompt": p})[1] for p in prompts]
+    texts = [a["choices"][0]["text"] for a in alone]
+    status, a, _ = s.post("/v1/completions", {**o, "prompt": prompts})
+    claim("each of 40 prompts is answered as if it were alone",
+          status == 200 and [(c["index"], c["text"]) for c in a["choices"]] == list(enumerate(texts)), a)
+    claim("their usage is the sum",
+          all(a["usage"][k] == sum(b["usage"][k] for b in alone) for k in ("prompt_tokens", "completion_tokens")), a["usage"])
+    _, a, _ = s.post("/v1/completions", {**o, "temperature": 1, "seed": 5, "n": 2, "echo": True, "prompt": prompts[:3]})
+    _, b, _ = s.post("/v1/completions", {**o, "temperature": 1, "seed": 5, "n": 2, "echo": True, "prompt": prompts[2]})
+    claim("choices are counted through", [c["index"] for c in a["choices"]] == list(range(6)) and
+          [c["text"] for c in a["choices"][4:]] == [c["text"] for c in b["choices"]] and
+          b["choices"][0]["text"].startswith(prompts[2]), (a, b))
+    joined = [""] * 40
+    _, events, _ = s.stream("/v1/completions", prompt=prompts, messages=None, max_tokens=5, stream_options={"include_usage": True})
+    for e in events[:-1]:
+        for c in e["choices"]:
+            joined[c["index"]] += c["text"]
+    claim("a stream of them joins to the same", joined == texts and events[-1] == "[DONE]" and
+          sum(c["finish_reason"] is not None for e in events[:-1] for c in e["choices"]) == 40 and
+          events[-2]["usage"]["prompt_tokens"] == sum(b["usage"]["prompt_tokens"] for b in alone), events[-2])
+    for stream in (False, True):
+        status, a, _ = s.post("/v1/completions", {**o, "prompt": ["a", "word " * 20000], "stream": stream})
+        claim(f"one that does not fit is told before any is answered, stream {stream}",
+              status == 400 and a["error"]["code"] == "context_length_exceeded" and "prompt 1 " in a["error"]["message"], a)
+    status, a, _ = s.post("/v1/completions", {**o, "prompt": [[5], [2 ** 30]]})
+    claim("ids are checked in each", status == 400 and "prompt 1: token 1073741824" in a["error"]["message"], a)
+    status, a, _ = s.post("/v1/completions", {**o, "prompt": ["a"] * 129})
+    claim("their number is bounded", status == 400 and a["error"]["param"] == "prompt", a)
+
+
+def responses():
+    o = {"input": "hello", "max_output_tokens": 8, "temperature": 0}
+    status, a, _ = s.post("/v1/responses", o)
+    text = s.chat()[1]["choices"][0]["message"]["content"]
+    claim("a response has OpenAI's shape", status == 200 and a["object"] == "response" and a["id"].startswith("resp_") and
+          a["output"][0]["type"] == "message" and a["output"][0]["content"][0]["type"] == "output_text" and
+          a["store"] is False, a)
+    claim("its text is the chat's", a["output"][0]["content"][0]["text"] == text, a)
+    status, data, headers = s.request("POST", "/v1/responses", {**o, "stream": True})
+    events = []
+    for part in data.decode().split("\n\n")[:-1]:
+        name, value = part.split("\n")
+        events.append(json.loads(value[6:]))
+        if name != "event: " + events[-1]["type"]:
+            claim("an event is called by its type", False, part)
+    claim("a streamed response ends with the whole, without [DONE]",
+          status == 200 and headers["content-type"].startswith("text/event-stream") and
+          events[-1]["response"]["output"][0]["content"] == a["output"][0]["content"] and
+          events[-1]["type"] == "response." + a["status"], events)
+    claim("its events are numbered", [e["sequence_number"] for e in events] == list(range(len(events))), events)
+    claim("its deltas join", "".join(e["delta"] for e in events if e["type"] == "response.output_text.delta") == text, events)
+    status, a, _ = s.post("/v1/responses", {**o, "previous_response_id": "resp_1"})
+    claim("no answer is kept", status == 400 and a["error"]["param"] == "previous_response_id", a)
+    status, a, _ = s.post("/v1/responses", {**o, "stream": True, "input": "word " * 20000})
+    claim("a response that does not fit is a 400", status == 400 and a["error"]["code"] == "context_length_exceeded", a)
+    status, a, _ = s.post("/v1/responses/input_tokens", {"input": "hello"})
+    claim("its tokens are counted", status == 200 and a["input_tokens"] == s.chat()[1]["usage"]["prompt_tokens"], a)
 
 
 def tokens():
@@ -364,6 +425,8 @@ sampling()
 formats()
 errors()
 completions()
+several_prompts()
+responses()
 tokens()
 lists_and_state()
 log_lines()

@@ -82,6 +82,15 @@ def leavers():
         line = last_answer()
         claim(f"a client leaves {name}: its answer is cancelled",
               line.get("client_left") and line["completion_tokens"] < 32 * 900, line)
+    many = {"model": MODEL_ID, "prompt": ["x"] * 128, "max_tokens": 900, "temperature": 1.5}
+    c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
+    c.sendall(post_bytes(dict(many, stream=True), "/v1/completions"))
+    first = c.recv(8192)
+    c.close()
+    idle("a client leaves many prompts")
+    line = last_answer()
+    claim("a client leaves many prompts: all are cancelled",
+          first and line.get("client_left") and line["completion_tokens"] < 16 * 900, line)
     c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
     c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     c.sendall(post_bytes(dict(LONG, stream=True)))

@@ -24,16 +24,35 @@ static void check_json(struct buf *text)
     buf_clear(text);
 }
 
+// Every line of data is JSON, but for the one that ends some streams.
+static void check_stream(struct buf *stream)
+{
+    char *at = stream->ptr, *end;
+    while (at && (end = strchr(at, '\n'))) {
+        struct slice line = slice_of(at, (size_t)(end - at));
+        at = end + 1;
+        if (!slice_starts(line, slice_str("data: ")) || slice_is(line, "data: [DONE]"))
+            continue;
+        json_t *value = json_parse(slice_sub(line, 6, line.len), NULL);
+        check(value != NULL);
+        json_decref(value);
+    }
+    buf_clear(stream);
+}
+
 static void answer(const struct dialect *d, struct dialect_call *c, struct slice text)
 {
     struct dialect_answer a;
     struct buf out = {0};
     const struct chat_token token = {.bytes = text, .logprob = -1};
+    const float embedding[] = {0.6f, -0.8f};
     const struct chat_event events[] = {
         {.kind = CHAT_TEXT, .text = text, .tokens = &token, .n_tokens = 1},
         {.kind = CHAT_REASONING, .text = text},
         {.kind = CHAT_TOOL_CALL, .tool_id = "call", .tool_name = "name"},
         {.kind = CHAT_TOOL_ARGUMENTS, .text = text},
+        {.kind = CHAT_EMBEDDING, .embedding = embedding, .n_embedding = 2},
+        {.kind = CHAT_TEXT, .text = text},
         {.kind = CHAT_FINISH, .finish = CHAT_STOP},
         {.kind = CHAT_USAGE},
         {.kind = CHAT_DONE},
@@ -41,9 +60,10 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
     dialect_answer_init(&a, 1, c->request.sampling.n_logprobs >= 0);
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         dialect_answer_add(&a, &events[i]);
-        d->write_event(c, &events[i], &out);
+        if (d->write_event)
+            d->write_event(c, &events[i], &out);
     }
-    buf_clear(&out);
+    check_stream(&out);
     d->write_response(c, &a, &out);
     check_json(&out);
     buf_release(&out);
@@ -64,7 +84,9 @@ static void read_as(const struct dialect *d, const json_t *body, struct slice te
     if (d->read_request(&in, &c, &err)) {
         const struct chat_request *r = &c.request;
         check(r->input != INPUT_MESSAGES || r->n_messages > 0);
-        check(r->max_tokens >= -1 && r->sampling.n_choices <= 64);
+        check(r->max_tokens >= -1 && r->sampling.n_choices <= 2048);
+        check(r->sampling.n_choices <= 64 || (size_t)r->sampling.n_choices == r->n_inputs);
+        check(r->n_prompts <= 128);
         if (d->write_response)
             answer(d, &c, text);
     } else {

@@ -1,5 +1,6 @@
 // fuzz_grammar.c - any bytes as a JSON Schema, a regular expression or a GBNF grammar (the first
-// byte says which: s, r, g), compiled or refused, then followed along tokens of its own masks.
+// byte says which: s, r, g), or as the schema of a tool that must be called (A and on: the format),
+// compiled or refused, then followed along tokens of its own masks.
 //
 // Every token of a mask must be accepted, a token that is not in it must not, and where a text can
 // not end, something must be allowed.
@@ -14,6 +15,7 @@
 #include "local/sampling/grammar/regex.h"
 #include "local/sampling/grammar/schema.h"
 #include "local/sampling/grammar/vocab.h"
+#include "providers/answer_grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -41,6 +43,18 @@ static const struct grammar_vocab *vocab(void)
     return v;
 }
 
+static struct program *compile_call(int format, json_t *schema, struct error *err)
+{
+    json_t *tools = json_pack("[{s{sssO}}]", "function", "name", "f", "parameters", schema);
+    struct answer_grammar g = {.shape = {.format = (enum answer_format)format,
+                                         .thinking = format % 2 ? THINKING_THINK : THINKING_NONE},
+                               .tools = tools,
+                               .must_call = true};
+    struct program *p = answer_grammar_compile(&g, err);
+    json_decref(tools);
+    return p;
+}
+
 static struct program *compile(char kind, struct slice text, struct error *err)
 {
     if (kind == 'r')
@@ -48,7 +62,10 @@ static struct program *compile(char kind, struct slice text, struct error *err)
     if (kind == 'g')
         return gbnf_compile(text, err);
     json_t *schema = json_parse(text, err);
-    struct program *p = schema ? schema_compile(schema, err) : NULL;
+    bool call = kind >= 'A' && kind < 'A' + ANSWER_FORMATS;
+    struct program *p = !schema ? NULL
+                        : call  ? compile_call(kind - 'A', schema, err)
+                                : schema_compile(schema, err);
     json_decref(schema);
     return p;
 }

@@ -6,6 +6,7 @@
 #include "../support/folder_blob.h"
 #include "base/error.h"
 #include "local/formats/model_file.h"
+#include "local/models/pooling.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,21 +49,34 @@ static void read_all(const struct model_file *m)
     }
 }
 
+static void read_pooling(const struct model_file *m)
+{
+    struct error err = {0};
+    enum pooling p;
+    if (!pooling_of(m, &p, &err) && (err.code == ERR_NONE || !err.text[0]))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    char pooling[80];
     if (!folder[0]) {
         if (!folder_new(folder, sizeof folder))
             abort();
         (void)atexit(remove_folder);
     }
     folder_fill(folder, (const char *)data, size);
+    (void)snprintf(pooling, sizeof pooling, "%s/1_Pooling", folder);
+    (void)symlink(".", pooling);  // so that config.json is that of the pooling too
     for (int parts = MODEL_ALL; parts <= MODEL_NO_WEIGHTS; parts++) {
         struct error err = {0};
         struct model_file *m = model_file_open(folder, (enum model_parts)parts, &err);
         if (!m && (err.code == ERR_NONE || !err.text[0]))
             abort();
-        if (m)
+        if (m) {
             read_all(m);
+            read_pooling(m);
+        }
         model_file_close(m);
     }
     folder_clear(folder);

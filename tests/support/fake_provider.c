@@ -10,7 +10,9 @@ struct answer {
     int max_tokens, n;
     struct chat_sink sink;
     pthread_t thread;
-    bool joined, cancelled;
+    bool joined;
+    bool cancelled;  // these two under the provider's lock
+    int n_resumed;
 };
 
 static bool is_letter(char c)
@@ -100,6 +102,23 @@ static void copy_opening(const struct answer *a, struct buf *out, enum chat_fini
     *finish = CHAT_STOP;
 }
 
+// Until the sink takes more, or the answer is cancelled.
+static void wait_for_room(struct answer *a)
+{
+    bool full = a->sink.full != NULL;
+    while (full) {
+        pthread_mutex_lock(&a->f->lock);
+        int n = a->n_resumed;
+        full = !a->cancelled;
+        pthread_mutex_unlock(&a->f->lock);
+        full = full && a->sink.full(a->sink.self);
+        pthread_mutex_lock(&a->f->lock);
+        while (full && n == a->n_resumed && !a->cancelled)
+            pthread_cond_wait(&a->f->changed, &a->f->lock);
+        pthread_mutex_unlock(&a->f->lock);
+    }
+}
+
 static void *answer_main(void *self)
 {
     struct answer *a = self;
@@ -114,6 +133,7 @@ static void *answer_main(void *self)
     else
         copy_opening(a, &text, &finish);
     for (size_t i = 0; ok && i < text.len; i += 7) {  // in small pieces
+        wait_for_room(a);
         e.text = slice_sub(buf_view(&text), i, 7);
         a->sink.push(a->sink.self, &e);
     }
@@ -131,6 +151,8 @@ static void *answer_main(void *self)
     e = (struct chat_event){.kind = ok ? CHAT_DONE : CHAT_ERROR, .error = err};
     a->sink.push(a->sink.self, &e);
     buf_release(&text);
+    if (a->sink.closed)
+        a->sink.closed(a->sink.self);
     return NULL;
 }
 
@@ -145,6 +167,8 @@ static struct answer *start(struct provider *p, const struct chat_request *r,
     pthread_mutex_lock(&f->lock);
     bool refused = f->refuse_first > 0;
     f->refuse_first -= refused;
+    bool busy = f->most_allowed && f->n_running >= f->most_allowed;
+    refused = refused || busy;
     a->n = f->n_started;
     if (!refused) {
         f->n_started++;
@@ -158,15 +182,19 @@ static struct answer *start(struct provider *p, const struct chat_request *r,
     if (refused) {
         buf_release(&a->prompt);
         free(a);
-        (void)error_set(err, ERR_LIMIT, "the queue is full");
+        (void)error_set(err, busy ? ERR_BUSY : ERR_LIMIT, "the queue is full");
         return NULL;
     }
+    a->joined = f->inside_start || sink.closed;
     if (f->inside_start) {
         (void)answer_main(a);
-        a->joined = true;
-    } else if (pthread_create(&a->thread, NULL, answer_main, a) != 0) {
-        abort();
+        return a;
     }
+    pthread_t thread;  // its answer may be over, and freed, before it is joined or detached
+    if (!sink.closed && pthread_create(&a->thread, NULL, answer_main, a) != 0)
+        abort();
+    if (sink.closed && (pthread_create(&thread, NULL, answer_main, a) || pthread_detach(thread)))
+        abort();
     return a;
 }
 
@@ -179,12 +207,18 @@ static void wait_for(struct answer *a)
 
 static void cancel(struct answer *a)
 {
+    pthread_mutex_lock(&a->f->lock);
     a->cancelled = true;
+    pthread_cond_broadcast(&a->f->changed);
+    pthread_mutex_unlock(&a->f->lock);
 }
 
 static void resume(struct answer *a)
 {
-    (void)a;  // its sinks are never full
+    pthread_mutex_lock(&a->f->lock);
+    a->n_resumed++;
+    pthread_cond_broadcast(&a->f->changed);
+    pthread_mutex_unlock(&a->f->lock);
 }
 
 static void answer_free(struct answer *a)
@@ -212,10 +246,12 @@ void fake_provider_init(struct fake_provider *f, int context)
                                             .free = nothing};
     *f = (struct fake_provider){.provider = {.ops = &ops}, .context = context, .words = 60};
     pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->changed, NULL);
 }
 
 void fake_provider_release(struct fake_provider *f)
 {
     pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->changed);
     buf_release(&f->prompts);
 }

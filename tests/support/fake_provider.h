@@ -23,8 +23,10 @@ struct fake_provider {
     void *reply_self;
     int words;
     int refuse_first;  // start fails this often
+    int most_allowed;  // start is busy while so many run; 0: never
     // what happened, under lock
     pthread_mutex_t lock;
+    pthread_cond_t changed;  // an answer was resumed or cancelled
     int n_started, n_running, most_running, n_too_long;
     struct buf prompts;  // all of them, each followed by a line "%%"
 };

@@ -123,6 +123,16 @@ static void draft_forward(void *self, const struct batch *b, float *logits)
     }
 }
 
+static void hidden(void *self, const struct batch *b, float *out)
+{
+    (void)self;
+    for (int r = 0; r < b->n_rows; r++)
+        if (batch_want(b)[r] == WANT_EMBEDDING) {
+            scripted_hidden(batch_token(b)[r], batch_pos(b)[r], out);
+            out += SCRIPTED_EMBD;
+        }
+}
+
 static void copy_page(void *self, int group, int from, int to)
 {
     struct scripted *m = self;
@@ -179,6 +189,7 @@ static void free_model(void *self)
 static const struct engine_model_ops ops = {
     .forward = forward,
     .draft_forward = draft_forward,
+    .hidden = hidden,
     .copy_page = copy_page,
     .text_begin = text_begin,
     .text_push = text_push,
@@ -215,6 +226,7 @@ static void set_up(struct engine_model *m, const struct scripted_options *o,
         .ops = o->by_length ? &ops_by_length : &ops,
         .self = self,
         .n_vocab = SCRIPTED_VOCAB,
+        .n_embd = SCRIPTED_EMBD,
         .ctx = o->ctx,
         .max_rows = o->max_rows,
         .max_seqs = o->max_seqs,

@@ -6,13 +6,22 @@
 // (SCRIPT_NAN in it: the logits are NaN there); any other with tokens drawn from a hash of its
 // past.
 #pragma once
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "local/engine/engine_model.h"
 
-enum { SCRIPT_END = 256, SCRIPT_NAN = 257, SCRIPT = 300, SCRIPTED_VOCAB = 340 };
+enum { SCRIPT_END = 256, SCRIPT_NAN = 257, SCRIPT = 300, SCRIPTED_VOCAB = 340, SCRIPTED_EMBD = 3 };
+
+// A row's hidden state: its token, its position, 1; NaN for SCRIPT_NAN.
+static inline void scripted_hidden(int32_t token, int pos, float row[SCRIPTED_EMBD])
+{
+    row[0] = token == SCRIPT_NAN ? NAN : (float)token;
+    row[1] = (float)pos;
+    row[2] = 1;
+}
 
 struct scripted_options {
     int ctx, max_rows, max_seqs, n_pages;

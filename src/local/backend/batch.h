@@ -11,7 +11,8 @@
 
 enum { PAGE_TOKENS = 64, BATCH_GROUPS_MAX = 2 };
 
-enum row_want { WANT_NOTHING, WANT_LOGITS, WANT_HIDDEN };
+// WANT_EMBEDDING: its normed hidden state, by model_hidden() after the pass; of any number of rows.
+enum row_want { WANT_NOTHING, WANT_LOGITS, WANT_HIDDEN, WANT_EMBEDDING };
 
 struct batch {
     // capacities, fixed at batch_new

@@ -16,8 +16,9 @@ struct engine_answer *answer_new(struct engine *engine, const struct engine_requ
     a->engine = engine;
     a->ready = r->ready;
     a->ready_self = r->ready_self;
-    a->n_top = r->n_top > 0 ? r->n_top : 0;
-    size_t least = (size_t)(r->n_choices ? r->n_choices : 1) * 4 + 8, capacity = SLOTS;
+    a->n_top = r->n_top > 0 && !r->pooling ? r->n_top : 0;
+    size_t choices = r->pooling ? r->n_inputs : r->n_choices ? (size_t)r->n_choices : 1;
+    size_t least = choices * 4 + 8, capacity = SLOTS;
     if (a->n_top) {
         size_t fits = TOP_BYTES_MAX / ((size_t)a->n_top * sizeof(struct token_logprob));
         capacity = fits < capacity ? fits : capacity;
@@ -65,6 +66,8 @@ static void fill(struct engine_answer *a, struct answer_slot *slot, const struct
     slot->n_top = from->n_top;
     buf_clear(&slot->text);
     buf_slice(&slot->text, from->text);
+    if (from->n_embedding)
+        buf_add(&slot->text, from->embedding, (size_t)from->n_embedding * sizeof *from->embedding);
     if (from->n_top > 0) {
         if (!slot->top)
             slot->top = memory_array(struct token_logprob, (size_t)a->n_top);
@@ -87,6 +90,10 @@ static void show(const struct answer_slot *slot, struct engine_event *event)
     event->n_top = slot->n_top;
     event->top = slot->n_top > 0 ? slot->top : NULL;
     event->text = buf_view(&slot->text);
+    if (event->n_embedding) {
+        event->embedding = (const float *)(const void *)slot->text.ptr;
+        event->text = slice_of("", 0);
+    }
 }
 
 // Moves the ring into one of n slots, which are enough. The slot in the reader's hands stays valid:

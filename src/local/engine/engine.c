@@ -30,10 +30,11 @@ struct engine {
     struct batch *batch;
     float *logits;  // [max_wanted, n_vocab]
     float *row;     // [n_vocab] for choices that share a row
+    float *hidden;  // [max_rows, n_embd] of rows that go into embeddings; NULL: there are none
     struct sampler_scratch *scratch;
     struct speculation speculation;
     struct draft_model draft_model;
-    int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows;
+    int64_t cached_tokens, prompt_tokens, completion_tokens, n_steps, n_rows, n_prompt_rows;
     int64_t drafted_tokens, accepted_tokens, n_expired, n_cancelled;
     int64_t next_deadline_ns;  // the earliest of all jobs; 0: none
     double busy_s, forward_s;
@@ -56,6 +57,7 @@ static void publish_stats(struct engine *e)
     struct engine_stats stats = {
         .steps = e->n_steps,
         .rows = e->n_rows,
+        .prompt_rows = e->n_prompt_rows,
         .prompt_tokens = e->prompt_tokens,
         .cached_tokens = e->cached_tokens,
         .completion_tokens = e->completion_tokens,
@@ -91,8 +93,10 @@ static void enter_job(struct engine *e, struct job *j)
     if (e->jobs)
         e->jobs->prev = j;
     e->jobs = j;
-    choice_begin(j, 0, e->scratch);
-    scheduler_add(e->scheduler, &j->choices[0].seq);
+    for (int i = 0; i < (j->pooling ? j->n_choices : 1); i++) {
+        choice_begin(j, i, e->scratch);
+        scheduler_add(e->scheduler, &j->choices[i].seq);
+    }
 }
 
 static void end_job(struct engine *e, struct job *j)
@@ -289,6 +293,21 @@ static void settle_run(struct engine *e, const struct scheduler_row_run *run, fl
         end_job(e, j);
 }
 
+// What the step computed of a text that is to be embedded.
+static void settle_embedding(struct engine *e, const struct scheduler_row_run *run,
+                             const float *hidden)
+{
+    struct choice *c = run->seq->owner;
+    struct job *j = c->job;
+    int position = run->seq->n_computed - run->n_rows + run->first_hidden;
+    bool last = run->seq->n_computed == run->seq->n_tokens;
+    if (!choice_embed(c, position, hidden, run->n_hidden, last, &e->model))
+        return;
+    scheduler_remove(e->scheduler, &c->seq);
+    if (!j->n_unfinished)
+        end_job(e, j);
+}
+
 static void note_starts(struct engine *e)
 {
     int64_t now = clock_ns();
@@ -314,6 +333,8 @@ static void compute(struct engine *e, int n_rows)
     note_starts(e);
     double start = clock_s();
     e->model.ops->forward(e->model.self, e->batch, e->logits);
+    if (e->hidden)
+        e->model.ops->hidden(e->model.self, e->batch, e->hidden);
     double seconds = clock_s() - start;
     e->forward_s += seconds;
     e->n_steps++;
@@ -324,10 +345,16 @@ static void compute(struct engine *e, int n_rows)
 static void settle(struct engine *e)
 {
     scheduler_settle(e->scheduler);
-    float *logits = e->logits;
+    float *logits = e->logits, *hidden = e->hidden;
     for (int i = 0; i < e->scheduler->n_runs; i++) {
         struct scheduler_row_run run = e->scheduler->runs[i];
-        settle_run(e, &run, logits);
+        e->n_prompt_rows += run.n_rows - run.n_logits;
+        if (run.seq->pooling)
+            settle_embedding(e, &run, hidden);
+        else
+            settle_run(e, &run, logits);
+        if (run.n_hidden)
+            hidden += (size_t)run.n_hidden * (size_t)e->model.n_embd;
         logits += (size_t)run.n_logits * (size_t)e->model.n_vocab;
     }
 }
@@ -379,6 +406,11 @@ static struct scheduler *new_scheduler(const struct engine_model *m)
     return scheduler_new(&o);
 }
 
+static size_t hidden_bytes(const struct engine_model *m)
+{
+    return m->ops->hidden ? (size_t)m->max_rows * (size_t)m->n_embd * sizeof(float) : 0;
+}
+
 static void release(struct engine *e)
 {
     draft_model_release(&e->draft_model);
@@ -386,6 +418,7 @@ static void release(struct engine *e)
     batch_free(e->batch);
     memory_big_free(e->logits,
                     (size_t)e->model.max_wanted * (size_t)e->model.n_vocab * sizeof(float));
+    memory_big_free(e->hidden, hidden_bytes(&e->model));
     free(e->row);
     sampler_scratch_free(e->scratch);
     pthread_mutex_destroy(&e->lock);
@@ -403,19 +436,26 @@ static void init_lock(struct engine *e)
     pthread_condattr_destroy(&by_clock_ns);
 }
 
+static bool make_outputs(struct engine *e, struct error *err)
+{
+    const struct engine_model *m = &e->model;
+    size_t n_logits = (size_t)m->max_wanted * (size_t)m->n_vocab;
+    e->logits = memory_big_new(n_logits * sizeof *e->logits);
+    if (!e->logits)
+        return error_set(err, ERR_MEMORY, "no memory for %zu logits", n_logits);
+    e->hidden = m->ops->hidden ? memory_big_new(hidden_bytes(m)) : NULL;
+    return !m->ops->hidden || e->hidden ||
+           error_set(err, ERR_MEMORY, "no memory for %d hidden states", m->max_rows);
+}
+
 struct engine *engine_start(const struct engine_model *m, struct error *err)
 {
     struct engine *e = memory_new(1, sizeof *e);
     e->model = *m;
     init_lock(e);
     admission_init(&e->admission, m->queue_max ? m->queue_max : QUEUE_USUAL, m->max_seqs);
-    size_t n_logits = (size_t)m->max_wanted * (size_t)m->n_vocab;
-    e->logits = memory_big_new(n_logits * sizeof *e->logits);
-    if (!e->logits) {
-        error_set(err, ERR_MEMORY, "no memory for %zu logits", n_logits);
-        pthread_mutex_destroy(&e->lock);
-        pthread_cond_destroy(&e->woken);
-        free(e);
+    if (!make_outputs(e, err)) {
+        release(e);
         return NULL;
     }
     e->row = memory_array(float, (size_t)m->n_vocab);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "local/backend/backend.h"
+#include "local/models/pooling.h"
 #include "local/sampling/sampler.h"
 
 struct engine;
@@ -57,6 +58,12 @@ struct shown_token {  // a token whose text is this, whatever the tokenizer says
 struct engine_request {  // copied by engine_submit
     const int32_t *prompt;
     size_t n_prompt;
+    // Not POOLING_NONE: no text is wanted but the embeddings of n_inputs texts, which stand in
+    // prompt one after another, input_tokens[i] of its tokens each. Each is a choice of the answer,
+    // with one ENGINE_EMBEDDING. Of the other members only flow is looked at.
+    enum pooling pooling;
+    const size_t *input_tokens;
+    size_t n_inputs;
     int max_tokens;  // 0: only the prompt is computed (logprobs of what would come next)
     int n_choices;   // return sequences that share the prompt; 0: 1
     struct sampling sampling;
@@ -94,9 +101,10 @@ enum engine_event_kind {
     // A token of a choice and the text that became certain with it (maybe none). The token that
     // ends the text is told too and counted, without text.
     ENGINE_TOKEN,
-    ENGINE_FINISH,  // a choice ended: finish (and text that was held back)
-    ENGINE_NEXT,    // max_tokens 0: top alternatives for the next position
-    ENGINE_DONE,    // all choices ended: usage; last, once
+    ENGINE_FINISH,     // a choice ended: finish (and text that was held back)
+    ENGINE_NEXT,       // max_tokens 0: top alternatives for the next position
+    ENGINE_EMBEDDING,  // a choice's embedding, of length 1; its end comes next
+    ENGINE_DONE,       // all choices ended: usage; last, once
 };
 struct engine_event {
     enum engine_event_kind kind;
@@ -106,6 +114,8 @@ struct engine_event {
     float logprob;
     const struct token_logprob *top;  // n_top of them, as long as text
     int n_top;
+    const float *embedding;  // [n_embedding], as long as text
+    int n_embedding;
     enum finish_reason finish;
     int stop;  // ENGINE_FINISH: which of the stops ended it; -1: none
     size_t n_done, n_total;
@@ -122,8 +132,8 @@ struct engine *engine_new(struct model *model, const struct tokenizer *tokenizer
 void engine_free(struct engine *e);  // cancels what runs, waits for the thread
 
 int engine_ctx(const struct engine *e);  // longest prompt + max_tokens, after memory was counted
-// NULL with err: ERR_LIMIT (too long, says by how many tokens), ERR_USAGE, or ERR_BUSY where the
-// queue is full, with err->retry_after_s.
+// NULL with err: ERR_LIMIT (too long, says by how many tokens; ERR_CONTEXT for an input that is to
+// be embedded), ERR_USAGE, or ERR_BUSY where the queue is full, with err->retry_after_s.
 struct engine_answer *engine_submit(struct engine *e, const struct engine_request *r,
                                     struct error *err);
 // Waits for the next event. False after ENGINE_DONE.
@@ -136,6 +146,7 @@ void engine_answer_free(struct engine_answer *a);  // cancels if it still runs
 struct engine_stats {
     int64_t steps, rows, prompt_tokens, cached_tokens, completion_tokens, preemptions;
     int64_t drafted_tokens, accepted_tokens;
+    int64_t prompt_rows;  // of rows: those that only read a prompt
     int64_t refused, expired, cancelled;  // requests: queue full, deadline, by the client
     double busy_s, forward_s;             // of the engine's thread, and of that in the model
     int running, waiting;                 // sequences

@@ -27,6 +27,12 @@ static void forward(void *self, const struct batch *batch, float *logits)
     model_forward(s->model, s->kv, batch, logits);
 }
 
+static void hidden(void *self, const struct batch *batch, float *out)
+{
+    struct served_model *s = self;
+    model_hidden(s->model, batch, out);
+}
+
 static void copy_page(void *self, int group, int from, int to)
 {
     struct served_model *s = self;
@@ -109,6 +115,7 @@ static void free_served(void *self)
 static const struct engine_model_ops plain_ops = {
     .forward = forward,
     .draft_forward = draft_forward,
+    .hidden = hidden,
     .copy_page = copy_page,
     .text_begin = text_begin,
     .text_push = text_push,
@@ -118,6 +125,7 @@ static const struct engine_model_ops plain_ops = {
 static const struct engine_model_ops ops_by_length = {
     .forward = forward,
     .draft_forward = draft_forward,
+    .hidden = hidden,
     .copy_page = copy_page,
     .length_class = length_class,
     .text_begin = text_begin,
@@ -149,6 +157,7 @@ static bool choose_limits(const struct model *model, const struct engine_options
         m->max_seqs = m->max_rows;
     m->no_prefix_cache = o->no_prefix_cache;
     m->n_vocab = model_n_vocab(model);
+    m->n_embd = model_n_embd(model);
     m->n_groups = model_n_groups(model);
     for (int g = 0; g < m->n_groups; g++)
         m->window[g] = model_group(model, g)->window;

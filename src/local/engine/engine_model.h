@@ -18,6 +18,8 @@ struct engine_model_ops {
     void (*forward)(void *self, const struct batch *batch, float *logits);
     // The same of the draft model, where draft.n_vocab > 0.
     void (*draft_forward)(void *self, const struct batch *batch, float *logits);
+    // After forward, of the same batch: as model_hidden, n_embd floats a row. NULL: no embeddings.
+    void (*hidden)(void *self, const struct batch *batch, float *out);
     // With what the draft model keeps in the page.
     void (*copy_page)(void *self, int group, int from, int to);
     // Sequences of equal class compute equal keys and values from equal tokens. NULL: all do.
@@ -31,6 +33,7 @@ struct engine_model {
     const struct engine_model_ops *ops;
     void *self;  // owned by the engine once it has started
     int n_vocab, ctx;
+    int n_embd;  // width of hidden states, where ops->hidden is there
     int max_rows, max_seqs;
     int max_wanted;  // rows of a step with logits; at least max_seqs
     int n_groups, window[BATCH_GROUPS_MAX], n_pages[BATCH_GROUPS_MAX];

@@ -12,7 +12,7 @@
 
 _Static_assert((int)DRAFT_MOST == (int)SPECULATE_MOST, "one bound");
 
-enum { CHOICES_MAX = 1024, STOPS_MAX = 256, STOP_BYTES_MAX = 4096 };
+enum { CHOICES_MAX = 1024, STOPS_MAX = 256, STOP_BYTES_MAX = 4096, INPUTS_MAX = 1 << 16 };
 
 static bool check_counts(const struct engine_request *r, const struct engine_model *m,
                          struct error *err)
@@ -55,8 +55,32 @@ static bool check_tokens(const struct engine_request *r, const struct engine_mod
     return true;
 }
 
+static bool check_inputs(const struct engine_request *r, const struct engine_model *m,
+                         struct error *err)
+{
+    size_t n = 0;
+    if (!m->ops->hidden)
+        return error_set(err, ERR_UNSUPPORTED, "this model gives no embeddings");
+    if (r->n_inputs < 1 || r->n_inputs > INPUTS_MAX)
+        return error_set(err, ERR_USAGE, "%zu inputs are not between 1 and %d", r->n_inputs,
+                         INPUTS_MAX);
+    for (size_t i = 0; i < r->n_inputs; i++) {
+        if (r->input_tokens[i] == 0)
+            return error_set(err, ERR_USAGE, "input %zu has no tokens", i);
+        if (r->input_tokens[i] > (size_t)m->ctx)
+            return error_set(err, ERR_CONTEXT,
+                             "input %zu has %zu tokens, but the context of this model holds %d", i,
+                             r->input_tokens[i], m->ctx);
+        n += r->input_tokens[i];
+    }
+    assert(n == r->n_prompt);
+    return check_tokens(r, m, err);
+}
+
 bool job_check(const struct engine_request *r, const struct engine_model *m, struct error *err)
 {
+    if (r->pooling)
+        return check_inputs(r, m, err);
     if (!check_counts(r, m, err) || !sampling_check(&r->sampling, err) || !check_tokens(r, m, err))
         return false;
     if (r->n_stops > STOPS_MAX)
@@ -77,12 +101,40 @@ static void *copy_of(const void *from, size_t n, size_t size)
     return to;
 }
 
-static uint64_t page_salt(const struct engine_request *r, const struct engine_model *m)
+static uint64_t page_salt(const struct engine_request *r, const struct engine_model *m,
+                          size_t n_prompt)
 {
     if (!m->ops->length_class)
         return r->flow.share_salt;
-    uint64_t class = m->ops->length_class(m->self, (int)r->n_prompt + r->max_tokens);
-    return hash_mix(hash_mix(r->flow.share_salt) + class);
+    int final_len = (int)n_prompt + (r->pooling ? 0 : r->max_tokens);
+    return hash_mix(hash_mix(r->flow.share_salt) + m->ops->length_class(m->self, final_len));
+}
+
+static int count_choices(const struct engine_request *r)
+{
+    if (r->pooling)
+        return (int)r->n_inputs;
+    // Without new tokens all choices are the same.
+    return r->n_choices && r->max_tokens ? r->n_choices : 1;
+}
+
+static void make_choices(struct job *j, const struct engine_request *r,
+                         const struct engine_model *m)
+{
+    const int32_t *prompt = j->prompt;
+    uint64_t salt = page_salt(r, m, j->n_prompt);
+    j->choices = memory_array(struct choice, (size_t)j->n_choices);
+    for (int i = 0; i < j->n_choices; i++) {
+        size_t n = j->pooling ? r->input_tokens[i] : j->n_prompt;
+        j->choices[i] = (struct choice){.job = j,
+                                        .index = i,
+                                        .prompt = prompt,
+                                        .n_prompt = n,
+                                        .page_salt = j->pooling ? page_salt(r, m, n) : salt};
+        prompt += j->pooling ? n : 0;
+    }
+    j->n_unfinished = j->n_choices;
+    j->forked = j->pooling;
 }
 
 struct job *job_new(const struct engine_request *r, const struct engine_model *m,
@@ -94,28 +146,24 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->n_prompt = r->n_prompt;
     j->ends = copy_of(r->ends, r->n_ends, sizeof *r->ends);
     j->n_ends = r->n_ends;
-    j->max_tokens = r->max_tokens;
-    // Without new tokens all choices are the same.
-    j->n_choices = r->n_choices && r->max_tokens ? r->n_choices : 1;
+    j->pooling = r->pooling;
+    j->max_tokens = r->pooling ? 0 : r->max_tokens;
+    j->n_choices = count_choices(r);
     j->logprobs = r->n_top >= 0;
     j->n_top = r->n_top > 0 ? r->n_top : 0;
     j->skip_special = r->skip_special;
     j->shown = r->shown;
     j->n_shown = r->n_shown;
     // The first token comes with the prompt, the last one is not computed: two leave none to guess.
-    j->speculate = r->max_tokens > 2 ? r->speculate : SPECULATE_OFF;
+    j->speculate = j->max_tokens > 2 ? r->speculate : SPECULATE_OFF;
     j->sampling = r->sampling;
     j->bias = copy_of(r->sampling.logit_bias, r->sampling.n_logit_bias, sizeof *j->bias);
     j->sampling.logit_bias = j->bias;
     stop_set_init(&j->stops, r->stops, r->n_stops);
     j->grammar = grammar_hold(r->grammar);
     j->flow = r->flow;
-    j->page_salt = page_salt(r, m);
-    j->choices = memory_array(struct choice, (size_t)j->n_choices);
-    for (int i = 0; i < j->n_choices; i++)
-        j->choices[i] = (struct choice){.job = j, .index = i};
+    make_choices(j, r, m);
     j->top = memory_array(struct token_logprob, (size_t)j->n_top + 1);
-    j->n_unfinished = j->n_choices;
     j->submitted_ns = clock_ns();
     return j;
 }
@@ -125,6 +173,7 @@ void job_free(struct job *j)
     for (int i = 0; i < j->n_choices; i++) {
         struct choice *c = &j->choices[i];
         free(c->seq.tokens);
+        pooled_release(&c->pooled);
         sampler_free(c->sampler);
         constraint_release(&c->constraint);
         stop_matcher_release(&c->stops);
@@ -146,12 +195,13 @@ void choice_begin(struct job *j, int i, struct sampler_scratch *scratch)
     struct choice *c = &j->choices[i];
     c->begun = true;
     c->scratch = scratch;
-    c->capacity = (int)j->n_prompt;
+    c->capacity = (int)c->n_prompt;
     c->seq = (struct sequence){
-        .tokens = copy_of(j->prompt, j->n_prompt, sizeof *j->prompt),
-        .n_tokens = (int)j->n_prompt,
-        .final_len = (int)j->n_prompt + j->max_tokens,
-        .page_salt = j->page_salt,
+        .tokens = copy_of(c->prompt, c->n_prompt, sizeof *c->prompt),
+        .n_tokens = (int)c->n_prompt,
+        .final_len = (int)c->n_prompt + j->max_tokens,
+        .pooling = j->pooling,
+        .page_salt = c->page_salt,
         .flow_id = j->flow.id,
         .weight = j->flow.weight > 0 ? j->flow.weight : 1,
         .priority = j->flow.priority,
@@ -181,6 +231,35 @@ void choice_reserve(struct choice *c, int n)
     int twice = c->capacity < most / 2 ? c->capacity * 2 : most;
     c->capacity = need > twice ? need : twice;
     seq->tokens = memory_resize(seq->tokens, (size_t)c->capacity, sizeof *seq->tokens);
+}
+
+bool choice_embed(struct choice *c, int position, const float *rows, int n_rows, bool last,
+                  const struct engine_model *m)
+{
+    struct job *j = c->job;
+    struct error err;
+    for (int i = 0; i < n_rows; i++)
+        pooled_add(&c->pooled, position + i, rows + (size_t)i * (size_t)m->n_embd, m->n_embd);
+    if (!last)
+        return false;
+    if (!j->first_token_ns)
+        j->first_token_ns = clock_ns();
+    j->cached_tokens += (size_t)c->seq.n_cached;
+    float *vector = memory_array(float, (size_t)m->n_embd);
+    if (pooled_finish(&c->pooled, vector, m->n_embd)) {
+        struct engine_event event = {.kind = ENGINE_EMBEDDING,
+                                     .choice = c->index,
+                                     .embedding = vector,
+                                     .n_embedding = m->n_embd};
+        answer_push(j->answer, &event);
+        choice_finish(c, FINISH_STOP, NULL, m);
+    } else {
+        (void)error_set(&err, ERR_INTERNAL, "a hidden state is not a number");
+        choice_finish(c, FINISH_ERROR, &err, m);
+    }
+    free(vector);
+    pooled_release(&c->pooled);
+    return true;
 }
 
 bool job_is_end(const struct job *j, int32_t token)

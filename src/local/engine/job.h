@@ -11,6 +11,7 @@
 #include "local/engine/engine.h"
 #include "local/engine/engine_model.h"
 #include "local/engine/lookup.h"
+#include "local/engine/pooled.h"
 #include "local/engine/scheduler.h"
 #include "local/engine/speculation.h"
 #include "local/engine/stops.h"
@@ -21,6 +22,10 @@ struct job;
 struct choice {
     struct sequence seq;  // seq.owner is the choice
     struct job *job;
+    const int32_t *prompt;  // of the job's
+    size_t n_prompt;
+    uint64_t page_salt;
+    struct pooled pooled;  // of embeddings
     int index, n_generated;
     bool begun, finished;
     bool stopped;  // by a stop string
@@ -45,6 +50,7 @@ struct job {
     struct engine_answer *answer;
     int32_t *prompt, *ends;
     size_t n_prompt, n_ends;
+    enum pooling pooling;  // POOLING_NONE: text is wanted
     int max_tokens, n_choices, n_top;
     bool skip_special, logprobs;
     const struct shown_token *shown;
@@ -56,7 +62,6 @@ struct job {
     struct stop_set stops;
     struct grammar *grammar;
     struct flow flow;
-    uint64_t page_salt;
     struct choice *choices;  // [n_choices]
     struct token_logprob *top;
     int n_unfinished;  // choices
@@ -76,6 +81,10 @@ void job_free(struct job *j);
 void choice_begin(struct job *j, int i, struct sampler_scratch *scratch);
 void choice_reserve(struct choice *c, int n);  // room for n more tokens, as far as it may get them
 bool job_is_end(const struct job *j, int32_t token);  // it ends the text
+// Takes the hidden states of its rows from `position` on; after the last one pushes the embedding
+// and the choice's end. True if that came.
+bool choice_embed(struct choice *c, int position, const float *rows, int n_rows, bool last,
+                  const struct engine_model *m);
 // Takes the next token from logits (which are changed) and pushes its events. False when the
 // choice ended with it; else the sequence must go on with it.
 bool choice_advance(struct choice *c, float *logits, const struct engine_model *m, int32_t *next);

@@ -226,8 +226,8 @@ static bool reads(const struct scheduler *s, const struct sequence *seq)
 static bool should_defer(const struct scheduler *s, const struct sequence *seq)
 {
     int start = seq->n_computed, end = start + PAGE_TOKENS;
-    if (s->o.no_prefix_cache || s->planned[seq->slot] || seq->n_known < 0 ||
-        start != seq->n_known * PAGE_TOKENS || end >= seq->n_tokens)
+    if (s->o.no_prefix_cache || scheduler_reads_all(seq) || s->planned[seq->slot] ||
+        seq->n_known < 0 || start != seq->n_known * PAGE_TOKENS || end >= seq->n_tokens)
         return false;
     for (int i = 0; i < s->o.max_seqs; i++) {
         const struct sequence *other = s->slots[i];
@@ -362,6 +362,23 @@ static void count_work(struct step_work *w, const struct sequence *seq, int n_ro
     w->positions += n_rows * (seq->n_computed + 0.5 * n_rows);
 }
 
+// What is wanted of n rows of the sequence.
+static struct scheduler_row_run run_of(struct sequence *seq, int n)
+{
+    struct scheduler_row_run run = {.seq = seq, .n_rows = n};
+    bool last = n >= remaining(seq);
+    switch (seq->pooling) {
+    case POOLING_NONE: run.n_logits = last ? 1 + seq->n_draft : 0; break;
+    case POOLING_MEAN: run.n_hidden = n; break;
+    case POOLING_CLS: run.n_hidden = seq->n_computed == 0; break;
+    case POOLING_LAST:
+        run.first_hidden = n - 1;
+        run.n_hidden = last;
+        break;
+    }
+    return run;
+}
+
 int scheduler_plan(struct scheduler *s)
 {
     memset(s->planned, 0, (size_t)s->o.max_seqs * sizeof *s->planned);
@@ -378,9 +395,7 @@ int scheduler_plan(struct scheduler *s)
             continue;
         struct sequence *seq = s->slots[i];
         count_work(&s->work, seq, s->planned[i]);
-        bool wants = s->planned[i] >= remaining(seq);
-        s->runs[s->n_runs++] =
-            (struct scheduler_row_run){seq, s->planned[i], wants ? 1 + seq->n_draft : 0};
+        s->runs[s->n_runs++] = run_of(seq, s->planned[i]);
         n_rows += s->planned[i];
     }
     return n_rows;

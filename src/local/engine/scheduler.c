@@ -174,8 +174,12 @@ void scheduler_emit(struct scheduler *s, struct batch *batch)
                    (size_t)(seq->n_pages[g] - seq->first_page[g]) * sizeof(int32_t));
         for (int r = 0; r < run->n_rows; r++) {
             int pos = seq->n_computed + r;
-            bool wanted = r >= run->n_rows - run->n_logits;
-            batch_add_row(batch, b, seq->tokens[pos], pos, wanted ? WANT_LOGITS : WANT_NOTHING);
+            enum row_want want = WANT_NOTHING;
+            if (r >= run->n_rows - run->n_logits)
+                want = WANT_LOGITS;
+            else if (r >= run->first_hidden && r < run->first_hidden + run->n_hidden)
+                want = WANT_EMBEDDING;
+            batch_add_row(batch, b, seq->tokens[pos], pos, want);
         }
     }
 }

@@ -25,6 +25,7 @@
 #include "local/engine/page_pool.h"
 #include "local/engine/prefix.h"
 #include "local/engine/step_times.h"
+#include "local/models/pooling.h"
 
 enum sequence_state { SEQUENCE_OUT, SEQUENCE_WAITING, SEQUENCE_RUNNING };
 
@@ -36,6 +37,9 @@ struct sequence {
     // Guessed tokens that stand after n_tokens, set anew before each step: at most final_len - 1 -
     // n_tokens. A step may take fewer, and none while tokens before them are not computed.
     int n_draft;
+    // Not POOLING_NONE: nothing is appended, but hidden states of these tokens are wanted. Where
+    // they are of tokens before the last, no page is taken that another has computed.
+    enum pooling pooling;
     uint64_t page_salt;  // pages are shared only between equal ones
     uint64_t flow_id;
     int weight;  // >= 1
@@ -73,6 +77,7 @@ struct scheduler_row_run {  // what the step computes of one sequence, in the ba
     struct sequence *seq;
     int n_rows;
     int n_logits;  // the last so many rows want logits: 0, or 1 and one for each guessed token
+    int first_hidden, n_hidden;  // rows whose hidden states are wanted
 };
 
 struct scheduler {

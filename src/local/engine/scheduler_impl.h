@@ -9,6 +9,12 @@ bool scheduler_take_slot(struct scheduler *s, struct sequence *seq);  // false: 
 void scheduler_leave_slot(struct scheduler *s, struct sequence *seq);
 void scheduler_preempt(struct scheduler *s, struct sequence *seq);  // it waits to be recomputed
 
+// Whether every row of the sequence must be computed by itself, for what is wanted of it.
+static inline bool scheduler_reads_all(const struct sequence *seq)
+{
+    return seq->pooling == POOLING_MEAN || seq->pooling == POOLING_CLS;
+}
+
 static inline int scheduler_remaining(const struct sequence *seq)
 {
     return seq->n_tokens - seq->n_computed;

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "local/engine/scheduler_impl.h"
+
 static int pages_for(int n_tokens)
 {
     return (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
@@ -51,7 +53,8 @@ void seq_pages_match(struct scheduler *s, struct sequence *seq)
 {
     seq->n_computed = seq->n_known = 0;
     seq->node = -1;
-    int n = s->o.no_prefix_cache ? 0 : longest_match(s, seq);
+    bool alone = s->o.no_prefix_cache || scheduler_reads_all(seq);
+    int n = alone ? 0 : longest_match(s, seq);
     for (int g = 0; g < s->o.n_groups; g++) {
         int32_t *table = scheduler_table(s, g, seq->slot);
         seq->first_page[g] = first_needed(s->o.window[g], n * PAGE_TOKENS);
@@ -74,8 +77,8 @@ void seq_pages_match(struct scheduler *s, struct sequence *seq)
 void seq_pages_catch_up(struct scheduler *s, struct sequence *seq)
 {
     int start = seq->n_computed;
-    if (s->o.no_prefix_cache || seq->n_known < 0 || start != seq->n_known * PAGE_TOKENS ||
-        start + PAGE_TOKENS >= seq->n_tokens ||
+    if (s->o.no_prefix_cache || scheduler_reads_all(seq) || seq->n_known < 0 ||
+        start != seq->n_known * PAGE_TOKENS || start + PAGE_TOKENS >= seq->n_tokens ||
         prefix_find(&s->prefix, seq->node, seq->page_salt, seq->tokens + start) < 0 ||
         longest_match(s, seq) * PAGE_TOKENS <= start)
         return;

@@ -221,10 +221,11 @@ static void logits(struct model *m, const struct batch *batch, float *out)
     int n = 0;
     bool any_logits = false;
     for (int r = 0; r < batch->n_rows; r++) {
-        if (batch_want(batch)[r] == WANT_NOTHING)
+        int32_t want = batch_want(batch)[r];
+        if (want == WANT_NOTHING || want == WANT_EMBEDDING)
             continue;
         assert(n < m->max_wanted);
-        any_logits |= batch_want(batch)[r] == WANT_LOGITS;
+        any_logits |= want == WANT_LOGITS;
         m->wanted_rows[n++] = r;
     }
     if (n == 0)
@@ -265,6 +266,25 @@ void model_forward(struct model *m, struct kv_cache *const *kv, const struct bat
     logits(m, batch, out);
     m->backend->ops->end(m->backend);
     packed_used(m->packed, clock_s() - start);
+}
+
+// The last layer's output is still in the scratch. By as many rows at a time as it has room for.
+void model_hidden(struct model *m, const struct batch *batch, float *out)
+{
+    const struct model_facts *f = &m->facts;
+    size_t width = (size_t)f->n_embd;
+    for (int r = 0; r < batch->n_rows;) {
+        int n = 0;
+        for (; r < batch->n_rows && n < m->max_wanted; r++)
+            if (batch_want(batch)[r] == WANT_EMBEDDING)
+                m->wanted_rows[n++] = r;
+        if (n == 0)
+            return;
+        m->backend->ops->gather(m->backend, m->s.wanted, m->s.x, m->wanted_rows, n, f->n_embd);
+        norm(m, m->s.wanted, m->s.wanted, NULL, m->output_norm, m->output_norm_bias, n, f->n_embd);
+        memcpy(out, m->s.wanted, (size_t)n * width * sizeof *out);
+        out += (size_t)n * width;
+    }
 }
 
 void model_observe(struct model *m, model_observer observer, void *self)

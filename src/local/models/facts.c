@@ -1,6 +1,7 @@
 #include "local/models/facts.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -150,6 +151,30 @@ static bool has_type(const struct family *family, const char *type)
     return false;
 }
 
+// Some models for embeddings look ahead, which pages of a text that goes on cannot.
+static bool check_causal(const json_t *config, struct error *err)
+{
+    const json_t *both = json_object_get(config, "use_bidirectional_attention");
+    const char *what = json_string_value(both);
+    if (json_is_true(both) || (what && strcmp(what, "all") == 0))
+        return error_set(err, ERR_UNSUPPORTED,
+                         "config.json: use_bidirectional_attention is not supported");
+    if (json_is_false(json_object_get(config, "is_causal")))
+        return error_set(err, ERR_UNSUPPORTED, "config.json: is_causal false is not supported");
+    return true;
+}
+
+static bool check_causal_gguf(const struct model_file *file, struct slice arch, struct error *err)
+{
+    char key[128];
+    bool causal = true;
+    (void)snprintf(key, sizeof key, "%.*s.attention.causal", (int)arch.len, arch.ptr);
+    if (!gguf_get_bool(model_file_gguf(file), key, &causal) || causal)
+        return true;
+    return error_set(err, ERR_UNSUPPORTED, "key %s: attention that looks ahead is not supported",
+                     key);
+}
+
 bool facts_from_config(const json_t *config, struct model_facts *f, struct error *err)
 {
     const char *type = json_get_text(config, "model_type");
@@ -165,7 +190,8 @@ bool facts_from_config(const json_t *config, struct model_facts *f, struct error
             continue;
         f->family = families[i];
         family_defaults(f);
-        return families[i]->read_hf(config, f, err) && facts_check(f, err);
+        return check_causal(config, err) && families[i]->read_hf(config, f, err) &&
+               facts_check(f, err);
     }
     return error_set(err, ERR_UNSUPPORTED, "config.json: model_type '%.64s' is not supported",
                      type);
@@ -181,10 +207,21 @@ static bool facts_from_gguf(const struct model_file *file, struct model_facts *f
             continue;
         f->family = families[i];
         family_defaults(f);
-        return families[i]->read_gguf(file, f, err) && facts_check(f, err);
+        return check_causal_gguf(file, arch, err) && families[i]->read_gguf(file, f, err) &&
+               facts_check(f, err);
     }
     return error_set(err, ERR_UNSUPPORTED, "architecture '%.*s' is not supported",
                      (int)(arch.len < 64 ? arch.len : 64), arch.ptr);
+}
+
+// Whether the class that was saved is the layers alone ("MistralModel").
+static bool is_bare(const json_t *config)
+{
+    static const char end[] = "Model";
+    const char *class =
+        json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+    size_t n = class ? strlen(class) : 0, m = sizeof end - 1;
+    return n > m && strcmp(class + n - m, end) == 0;
 }
 
 // Configs leave out what is their class's default; a folder without an output matrix whose config
@@ -194,12 +231,14 @@ static bool tie_if_unsaid(const struct model_file *file, struct model_facts *f, 
     const json_t *config = model_file_config(file), *text = json_object_get(config, "text_config");
     struct tensor_view v;
     bool found;
-    if (f->tied || json_object_get(config, "tie_word_embeddings") ||
-        json_object_get(text, "tie_word_embeddings"))
+    bool said = json_object_get(config, "tie_word_embeddings") ||
+                json_object_get(text, "tie_word_embeddings");
+    if (f->tied || (said && !is_bare(config)))
         return true;
     if (!tensor_find(file, f, TENSOR_OUTPUT, 0, 0, &v, &found, err))
         return false;
     f->tied = !found;
+    f->headless = f->tied && said;
     return true;
 }
 

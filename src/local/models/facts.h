@@ -71,6 +71,7 @@ struct model_facts {
     // Biases that must be there; others are used where the file has them.
     bool qkv_bias, out_bias, mlp_bias;
     bool tied;        // the output is the embedding
+    bool headless;    // the folder has no output: the embedding stands in, but writes no text
     bool transposed;  // matrices are stored [cols, rows] (Conv1D)
 
     int n_experts, n_experts_used, n_expert_ff;  // 0: no mixture

@@ -446,6 +446,11 @@ struct backend *model_backend(const struct model *m)
     return m->backend;
 }
 
+int model_n_embd(const struct model *m)
+{
+    return m->facts.n_embd;
+}
+
 int model_n_vocab(const struct model *m)
 {
     return m->facts.n_vocab;

@@ -51,6 +51,7 @@ void model_free(struct model *m);
 const struct model_facts *model_facts(const struct model *m);
 struct backend *model_backend(const struct model *m);
 int model_n_vocab(const struct model *m);
+int model_n_embd(const struct model *m);
 int model_ctx(const struct model *m);  // longest sequence it takes
 // What scratch was made for: rows of a batch, those of them that are wanted, sequences.
 void model_limits(const struct model *m, int *max_rows, int *max_wanted, int *max_seqs);
@@ -71,6 +72,10 @@ void model_observe(struct model *m, model_observer observer, void *self);
 
 // One forward pass. kv[g] is the cache of group g. out [number of rows with a want, n_vocab]: rows
 // in the batch's order; for WANT_HIDDEN the first n_embd floats are the normed hidden state (cut to
-// n_vocab where a vocabulary is smaller than the width). At most max_wanted rows.
+// n_vocab where a vocabulary is smaller than the width). At most max_wanted rows. WANT_EMBEDDING
+// takes no place in out and is not counted.
 void model_forward(struct model *m, struct kv_cache *const *kv, const struct batch *batch,
                    float *out);
+// After model_forward of the same batch: the normed hidden states of its rows with WANT_EMBEDDING,
+// in the batch's order. out [number of them, n_embd].
+void model_hidden(struct model *m, const struct batch *batch, float *out);

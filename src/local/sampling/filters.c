@@ -8,9 +8,12 @@
 
 #include "base/memory.h"
 #include "local/sampling/sampler.h"
+#include "local/sampling/weights.h"
 
 // Buckets of 1/64 nat down to 32 nats below the best; the last one holds all that is further down.
 enum { BUCKETS = 2048, BUCKETS_PER_NAT = 64 };
+enum { REACH_BLOCK = 32 };
+#define FURTHEST 3.0e38f  // beyond it is forbidden, or as good as that
 
 int32_t candidate_id(uint64_t key)
 {
@@ -102,21 +105,13 @@ struct histogram {
     double total;
 };
 
-static void count_buckets(struct histogram *h, const float *logits, int n, float max, float t,
-                          bool with_mass)
+double weights_sum(const float *logits, int n, float max, float t)
 {
-    memset(h, 0, sizeof *h);
-    for (int i = 0; i < n; i++) {
-        float d = (max - logits[i]) / t;
-        int b = bucket_of(d);
-        if (d > 3.0e38f)  // forbidden, or as good as that
-            continue;
-        h->count[b]++;
-        if (with_mass)
-            h->mass[b] += (double)expf(-d);
-    }
-    for (int b = 0; b < BUCKETS; b++)
-        h->total += h->mass[b];
+    float w[WEIGHT_BLOCK];
+    double sum = 0;
+    for (int i = 0; i < n; i += WEIGHT_BLOCK)
+        sum += weights_of(logits + i, n - i < WEIGHT_BLOCK ? n - i : WEIGHT_BLOCK, max, t, w);
+    return sum;
 }
 
 // The last bucket in which a survivor of top-k, top-p or min-p can be.
@@ -139,14 +134,82 @@ static int last_bucket(const struct histogram *h, const struct sampling *s, bool
     return last;
 }
 
-static void gather(struct candidates *c, const float *logits, int n, float max, float t, int last)
+// No survivor of top-k is further down: so many blocks have a token that is as near.
+static float reach_of_top_k(const float *logits, int n, float max, float t, int k)
+{
+    uint32_t count[BUCKETS] = {0};
+    for (int i = 0; i + REACH_BLOCK <= n; i += REACH_BLOCK) {
+        floats most = floats_load(logits + i);
+        for (int j = WEIGHT_LANES; j < REACH_BLOCK; j += WEIGHT_LANES) {
+            floats x = floats_load(logits + i + j);
+            most = floats_choose(x > most, x, most);
+        }
+        float a = most[0] > most[1] ? most[0] : most[1], b = most[2] > most[3] ? most[2] : most[3];
+        count[bucket_of((max - (a > b ? a : b)) / t)]++;
+    }
+    uint32_t found = 0;
+    for (int b = 0; b < BUCKETS - 1; b++) {
+        found += count[b];
+        if (found >= (uint32_t)k)
+            return (float)(b + 1) / BUCKETS_PER_NAT;
+    }
+    return FURTHEST;
+}
+
+// No survivor of top-p is further down: even if all n were just there, they would not have half of
+// the mass that top-p drops.
+static float reach_of_top_p(double top_p, int n, double total)
+{
+    double dropped = (1 - top_p - 1e-6) * total / 2;
+    if (dropped <= 0)
+        return FURTHEST;
+    double reach = log((double)n / dropped);
+    return reach > 0 ? (float)reach : 0;
+}
+
+static float reach_of_min_p(float min_p)
+{
+    return min_p > 0 ? -logf(min_p) + 2.0f / BUCKETS_PER_NAT : FURTHEST;
+}
+
+static void gather_one(struct candidates *c, struct histogram *h, float d, float weight, int id)
+{
+    int b = bucket_of(d);
+    c->keys[c->n++] = key_of(d, (uint32_t)id);
+    h->count[b]++;
+    h->mass[b] += (double)weight;
+}
+
+// Everything that is at most `reach` below the best.
+static void gather(struct candidates *c, struct histogram *h, const float *logits, int n, float max,
+                   float t, float reach)
 {
     c->n = 0;
-    for (int i = 0; i < n; i++) {
-        float d = (max - logits[i]) / t;
-        if (bucket_of(d) <= last && d <= 3.0e38f)
-            c->keys[c->n++] = key_of(d, (uint32_t)i);
+    int i = 0;
+    for (; i + WEIGHT_LANES <= n; i += WEIGHT_LANES) {
+        floats d = (max - floats_load(logits + i)) / t;
+        masks near = d <= reach;
+        if (!(near[0] | near[1] | near[2] | near[3]))
+            continue;
+        floats w = exp_lanes(-d);
+        for (int k = 0; k < WEIGHT_LANES; k++)
+            if (near[k])
+                gather_one(c, h, d[k], w[k], i + k);
     }
+    for (; i < n; i++) {
+        float d = (max - logits[i]) / t;
+        if (d <= reach)
+            gather_one(c, h, d, exp_lanes(floats_of(-d))[0], i);
+    }
+}
+
+static void cut_buckets(struct candidates *c, int last)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (bucket_of(key_distance(c->keys[i])) <= last)
+            c->keys[n++] = c->keys[i];
+    c->n = n;
 }
 
 static double sum_weights(const struct candidates *c)
@@ -225,20 +288,18 @@ void filters_apply(struct candidates *c, const float *logits, int n_vocab, float
     float t = s->temperature;
     bool by_k = s->top_k > 0 && s->top_k < n_vocab;
     bool by_p = s->top_p < 1 && !by_k;  // after top-k, top-p sees only what that left
-    int last = BUCKETS - 1;
-    double total = 0;
-    size_t n_gathered = (size_t)n_vocab;
-    if (by_k || by_p || s->min_p > 0) {
-        struct histogram h;
-        count_buckets(&h, logits, n_vocab, max, t, by_p);
-        last = last_bucket(&h, s, by_k, by_p);
-        total = h.total;
-        n_gathered = 0;
-        for (int b = 0; b <= last; b++)
-            n_gathered += h.count[b];
-    }
-    reserve(c, n_gathered);
-    gather(c, logits, n_vocab, max, t, last);
+    double total = by_p ? weights_sum(logits, n_vocab, max, t) : 0;
+    float reach = FURTHEST;
+    if (by_k)
+        reach = reach_of_top_k(logits, n_vocab, max, t, s->top_k);
+    if (by_p)
+        reach = reach_of_top_p((double)s->top_p, n_vocab, total);
+    if (!(by_k && s->top_p < 1))
+        reach = fminf(reach, reach_of_min_p(s->min_p));
+    struct histogram h = {.total = total};
+    reserve(c, (size_t)n_vocab);
+    gather(c, &h, logits, n_vocab, max, t, reach);
+    cut_buckets(c, last_bucket(&h, s, by_k, by_p));
     if (by_k || s->top_p < 1 || s->min_p > 0)
         sort_keys(c);
     if (by_k)

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "local/sampling/filters.h"
+#include "local/sampling/weights.h"
 
 struct sampler_scratch {
     struct candidates candidates;
@@ -184,11 +185,6 @@ static void apply_mask(float *logits, int n, const uint32_t *mask)
     }
 }
 
-// Four at a time, which both compilers turn into whatever the machine has: with one running best
-// and its index the loop would wait for itself.
-typedef float floats __attribute__((vector_size(16)));
-typedef int32_t masks __attribute__((vector_size(16)));
-
 // The largest logit; *bad if one is NaN or +infinity.
 static float largest(const float *logits, int n, bool *bad)
 {
@@ -197,10 +193,8 @@ static float largest(const float *logits, int n, bool *bad)
     masks finite = {-1, -1, -1, -1};
     int i = 0;
     for (; i + 4 <= n; i += 4) {
-        floats x;
-        memcpy(&x, logits + i, sizeof x);
-        masks more = x > most;
-        most = (floats)((more & (masks)x) | (~more & (masks)most));
+        floats x = floats_load(logits + i);
+        most = floats_choose(x > most, x, most);
         finite &= x < infinity;  // false for NaN too
     }
     float max = -INFINITY;
@@ -237,10 +231,7 @@ static int32_t likeliest(const float *logits, int n, struct error *err)
 
 static double log_sum_exp(const float *logits, int n, float max)
 {
-    double sum = (double)expf(logits[0] - max);
-    for (int i = 1; i < n; i++)
-        sum += (double)expf(logits[i] - max);
-    return (double)max + log(sum);
+    return (double)max + log(weights_sum(logits, n, max, 1));
 }
 
 static void find_top(const float *logits, int n, double log_sum, struct token_logprob *top,
@@ -275,23 +266,35 @@ static bool is_filtered(const struct sampling *o, int n_vocab)
     return (o->top_k > 0 && o->top_k < n_vocab) || o->top_p < 1 || o->min_p > 0 || o->typical_p < 1;
 }
 
-// Sampling from everything needs neither sorting nor a list.
-static int32_t draw_from_all(const float *logits, int n, float max, float t, double u)
+// The token at `wanted` of a block's weights; the last that has any if rounding left none there.
+static int32_t draw_within(const float *w, int n, double wanted)
 {
-    double sum = 0, walked = 0;
-    for (int i = 0; i < n; i++)
-        sum += (double)expf((logits[i] - max) / t);
+    double walked = 0;
     int32_t last = -1;
     for (int i = 0; i < n; i++) {
-        double w = (double)expf((logits[i] - max) / t);
-        if (w <= 0)
+        if (w[i] <= 0)
             continue;
-        walked += w;
         last = i;
-        if (walked > u * sum)
+        walked += (double)w[i];
+        if (walked > wanted)
             break;
     }
     return last;
+}
+
+// Sampling from everything needs neither sorting nor a list.
+static int32_t draw_from_all(const float *logits, int n, int32_t best, float t, double u)
+{
+    float max = logits[best], w[WEIGHT_BLOCK];
+    double wanted = u * weights_sum(logits, n, max, t), walked = 0;
+    for (int i = 0; i < n; i += WEIGHT_BLOCK) {
+        int in_block = n - i < WEIGHT_BLOCK ? n - i : WEIGHT_BLOCK;
+        double block = weights_of(logits + i, in_block, max, t, w);
+        if (walked + block > wanted)
+            return i + draw_within(w, in_block, wanted - walked);
+        walked += block;
+    }
+    return best;
 }
 
 static int32_t draw_filtered(const struct candidates *c, double u)
@@ -312,7 +315,7 @@ static int32_t choose(struct sampler *s, const float *logits, int32_t best, int6
         return best;
     double u = draw(s, position);
     if (!is_filtered(o, s->n_vocab))
-        return draw_from_all(logits, s->n_vocab, logits[best], o->temperature, u);
+        return draw_from_all(logits, s->n_vocab, best, o->temperature, u);
     if (!s->scratch) {
         s->scratch = sampler_scratch_new();
         s->own_scratch = true;

@@ -11,21 +11,6 @@
 #include "base/json.h"
 #include "local/template/answer_parser.h"
 
-enum mark {
-    MARK_THINK,
-    MARK_THINK_END,
-    MARK_SECTION,  // around all calls
-    MARK_SECTION_END,
-    MARK_CALL,  // around each
-    MARK_CALL_END,
-    MARK_ALSO,    // another way to begin a call
-    MARK_INNER,   // inside a call: what stands between name and arguments, or around strings
-    MARK_INNER2,  // the second such
-    MARK_HIDE,    // says nothing to a reader
-    MARK_HIDE_END,
-    MARK_COUNT,
-};
-_Static_assert((int)MARK_COUNT == (int)ANSWER_MARKS, "one number for all");
 enum {
     MARK_NONE = -1,
     MARK_UNSURE = -2,  // one may begin here
@@ -56,7 +41,6 @@ struct answer_syntax {
     bool fenced;  // calls may stand in ``` ```
 };
 extern const struct answer_syntax answer_syntaxes[ANSWER_FORMATS];
-const char *answer_thinking_label(enum answer_thinking t);  // a first line that is dropped, or NULL
 
 enum answer_state {
     IN_TEXT,

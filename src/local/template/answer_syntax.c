@@ -166,16 +166,32 @@ const char *answer_thinking_label(enum answer_thinking t)
     return thinkings[t].label;
 }
 
+static struct slice without_white_end(struct slice s)
+{
+    while (s.len && is_white(s.ptr[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+static bool ends_with(struct slice s, const char *text)
+{
+    size_t n = strlen(text);
+    return s.len >= n && slice_is(slice_sub(s, s.len - n, n), text);
+}
+
 bool answer_prompt_thinks(const struct answer_shape *shape, struct slice prompt)
 {
     const struct thinking *t = &thinkings[shape->thinking];
     if (!t->open)
         return false;
-    while (prompt.len && is_white(prompt.ptr[prompt.len - 1]))
-        prompt.len--;
-    size_t n = t->label ? strlen(t->label) : 0;
-    if (n && prompt.len >= n && memcmp(prompt.ptr + prompt.len - n, t->label, n) == 0)
-        prompt.len -= n;
-    n = strlen(t->open);
-    return prompt.len >= n && memcmp(prompt.ptr + prompt.len - n, t->open, n) == 0;
+    prompt = without_white_end(prompt);
+    if (t->label && ends_with(prompt, t->label))
+        prompt.len -= strlen(t->label);
+    return ends_with(prompt, t->open);
+}
+
+bool answer_prompt_thought(const struct answer_shape *shape, struct slice prompt)
+{
+    const struct thinking *t = &thinkings[shape->thinking];
+    return t->close && ends_with(without_white_end(prompt), t->close);
 }

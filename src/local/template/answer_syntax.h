@@ -51,9 +51,31 @@ const char *answer_format_name(enum answer_format format);
 bool answer_format_named(const char *name, enum answer_format *out);
 
 // The marks of a shape, by number; NULL where it has none with this number.
-enum { ANSWER_MARKS = 11 };
+enum mark {
+    MARK_THINK,
+    MARK_THINK_END,
+    MARK_SECTION,  // around all calls
+    MARK_SECTION_END,
+    MARK_CALL,  // around each
+    MARK_CALL_END,
+    MARK_ALSO,    // another way to begin a call
+    MARK_INNER,   // inside a call: what stands between name and arguments, or around strings
+    MARK_INNER2,  // the second such
+    MARK_HIDE,    // says nothing to a reader
+    MARK_HIDE_END,
+    MARK_COUNT,
+};
+enum { ANSWER_MARKS = MARK_COUNT };
 const char *answer_mark(const struct answer_shape *shape, int i);
 // Whether an answer goes on behind a mark even if the tokenizer takes it for an end.
 bool answer_mark_goes_on(const struct answer_shape *shape, int i);
 // Whether a prompt's text ends where thoughts begin: the template has written their mark already.
 bool answer_prompt_thinks(const struct answer_shape *shape, struct slice prompt);
+// Whether it ends behind thoughts: the template wants none.
+bool answer_prompt_thought(const struct answer_shape *shape, struct slice prompt);
+// The first line of thoughts, which is dropped, or NULL.
+const char *answer_thinking_label(enum answer_thinking t);
+// Whether the member of a call's arguments that stands between tags is a text in any case, by the
+// schema of the tool's parameters (NULL: none).
+struct json_t;
+bool answer_member_is_text(const struct json_t *parameters, const char *name);

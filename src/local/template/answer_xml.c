@@ -29,6 +29,11 @@ static bool is_nothing_but_text(const json_t *schema)
     return true;
 }
 
+bool answer_member_is_text(const json_t *parameters, const char *name)
+{
+    return is_nothing_but_text(json_object_get(json_object_get(parameters, "properties"), name));
+}
+
 // A value by its schema; without one, JSON if it is JSON (or Python's words for it), else text.
 static json_t *typed_value(const json_t *schema, struct slice text)
 {

@@ -100,6 +100,22 @@ static void tool_choices_have_their_names(void **state)
     }
 }
 
+static void tools_may_be_strict(void **state)
+{
+    struct dialect_case d;
+    (void)state;
+    dialect_case_begin(&d, "POST", PATH,
+                       "{" HI ",\"tools\":[{\"name\":\"f\",\"input_schema\":{},\"strict\":true},"
+                       "{\"name\":\"g\",\"input_schema\":{},\"strict\":false}]}");
+    assert_true(d.read);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *tool = json_array_get(d.call.request.tools, i);
+        const json_t *strict = json_object_get(json_object_get(tool, "function"), "strict");
+        assert_true(i == 0 ? json_is_true(strict) : !strict);
+    }
+    dialect_case_end(&d);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     static const struct {
@@ -343,6 +359,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(conversations_become_messages_of_templates),
     cmocka_unit_test(settings_and_tools_are_read),
     cmocka_unit_test(tool_choices_have_their_names),
+    cmocka_unit_test(tools_may_be_strict),
     cmocka_unit_test(what_is_wrong_is_named),
     cmocka_unit_test(a_schema_of_the_answer_is_taken),
     cmocka_unit_test(a_stream_has_its_events_in_order),

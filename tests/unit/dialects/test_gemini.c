@@ -82,11 +82,14 @@ static void tools_and_their_choice_are_read(void **state)
         const char *config;
         enum chat_tool_choice choice;
         size_t n_tools;
-    } rows[] = {{"{\"mode\":\"AUTO\"}", TOOLS_AUTO, 2},
-                {"{\"mode\":\"NONE\"}", TOOLS_NONE, 2},
-                {"{\"mode\":\"ANY\"}", TOOLS_REQUIRED, 2},
-                {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\"]}", TOOLS_NAMED, 1},
-                {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\",\"f\"]}", TOOLS_REQUIRED, 2}};
+        bool strict;
+    } rows[] = {
+        {"{\"mode\":\"AUTO\"}", TOOLS_AUTO, 2, false},
+        {"{\"mode\":\"VALIDATED\"}", TOOLS_AUTO, 2, true},
+        {"{\"mode\":\"NONE\"}", TOOLS_NONE, 2, false},
+        {"{\"mode\":\"ANY\"}", TOOLS_REQUIRED, 2, false},
+        {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\"]}", TOOLS_NAMED, 1, false},
+        {"{\"mode\":\"ANY\",\"allowedFunctionNames\":[\"g\",\"f\"]}", TOOLS_REQUIRED, 2, false}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char json[1024];
@@ -97,6 +100,7 @@ static void tools_and_their_choice_are_read(void **state)
         dialect_case_begin(&d, "POST", GENERATE, json);
         assert_true(d.read);
         assert_int_equal(d.call.request.tool_choice, rows[i].choice);
+        assert_int_equal(d.call.request.strict_tools, rows[i].strict);
         assert_int_equal(json_array_size(d.call.request.tools), rows[i].n_tools);
         if (rows[i].choice == TOOLS_NAMED)
             assert_string_equal(d.call.request.tool_name, "g");
@@ -265,8 +269,8 @@ static void models_are_listed(void **state)
         buf_text(&out),
         "{\"models\":[{\"name\":\"models/a\",\"displayName\":\"a\",\"inputTokenLimit\":512,"
         "\"outputTokenLimit\":512,\"supportedGenerationMethods\":[\"generateContent\","
-        "\"countTokens\"]},{\"name\":\"models/b\",\"displayName\":\"b\","
-        "\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\"]}]}");
+        "\"countTokens\",\"embedContent\"]},{\"name\":\"models/b\",\"displayName\":\"b\","
+        "\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\",\"embedContent\"]}]}");
     buf_release(&out);
 }
 
@@ -327,12 +331,14 @@ static void formats_of_answers_become_constraints(void **state)
         "{\"type\":\"OBJECT\",\"title\":\"T\",\"propertyOrdering\":[\"b\",\"a\"],\"required\":["
         "\"a\"],"
         "\"properties\":{\"a\":{\"type\":\"INTEGER\",\"format\":\"int32\",\"minimum\":1},"
-        "\"b\":{\"type\":\"ARRAY\",\"minItems\":\"2\",\"items\":{\"type\":\"STRING\",\"nullable\":"
+        "\"b\":{\"type\":\"ARRAY\",\"minItems\":\"2\",\"max_items\":3,\"items\":{\"type\":"
+        "\"STRING\",\"nullable\":"
         "true,"
         "\"format\":\"date\"}},\"c\":{\"anyOf\":[{\"type\":\"BOOLEAN\"}]}}}}}";
     static const char wanted[] =
         "{\"type\":\"object\",\"required\":[\"a\"],\"properties\":{\"b\":{\"type\":\"array\","
-        "\"minItems\":2,\"items\":{\"anyOf\":[{\"type\":\"string\",\"format\":\"date\"},"
+        "\"minItems\":2,\"maxItems\":3,\"items\":{\"anyOf\":[{\"type\":\"string\",\"format\":"
+        "\"date\"},"
         "{\"type\":\"null\"}]}},\"a\":{\"type\":\"integer\",\"minimum\":1},"
         "\"c\":{\"anyOf\":[{\"type\":\"boolean\"}]}}}";
     struct dialect_case d;

@@ -118,6 +118,41 @@ static void messages_of_every_role(void **state)
     release(&r);
 }
 
+// Of two tools the one that is allowed stays.
+static void allowed_tools(void)
+{
+#define TWO                                                                                        \
+    M ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},"                         \
+      "{\"type\":\"function\",\"function\":{\"name\":\"g\"}}],\"tool_choice\":{\"type\":"          \
+      "\"allowed_tools\",\"allowed_tools\":"
+#define G "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"g\"}}]"
+    static const struct {
+        const char *json, *member;
+        enum chat_tool_choice choice;
+    } rows[] = {{"{" TWO "{\"mode\":\"required\"," G "}}}", NULL, TOOLS_REQUIRED},
+                {"{" TWO "{\"mode\":\"auto\"," G "}}}", NULL, TOOLS_AUTO},
+                {"{" TWO "{\"mode\":\"any\"," G "}}}", "tool_choice.allowed_tools.mode", 0},
+                {"{" TWO "{\"mode\":\"auto\"}}}", "tool_choice.allowed_tools.tools", 0},
+                {"{" TWO "{\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"h\"}}]}}}",
+                 "tool_choice.allowed_tools.tools[0]", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct read r;
+        if (rows[i].member) {
+            refused(&dialect_openai_chat, rows[i].json, rows[i].member);
+            continue;
+        }
+        read_with(&r, &dialect_openai_chat, rows[i].json);
+        assert_true(r.ok && r.call.request.tool_choice == rows[i].choice);
+        assert_true(r.call.request.known_tools && json_array_size(r.call.request.tools) == 1);
+        const json_t *function =
+            json_object_get(json_array_get(r.call.request.tools, 0), "function");
+        assert_string_equal(json_get_text(function, "name"), "g");
+        release(&r);
+    }
+#undef TWO
+#undef G
+}
+
 static void tool_choices(void **state)
 {
     struct read r;
@@ -134,6 +169,7 @@ static void tool_choices(void **state)
     assert_true(r.call.request.one_tool_call);
     release(&r);
     refused(&dialect_openai_chat, "{" TOOLS ",\"tool_choice\":\"some\"}", "tool_choice");
+    allowed_tools();
     refused(&dialect_openai_chat, "{" M ",\"tool_choice\":\"required\"}", "tool_choice");
     refused(&dialect_openai_chat,
             "{" TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"g\"}}}",
@@ -176,7 +212,10 @@ static void refusals_name_their_member(void **state)
     d = &dialect_openai_completions;
     refused(d, "{}", "prompt");
     refused(d, "{\"prompt\":[1,\"x\"]}", "prompt[1]");
-    refused(d, "{\"prompt\":[\"a\",\"b\"]}", "prompt");
+    refused(d, "{\"prompt\":[\"a\",5]}", "prompt[1]");
+    refused(d, "{\"prompt\":[[1],[2,-3]]}", "prompt[1][1]");
+    refused(d, "{\"prompt\":[\"a\",\"b\",\"c\"],\"n\":43}", "prompt");
+    refused(d, "{\"prompt\":[\"a\",[1]],\"echo\":true}", "echo");
     refused(d, "{\"prompt\":\"x\",\"best_of\":2}", "best_of");
     refused(d, "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix");
     refused(d, "{\"prompt\":[1],\"echo\":true}", "echo");
@@ -216,6 +255,14 @@ static void prompts_of_every_form(void **state)
     read_with(&r, &dialect_openai_completions, "{\"prompt\":[[4,5]]}");
     assert_true(r.ok && r.call.request.input == INPUT_TOKENS && r.call.request.n_tokens == 2);
     assert_int_equal(r.call.request.tokens[1], 5);
+    assert_int_equal(r.call.request.n_prompts, 0);
+    release(&r);
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":[\"text\",[4,5],\"\"],\"n\":42}");
+    const struct chat_prompt *p = r.call.request.prompts;
+    assert_true(r.ok && r.call.request.n_prompts == 3);
+    assert_true(p[0].input == INPUT_TEXT && slice_is(p[0].text, "text"));
+    assert_true(p[1].input == INPUT_TOKENS && p[1].n_tokens == 2 && p[1].tokens[0] == 4);
+    assert_true(p[2].input == INPUT_TEXT && p[2].text.len == 0);
     release(&r);
 }
 
@@ -336,7 +383,7 @@ static void a_stream_joins_to_the_whole(void **state)
         struct dialect_answer a;
         struct buf stream = {0}, texts[2] = {{0}};
         read_with(&r, both[i],
-                  "{" M ",\"prompt\":\"p\",\"stream_options\":{\"include_usage\":true}}");
+                  "{" M ",\"prompt\":\"p\",\"n\":2,\"stream_options\":{\"include_usage\":true}}");
         assert_true(r.ok);
         play(&r, &a, &stream);
         size_t n = each_chunk(&stream, join_chunk, texts);
@@ -358,13 +405,15 @@ static void an_echo_comes_first(void **state)
     struct dialect_answer a;
     struct buf stream = {0}, out = {0}, texts[2] = {{0}};
     (void)state;
-    read_with(&r, &dialect_openai_completions, "{\"prompt\":\"p\",\"echo\":true}");
+    read_with(&r, &dialect_openai_completions, "{\"prompt\":[\"p\",\"q\"],\"echo\":true}");
     play(&r, &a, &stream);
     (void)each_chunk(&stream, join_chunk, texts);
     assert_string_equal(buf_text(&texts[0]), "pa\"\nb");
+    assert_string_equal(buf_text(&texts[1]), "q\xC3\xA9");
     r.dialect->write_response(&r.call, &a, &out);
     json_t *o = parsed(&out);
     assert_string_equal(json_get_text(choice_of(o, 0), "text"), "pa\"\nb");
+    assert_string_equal(json_get_text(choice_of(o, 1), "text"), "q\xC3\xA9");
     json_decref(o);
     dialect_answer_release(&a);
     buf_release(&stream);

@@ -19,6 +19,7 @@ struct gbnf {
     struct slice text;
     size_t i;
     int line, depth;
+    uint32_t first;  // of the program's rules
     struct arena arena;
     struct error *err;
     json_t *index;  // name -> rule + 1
@@ -215,7 +216,7 @@ static struct regex *read_symbol(struct gbnf *g, bool *none)
         return refuse(g, "tokens by name or id cannot be followed");
     if (is_word(peek(g, 0))) {
         struct regex *call = regex_new(&g->arena, REGEX_CALL);
-        call->min = (uint32_t)rule_of(g, read_name(g));
+        call->min = g->first + (uint32_t)rule_of(g, read_name(g));
         return call;
     }
     *none = true;
@@ -351,33 +352,44 @@ static bool check_defined(struct gbnf *g)
            error_set(g->err, ERR_FORMAT, "grammar: there is no rule 'root'");
 }
 
-static struct program *emit(struct gbnf *g)
+// Adds the rules behind those that the program has.
+static uint32_t emit(struct gbnf *g, struct program *p)
 {
-    struct program *p = program_new();
+    uint32_t first = (uint32_t)p->n_rules;
     for (size_t i = 0; i < g->n; i++)
         (void)program_rule(p, g->rules[i].name);
     for (size_t i = 0; i < g->n && !p->overflow; i++)
-        program_set(p, (uint32_t)i, regex_emit(p, g->rules[i].tree, node_chars, NODE_ID_END));
-    uint32_t root = (uint32_t)json_integer_value(json_object_get(g->index, "root")) - 1;
-    if (program_finish(p, root, g->err))
-        return p;
-    program_free(p);
-    (void)error_wrap(g->err, "grammar");
-    return NULL;
+        program_set(p, first + (uint32_t)i,
+                    regex_emit(p, g->rules[i].tree, node_chars, NODE_ID_END));
+    return first + (uint32_t)json_integer_value(json_object_get(g->index, "root")) - 1;
+}
+
+bool gbnf_add(struct program *p, struct slice text, uint32_t *rule, struct error *err)
+{
+    struct gbnf g = {.text = text, .line = 1, .err = err, .index = json_object()};
+    bool ok = true;
+    g.first = (uint32_t)p->n_rules;
+    skip_space(&g, true);
+    while (ok && !at_end(&g))
+        ok = read_rule(&g);
+    ok = ok && check_defined(&g);
+    if (ok)
+        *rule = emit(&g, p);
+    json_decref(g.index);
+    free(g.rules);
+    arena_release(&g.arena);
+    return ok;
 }
 
 struct program *gbnf_compile(struct slice text, struct error *err)
 {
-    struct gbnf g = {.text = text, .line = 1, .err = err, .index = json_object()};
-    struct program *p = NULL;
-    bool ok = true;
-    skip_space(&g, true);
-    while (ok && !at_end(&g))
-        ok = read_rule(&g);
-    if (ok && check_defined(&g))
-        p = emit(&g);
-    json_decref(g.index);
-    free(g.rules);
-    arena_release(&g.arena);
-    return p;
+    struct program *p = program_new();
+    uint32_t root;
+    if (gbnf_add(p, text, &root, err)) {
+        if (program_finish(p, root, err))
+            return p;
+        (void)error_wrap(err, "grammar");
+    }
+    program_free(p);
+    return NULL;
 }

@@ -6,6 +6,9 @@
 // Threads: any.
 // Source: github.com/ggml-org/llama.cpp/blob/master/grammars/README.md
 #pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/slice.h"
 
 struct error;
@@ -13,3 +16,5 @@ struct program;
 
 // NULL with err. A finished program.
 struct program *gbnf_compile(struct slice text, struct error *err);
+// Adds its rules to a program that is not finished yet; *rule is its root. False with err.
+bool gbnf_add(struct program *p, struct slice text, uint32_t *rule, struct error *err);

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/memory.h"
+#include "local/sampling/grammar/raw_text.h"
 
 enum json_rule {
     RULE_SPACE,
@@ -12,7 +14,8 @@ enum json_rule {
     RULE_INTEGER,
     RULE_VALUE,
     RULE_OBJECT,
-    RULE_ARRAY
+    RULE_ARRAY,
+    RULE_RAW
 };
 
 // A rule of the parts; *is_new when its start is yet to be set.
@@ -90,17 +93,23 @@ static uint32_t four_digits(struct program *p, uint32_t next)
     return node_split(p, first, 3);
 }
 
+// What stands in a string without an escape: the last two are one but for '<' between them.
+static const struct code_range plain_json[] = {{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0x10FFFF}};
+static const struct code_range plain_tagged[] = {
+    {0x20, 0x21}, {0x23, 0x3B}, {0x3D, 0x5B}, {0x5D, 0x10FFFF}};
+
 // Any character of a string, or, unless quote is FAIL, the quote that ends it.
-static uint32_t any_char(struct program *p, uint32_t next, uint32_t quote)
+static uint32_t any_char(const struct json_text *j, uint32_t next, uint32_t quote)
 {
-    static const struct code_range plain[] = {{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0x10FFFF}};
+    struct program *p = j->p;
     static const char escapes[] = "\"\\/bfnrt";
     struct byte_edge after[sizeof escapes];
     size_t n = 0;
     for (; escapes[n]; n++)
         after[n] = (struct byte_edge){(uint8_t)escapes[n], (uint8_t)escapes[n], next};
     after[n++] = (struct byte_edge){'u', 'u', four_digits(p, next)};
-    uint32_t all[] = {node_chars(p, plain, 3, next),
+    uint32_t all[] = {j->tagged ? node_chars(p, plain_tagged, 4, next)
+                                : node_chars(p, plain_json, 3, next),
                       node_byte(p, '\\', '\\', node_bytes(p, after, n)),
                       quote == NODE_ID_FAIL ? NODE_ID_FAIL : node_byte(p, '"', '"', quote)};
     return node_split(p, all, quote == NODE_ID_FAIL ? 2 : 3);
@@ -112,14 +121,31 @@ uint32_t emit_string_rest(struct json_text *j, uint32_t next)
     uint32_t rule = part(j, RULE_STRING_REST, "string", &is_new);
     if (is_new) {
         uint32_t loop = node_loop(j->p);
-        node_loop_set(j->p, loop, any_char(j->p, loop, NODE_ID_END), NODE_ID_FAIL);
+        node_loop_set(j->p, loop, any_char(j, loop, NODE_ID_END), NODE_ID_FAIL);
         program_set(j->p, rule, loop);
     }
     return node_call(j->p, rule, next);
 }
 
+uint32_t emit_raw(struct json_text *j, uint32_t next)
+{
+    bool is_new;
+    uint32_t rule = part(j, RULE_RAW, "text", &is_new);
+    if (is_new)
+        program_set(j->p, rule, raw_text_emit(j->p, j->raw, NODE_ID_END));
+    return node_call(j->p, rule, next);
+}
+
+static uint32_t loose_sized(struct json_text *j, uint32_t min, uint32_t max, uint32_t next)
+{
+    next = node_text(j->p, j->quote, next);
+    return node_text(j->p, j->quote, raw_text_sized(j->p, j->raw, min, max, next));
+}
+
 uint32_t emit_string(struct json_text *j, uint32_t next)
 {
+    if (json_is_loose(j))
+        return node_text(j->p, j->quote, emit_raw(j, node_text(j->p, j->quote, next)));
     return byte(j, '"', emit_string_rest(j, next));
 }
 
@@ -127,10 +153,12 @@ uint32_t emit_string_sized(struct json_text *j, uint32_t min, uint32_t max, uint
 {
     if (min == 0 && max == REPEAT_NO_MAX)
         return emit_string(j, next);
+    if (json_is_loose(j))
+        return loose_sized(j, min, max, next);
     bool is_new;
     uint32_t one = part(j, RULE_CHAR, "character", &is_new);
     if (is_new)
-        program_set(j->p, one, any_char(j->p, NODE_ID_END, NODE_ID_FAIL));
+        program_set(j->p, one, any_char(j, NODE_ID_END, NODE_ID_FAIL));
     // A rule of its own, so that all strings of one size share what is known of tokens.
     uint32_t rule = program_rule(j->p, "string");
     program_set(j->p, rule, node_repeat(j->p, one, min, max, byte(j, '"', NODE_ID_END)));
@@ -146,7 +174,8 @@ static bool overlaps(const struct code_range *r, size_t n, uint32_t code)
 }
 
 // What stands after the backslash for characters that need one.
-static uint32_t escaped(struct program *p, const struct code_range *ranges, size_t n, uint32_t next)
+static uint32_t escaped(struct program *p, const struct code_range *ranges, size_t n, bool tagged,
+                        uint32_t next)
 {
     static const struct {
         uint8_t code, letter;
@@ -162,22 +191,28 @@ static uint32_t escaped(struct program *p, const struct code_range *ranges, size
         uint8_t digit = (uint8_t)any_digit[c % 16];
         last[c / 16][n_last[c / 16]++] = (struct byte_edge){digit, digit, next};
     }
-    uint32_t fourth[2] = {node_bytes(p, last[0], n_last[0]), node_bytes(p, last[1], n_last[1])};
-    if (n_last[0] + n_last[1]) {
-        struct byte_edge third[] = {{'0', '0', fourth[0]}, {'1', '1', fourth[1]}};
-        uint32_t u = node_text(p, slice_str("00"), node_bytes(p, third, 2));
+    bool less = tagged && overlaps(ranges, n, '<');
+    if (n_last[0] + n_last[1] + less) {
+        struct byte_edge third[] = {
+            {'0', '0', node_bytes(p, last[0], n_last[0])},
+            {'1', '1', node_bytes(p, last[1], n_last[1])},
+            {'3', '3', less ? node_byte(p, 'c', 'c', next) : NODE_ID_FAIL},
+        };
+        uint32_t u = node_text(p, slice_str("00"), node_bytes(p, third, 3));
         edges[n_edges++] = (struct byte_edge){'u', 'u', u};
     }
     return node_bytes(p, edges, n_edges);
 }
 
-uint32_t emit_chars(struct program *p, const struct code_range *ranges, size_t n, uint32_t next)
+static uint32_t chars_of(struct program *p, const struct code_range *ranges, size_t n, bool tagged,
+                         uint32_t next)
 {
-    static const struct code_range plain[] = {{0x20, 0x21}, {0x23, 0x5B}, {0x5D, 0x10FFFF}};
+    const struct code_range *plain = tagged ? plain_tagged : plain_json;
+    size_t n_plain = tagged ? 4 : 3;
     struct code_range *kept = NULL;
     size_t n_kept = 0, capacity = 0;
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < 3; k++) {
+        for (size_t k = 0; k < n_plain; k++) {
             uint32_t low = ranges[i].low > plain[k].low ? ranges[i].low : plain[k].low;
             uint32_t high = ranges[i].high < plain[k].high ? ranges[i].high : plain[k].high;
             if (low > high)
@@ -185,11 +220,38 @@ uint32_t emit_chars(struct program *p, const struct code_range *ranges, size_t n
             memory_grow(kept, capacity, n_kept + 1);
             kept[n_kept++] = (struct code_range){low, high};
         }
-    uint32_t literal = node_chars(p, kept, n_kept, next), escape = escaped(p, ranges, n, next);
+    uint32_t literal = node_chars(p, kept, n_kept, next),
+             escape = escaped(p, ranges, n, tagged, next);
     free(kept);
     if (escape == NODE_ID_FAIL)
         return literal;
     return node_either(p, literal, node_byte(p, '\\', '\\', escape));
+}
+
+uint32_t emit_chars(struct program *p, const struct code_range *ranges, size_t n, uint32_t next)
+{
+    return chars_of(p, ranges, n, false, next);
+}
+
+static uint32_t tagged_chars(struct program *p, const struct code_range *ranges, size_t n,
+                             uint32_t next)
+{
+    return chars_of(p, ranges, n, true, next);
+}
+
+regex_chars *json_chars(const struct json_text *j)
+{
+    return j->tagged ? tagged_chars : emit_chars;
+}
+
+void json_notate(const struct json_text *j, struct slice text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (j->tagged && text.ptr[i] == '<')
+            buf_text_add(out, "\\u003c");
+        else
+            buf_char(out, text.ptr[i]);
+    }
 }
 
 // Numbers
@@ -271,7 +333,9 @@ static uint32_t listing(struct json_text *j, char open,
 
 static uint32_t member(struct json_text *j, uint32_t next)
 {
-    return emit_string(j, emit_colon(j, emit_value(j, next)));
+    uint32_t value = emit_colon(j, emit_value(j, next));
+    return json_is_loose(j) ? emit_string_sized(j, 1, JSON_LOOSE_NAME, value)
+                            : emit_string(j, value);
 }
 
 uint32_t emit_object_any(struct json_text *j, uint32_t next)

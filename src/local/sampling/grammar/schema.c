@@ -490,8 +490,8 @@ static uint32_t value_texts(struct schema_compiler *c, const struct schema_set *
         if (!schema_accepts(c, flat, value))
             continue;
         struct buf text = {0};
-        json_write(&text, value, JSON_STYLE_COMPACT);
-        texts[n++] = slice_of(arena_text(&c->arena, buf_view(&text)), text.len);
+        if (schema_notation_of(c, flat->items[0].schema, value, set_is_bare(flat), &text))
+            texts[n++] = slice_of(arena_text(&c->arena, buf_view(&text)), text.len);
         buf_release(&text);
     }
     uint32_t node = node_texts(c->p, texts, n, NODE_ID_END);
@@ -551,24 +551,42 @@ static void compiler_release(struct schema_compiler *c)
     arena_release(&c->arena);
 }
 
+// Rules that a rule needs come after it in the list: nothing recurses however deep schemas are.
+static bool compile_rules(struct schema_compiler *c)
+{
+    while (c->n_compiled < c->n_rules && !c->failed && !c->p->overflow) {
+        struct schema_rule r = c->rules[c->n_compiled++];
+        program_set(c->p, r.rule, compile_set(c, &r.set));
+    }
+    return !c->failed;
+}
+
+bool schema_add(struct json_text *json, const json_t *schema, const struct schema_tags *tags,
+                uint32_t *rule, struct error *err)
+{
+    struct schema_compiler c = {.root = schema, .err = err, .p = json->p, .json = *json};
+    struct schema_set set = {0};
+    set_add(&set, schema, 0);
+    if (tags) {
+        *rule = program_rule(c.p, "the arguments");
+        uint32_t node = schema_tagged(&c, &set, tags);
+        program_set(c.p, *rule, node);
+    } else {
+        *rule = schema_rule_of(&c, &set);
+    }
+    set_release(&set);
+    bool ok = compile_rules(&c);
+    *json = c.json;  // with the parts that it made, for the next
+    compiler_release(&c);
+    return ok;
+}
+
 struct program *schema_compile(const json_t *schema, struct error *err)
 {
-    struct schema_compiler c = {.root = schema, .err = err};
-    struct schema_set set = {0};
-    c.json.p = c.p = program_new();
-    set_add(&set, schema, 0);
-    uint32_t root = schema_rule_of(&c, &set);
-    set_release(&set);
-    // Rules that a rule needs come after it in the list: nothing recurses however deep schemas are.
-    while (c.n_compiled < c.n_rules && !c.failed && !c.p->overflow) {
-        struct schema_rule r = c.rules[c.n_compiled++];
-        program_set(c.p, r.rule, compile_set(&c, &r.set));
-    }
-    bool ok = !c.failed && program_finish(c.p, root, err);
-    struct program *p = c.p;
-    compiler_release(&c);
-    if (ok)
-        return p;
-    program_free(p);
+    struct json_text json = {.p = program_new()};
+    uint32_t root;
+    if (schema_add(&json, schema, NULL, &root, err) && program_finish(json.p, root, err))
+        return json.p;
+    program_free(json.p);
     return NULL;
 }

@@ -7,11 +7,22 @@
 // ERR_FORMAT. docs/constrained-output.md lists keywords. Threads: any.
 // Source: json-schema.org/draft/2020-12.
 #pragma once
-#include "base/slice.h"
+#include "local/sampling/grammar/json_text.h"
 
 struct error;
 struct json_t;
-struct program;
 
 // NULL with err. A finished program.
 struct program *schema_compile(const struct json_t *schema, struct error *err);
+
+// How an object's members stand between tags. Strings stand as they are where is_text says so, by
+// the schema of the object and the member's name; all else is JSON.
+struct schema_tags {
+    struct slice before_name, after_name, after_value;
+    bool (*is_text)(const struct json_t *schema, const char *name);
+};
+// Adds a rule of values that satisfy the schema to json->p, in json's notation (tagged or loose
+// ones need json->raw). With tags (else NULL): of members between them. False with err; the program
+// is then of no use.
+bool schema_add(struct json_text *json, const struct json_t *schema, const struct schema_tags *tags,
+                uint32_t *rule, struct error *err);

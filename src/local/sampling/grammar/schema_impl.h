@@ -14,7 +14,12 @@
 
 struct error;
 
-enum { DONE_ANY_OF = 1, DONE_ONE_OF = 2, DONE_PARTS = 4 };  // PARTS: $ref and allOf
+enum {
+    DONE_ANY_OF = 1,
+    DONE_ONE_OF = 2,
+    DONE_PARTS = 4,  // $ref and allOf
+    BARE_TEXT = 8,   // strings that satisfy the set stand between tags as they are
+};
 struct schema_item {
     const json_t *schema;  // an object; in sets that are not flat also true and false
     uint64_t done;         // keywords that were dealt with elsewhere
@@ -82,6 +87,41 @@ uint32_t schema_number(struct schema_compiler *c, const struct schema_set *flat,
 uint32_t schema_string(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
 uint32_t schema_array(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
 uint32_t schema_object(struct schema_compiler *c, const struct schema_set *flat, uint32_t next);
+
+// Objects' members by their names.
+struct member {
+    const char *name;
+    bool required;
+};
+struct members {
+    struct member *items;
+    size_t n, capacity;
+    json_t *index;  // name -> place + 1
+};
+// Adds those that schemas name, in order.
+void schema_members(struct schema_compiler *c, const struct schema_set *flat, struct members *m);
+void members_release(struct members *m);
+// The schemas that the member must satisfy.
+void schema_member_set(struct schema_compiler *c, const struct schema_set *flat, const char *name,
+                       struct schema_set *out);
+// How many members there must be, where that can be told without knowing their names; false after
+// schema_fail. others: there may be members without a name here.
+bool schema_member_counts(struct schema_compiler *c, const struct schema_set *flat,
+                          const struct members *m, bool others, uint32_t *min, uint32_t *max);
+
+// schema_notation.c: what loose and tagged notations write otherwise.
+bool set_is_bare(const struct schema_set *s);  // strings of it stand between tags
+uint32_t schema_raw_string(struct schema_compiler *c, const struct schema_set *flat, bool bare,
+                           uint32_t next);
+// The text of a value of a schema (enum, const) or of a member's name; false after schema_fail.
+bool schema_notation_of(struct schema_compiler *c, const json_t *at, const json_t *value, bool bare,
+                        struct buf *out);
+bool schema_notation_of_name(struct schema_compiler *c, const json_t *at, const char *name,
+                             struct buf *out);
+// Members between tags, of a set that must be an object.
+struct schema_tags;
+uint32_t schema_tagged(struct schema_compiler *c, const struct schema_set *set,
+                       const struct schema_tags *tags);
 
 // What strings of a set must match besides their length.
 struct schema_languages {

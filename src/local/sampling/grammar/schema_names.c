@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "local/sampling/grammar/charset.h"
+#include "local/sampling/grammar/raw_text.h"
 #include "local/sampling/grammar/schema_impl.h"
 
 enum { NAME_BYTES_MAX = 200 };
@@ -58,6 +59,7 @@ static bool read_names(struct name_tree *t, const struct schema_names *names)
 static uint32_t other_name(const struct name_tree *t, size_t from, size_t to, size_t depth)
 {
     struct program *p = t->c->p;
+    regex_chars *chars = json_chars(&t->c->json);
     struct charset own = {0};
     uint32_t *targets = memory_array(uint32_t, to - from + 2);
     size_t n = 0;
@@ -72,12 +74,12 @@ static uint32_t other_name(const struct name_tree *t, size_t from, size_t to, si
         while (k < to && t->codes[t->first[k] + depth] == code)
             k++;
         struct code_range one = {code, code};
-        targets[n++] = emit_chars(p, &one, 1, other_name(t, i, k, depth + 1));
+        targets[n++] = chars(p, &one, 1, other_name(t, i, k, depth + 1));
         charset_add(&own, code, code);
     }
     charset_sort(&own);
     charset_negate(&own);
-    targets[n++] = emit_chars(p, own.ranges, own.n, emit_string_rest(&t->c->json, NODE_ID_END));
+    targets[n++] = chars(p, own.ranges, own.n, emit_string_rest(&t->c->json, NODE_ID_END));
     if (!is_name)
         targets[n++] = node_byte(p, '"', '"', NODE_ID_END);
     uint32_t node = node_split(p, targets, n);
@@ -144,13 +146,20 @@ static uint32_t names_product(struct schema_compiler *c, const struct schema_set
 {
     uint32_t node = NODE_ID_FAIL;
     struct nfa *known = nfa_new(names_tree(c, names));
-    bool ok = known != NULL && all->n + names->n_patterns + 1 <= LANGUAGES_MAX;
+    bool loose = json_is_loose(&c->json);
+    bool ok = known != NULL && all->n + names->n_patterns + 2 <= LANGUAGES_MAX;
+    if (ok && loose) {
+        all->list[all->n++] = (struct language){raw_text_unplain(c->json.raw), true};
+        all->min = all->min ? all->min : 1;  // the empty name and long ones are none there
+        all->max = all->max < JSON_LOOSE_NAME ? all->max : JSON_LOOSE_NAME;
+    }
     if (ok) {
         all->list[all->n++] = (struct language){.nfa = known, .negated = true};
         for (size_t i = 0; i < names->n_patterns; i++)
             all->list[all->n++] = (struct language){names->patterns[i], !(which >> i & 1)};
-        ok = nfa_product(c->p, all->list, all->n, all->min, all->max, emit_chars,
-                         node_byte(c->p, '"', '"', NODE_ID_END), &node);
+        ok = nfa_product(
+            c->p, all->list, all->n, all->min, all->max, loose ? node_chars : json_chars(&c->json),
+            node_text(c->p, loose ? c->json.quote : slice_str("\""), NODE_ID_END), &node);
     }
     nfa_free(known);
     if (!ok)
@@ -166,7 +175,8 @@ uint32_t schema_other_names(struct schema_compiler *c, const struct schema_set *
     struct schema_languages all;
     if (!name_languages(c, flat, &all))
         return rule;
-    if (all.n || all.min || all.max != REPEAT_NO_MAX || names->n_patterns) {
+    if (json_is_loose(&c->json) || all.n || all.min || all.max != REPEAT_NO_MAX ||
+        names->n_patterns) {
         node = names_product(c, flat, names, which, &all);
     } else if (names->n_names == 0) {
         node = emit_string_rest(&c->json, NODE_ID_END);

@@ -13,16 +13,6 @@
 
 enum { NAMES_MAX = 10000, PATTERNS_MAX = 4 };
 
-struct member {
-    const char *name;
-    bool required;
-};
-struct members {
-    struct member *items;
-    size_t n, capacity;
-    json_t *index;  // name -> place + 1
-};
-
 static struct member *member_of(struct members *m, const char *name)
 {
     json_t *known = json_object_get(m->index, name);
@@ -34,9 +24,15 @@ static struct member *member_of(struct members *m, const char *name)
     return &m->items[m->n - 1];
 }
 
-static void find_members(struct schema_compiler *c, const struct schema_set *flat,
-                         struct members *m)
+void members_release(struct members *m)
 {
+    json_decref(m->index);
+    free(m->items);
+}
+
+void schema_members(struct schema_compiler *c, const struct schema_set *flat, struct members *m)
+{
+    *m = (struct members){.index = json_object()};
     for (size_t i = 0; i < flat->n && !c->failed; i++) {
         const json_t *schema = flat->items[i].schema, *all = json_object_get(schema, "properties");
         const char *name;
@@ -116,8 +112,7 @@ static bool is_forbidden(struct schema_compiler *c, const json_t *schema, const 
     return forbidden;
 }
 
-// The schemas that the member must satisfy.
-static void member_set(struct schema_compiler *c, const struct schema_set *flat, const char *name,
+void schema_member_set(struct schema_compiler *c, const struct schema_set *flat, const char *name,
                        struct schema_set *out)
 {
     size_t at = 0;
@@ -140,13 +135,13 @@ static uint32_t member_value(struct schema_compiler *c, const struct schema_set 
 {
     struct schema_set set = {0};
     struct buf key = {0};
-    member_set(c, flat, name, &set);
+    schema_member_set(c, flat, name, &set);
     uint32_t rule = schema_rule_of(c, &set);
     set_release(&set);
-    json_write_text(&key, slice_str(name));
-    uint32_t node = c->failed ? NODE_ID_FAIL
-                              : node_text(c->p, buf_view(&key),
-                                          emit_colon(&c->json, node_call(c->p, rule, next)));
+    bool ok = schema_notation_of_name(c, flat->items[0].schema, name, &key);
+    uint32_t node = !ok || c->failed ? NODE_ID_FAIL
+                                     : node_text(c->p, buf_view(&key),
+                                                 emit_colon(&c->json, node_call(c->p, rule, next)));
     buf_release(&key);
     return node;
 }
@@ -228,12 +223,12 @@ static uint32_t other_member(struct schema_compiler *c, const struct schema_set 
     free(list);
     if (c->failed || !n)
         return NODE_ID_FAIL;
-    return node_byte(c->p, '"', '"', node_split(c->p, any, n));
+    struct slice quote = json_is_loose(&c->json) ? c->json.quote : slice_str("\"");
+    return node_text(c->p, quote, node_split(c->p, any, n));
 }
 
-// Counting members, where it can be done without knowing which names there were.
-static bool check_counts(struct schema_compiler *c, const struct schema_set *flat,
-                         const struct members *m, bool others, uint32_t *min, uint32_t *max)
+bool schema_member_counts(struct schema_compiler *c, const struct schema_set *flat,
+                          const struct members *m, bool others, uint32_t *min, uint32_t *max)
 {
     size_t n_required = 0;
     schema_bounds(c, flat, "minProperties", "maxProperties", min, max);
@@ -303,16 +298,15 @@ static uint32_t members_node(struct schema_compiler *c, const struct schema_set 
 
 uint32_t schema_object(struct schema_compiler *c, const struct schema_set *flat, uint32_t next)
 {
-    struct members m = {.index = json_object()};
+    struct members m;
     uint32_t min = 0, max = REPEAT_NO_MAX, node = NODE_ID_FAIL, other = NODE_ID_FAIL;
-    find_members(c, flat, &m);
+    schema_members(c, flat, &m);
     if (!listed_names(c, flat, &m) && !c->failed)
         other = other_member(c, flat, &m);
-    if (!c->failed && check_counts(c, flat, &m, other != NODE_ID_FAIL, &min, &max)) {
+    if (!c->failed && schema_member_counts(c, flat, &m, other != NODE_ID_FAIL, &min, &max)) {
         node = members_node(c, flat, &m, other, min, max, next);
         node = node_byte(c->p, '{', '{', emit_space(&c->json, node));
     }
-    json_decref(m.index);
-    free(m.items);
+    members_release(&m);
     return c->failed ? NODE_ID_FAIL : node;
 }

@@ -133,7 +133,7 @@ static bool single(struct schema_compiler *c, const struct schema_languages *all
     if (all->n != 1)
         return false;
     if (min >= all->min && max <= all->max) {
-        *node = regex_emit(c->p, r, emit_chars, quote);
+        *node = regex_emit(c->p, r, json_chars(&c->json), quote);
         return true;
     }
     if (r->kind != REGEX_REPEAT || only_part(r->first)->kind != REGEX_SET)
@@ -141,14 +141,16 @@ static bool single(struct schema_compiler *c, const struct schema_languages *all
     struct regex counted = *r;
     counted.min = r->min > all->min ? r->min : all->min;
     counted.max = r->max < all->max ? r->max : all->max;
-    *node =
-        counted.min > counted.max ? NODE_ID_FAIL : regex_emit(c->p, &counted, emit_chars, quote);
+    *node = counted.min > counted.max ? NODE_ID_FAIL
+                                      : regex_emit(c->p, &counted, json_chars(&c->json), quote);
     return true;
 }
 
 uint32_t schema_string(struct schema_compiler *c, const struct schema_set *flat, uint32_t next)
 {
     struct schema_languages all;
+    if (json_is_loose(&c->json) || set_is_bare(flat))
+        return schema_raw_string(c, flat, set_is_bare(flat), next);
     uint32_t node, quote = node_byte(c->p, '"', '"', NODE_ID_END);
     if (!schema_languages(c, flat, false, &all) || all.min > all.max)
         return NODE_ID_FAIL;
@@ -157,7 +159,8 @@ uint32_t schema_string(struct schema_compiler *c, const struct schema_set *flat,
     if (!single(c, &all, quote, &node)) {
         if (!schema_languages(c, flat, true, &all))
             return NODE_ID_FAIL;
-        if (!nfa_product(c->p, all.list, all.n, all.min, all.max, emit_chars, quote, &node))
+        if (!nfa_product(c->p, all.list, all.n, all.min, all.max, json_chars(&c->json), quote,
+                         &node))
             return schema_fail(c, flat->items[0].schema, "pattern",
                                "too large together with lengths or other patterns");
     }

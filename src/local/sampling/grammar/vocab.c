@@ -1,6 +1,7 @@
 #include "local/sampling/grammar/vocab.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/memory.h"
@@ -102,16 +103,39 @@ static struct grammar_vocab *from_bytes(int32_t n, struct buf *all, uint32_t *of
     return v;
 }
 
-struct grammar_vocab *grammar_vocab_new(const struct tokenizer *t)
+static bool is_mark(const struct grammar_mark *marks, size_t n, int32_t id, struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (marks[i].token != id)
+            continue;
+        buf_char(out, (char)GRAMMAR_MARK);
+        buf_char(out, (char)marks[i].number);
+        return true;
+    }
+    return false;
+}
+
+// What a token adds to texts; nothing if no grammar may take it.
+static void token_text(const struct tokenizer *t, const struct grammar_mark *marks, size_t n_marks,
+                       int32_t id, struct buf *out)
+{
+    buf_clear(out);
+    if (is_mark(marks, n_marks, id, out) || tokenizer_is_control(t, id) || id == tokenizer_unk(t))
+        return;
+    tokenizer_bytes(t, id, out);
+    if (out->len && memchr(out->ptr, GRAMMAR_MARK, out->len))
+        buf_clear(out);
+}
+
+struct grammar_vocab *grammar_vocab_new(const struct tokenizer *t, const struct grammar_mark *marks,
+                                        size_t n_marks)
 {
     int32_t n = tokenizer_n_tokens(t);
     struct buf all = {0}, first = {0}, one = {0};
     uint32_t *offsets = memory_array(uint32_t, (size_t)n + 1);
     uint32_t *first_offsets = memory_array(uint32_t, (size_t)n + 1);
     for (int32_t i = 0; i < n; i++) {
-        buf_clear(&one);
-        if (!tokenizer_is_control(t, i) && i != tokenizer_unk(t))
-            tokenizer_bytes(t, i, &one);
+        token_text(t, marks, n_marks, i, &one);
         struct slice text = buf_view(&one);
         add_text(&all, offsets, i, text);
         // A fresh text shows what is lost at its beginning: a space that stands for none.

@@ -3,7 +3,9 @@
 //
 // Nodes lie in depth-first order, children by byte: what follows a node before `skip` is below it,
 // and its tokens lie in the same order. Control tokens, tokens without bytes and such that text
-// shows otherwise (unknown) are in no tree: no grammar takes them. Threads: immutable.
+// shows otherwise (unknown) are in no tree: no grammar takes them, but for marks: control tokens
+// that grammars of calls name, which stand in the tree as GRAMMAR_MARK and their number, two bytes
+// that no text has. Threads: immutable.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +16,11 @@
 struct tokenizer;
 
 enum { VOCAB_TOKEN_BYTES_MAX = 255 };  // longer tokens are never allowed
+enum { GRAMMAR_MARK = 0xFF };          // no byte of UTF-8
+struct grammar_mark {
+    int32_t token;
+    uint8_t number;
+};
 
 struct vocab_node {
     uint32_t skip;    // the next node that is not below this one
@@ -36,7 +43,8 @@ struct grammar_vocab {
     int longest;  // bytes of a token
 };
 
-struct grammar_vocab *grammar_vocab_new(const struct tokenizer *t);
+struct grammar_vocab *grammar_vocab_new(const struct tokenizer *t, const struct grammar_mark *marks,
+                                        size_t n_marks);
 // From texts by id (tests); an empty one is a control token. first may be NULL.
 struct grammar_vocab *grammar_vocab_of(const struct slice *texts, const struct slice *first,
                                        int32_t n);

@@ -1,0 +1,213 @@
+// openai_responses.c - POST /v1/responses without a memory, and /v1/responses/input_tokens.
+//
+// What needs answers that were stored, or tools that a server runs, is refused by name.
+#include "dialects/openai_responses.h"
+
+#include <inttypes.h>
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "dialects/members.h"
+#include "dialects/openai.h"
+
+enum { TOKENS_MAX = 1 << 24, TOP_LOGPROBS_MAX = 20 };
+enum { METADATA_MAX = 16, METADATA_KEY_BYTES = 64, METADATA_VALUE_BYTES = 512 };
+
+static bool refuse_unsupported(const json_t *body, struct dialect_error *err)
+{
+    static const struct {
+        const char *name, *why;
+    } refused[] = {{"previous_response_id", "answers are not stored: send the whole conversation"},
+                   {"conversation", "conversations are not stored: send their items as 'input'"},
+                   {"prompt", "there are no stored prompts"},
+                   {"context_management", "nothing of the input is left out"},
+                   {"moderation", "there is no moderation"}};
+    bool background = false;
+    struct slice truncation = slice_str("disabled");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const json_t *v = json_object_get(body, refused[i].name);
+        if (v && !json_is_null(v))
+            return dialect_refuse(err, PROBLEM_UNSUPPORTED, refused[i].name,
+                                  "'%s' is not supported: %s", refused[i].name, refused[i].why);
+    }
+    if (!member_bool(body, "", "background", &background, err) ||
+        !member_text(body, "", "truncation", &truncation, err))
+        return false;
+    if (background)
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "background",
+                              "'background' is not supported: answers are not stored");
+    return slice_is(truncation, "disabled") ||
+           dialect_refuse(err, PROBLEM_UNSUPPORTED, "truncation",
+                          "'truncation' other than disabled is not supported: nothing is cut");
+}
+
+static bool read_logprobs(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    struct responses_state *s = c->state;
+    const json_t *include = NULL;
+    int top = 0;
+    if (!member_array(body, "", "include", &include, err) ||
+        !member_int(body, "", "top_logprobs", 0, TOP_LOGPROBS_MAX, &top, err))
+        return false;
+    s->logprobs = top > 0;
+    for (size_t i = 0; i < json_array_size(include); i++) {
+        const json_t *v = json_array_get(include, i);
+        struct member_path p = member_path("include", "", (int)i);
+        if (!json_is_string(v))
+            return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' must be a string, not %s",
+                                  p.text, member_type(v));
+        if (slice_is(json_slice(v), "message.output_text.logprobs"))
+            s->logprobs = true;
+    }
+    if (s->logprobs)
+        c->request.sampling.n_logprobs = top;
+    return true;
+}
+
+static bool read_format(struct dialect_call *c, const json_t *text, struct dialect_error *err)
+{
+    struct chat_constraint *constraint = &c->request.constraint;
+    const json_t *format = NULL;
+    struct slice type = slice_str("text");
+    if (!member_object(text, "text", "format", &format, err) ||
+        !member_text(format, "text.format", "type", &type, err))
+        return false;
+    if (slice_is(type, "text"))
+        return true;
+    if (slice_is(type, "json_object")) {
+        constraint->kind = CONSTRAINT_JSON_OBJECT;
+        return true;
+    }
+    if (!slice_is(type, "json_schema"))
+        return dialect_refuse(err, PROBLEM_REQUEST, "text.format.type",
+                              "'text.format.type' is not text, json_object or json_schema");
+    constraint->kind = CONSTRAINT_JSON_SCHEMA;
+    return member_object(format, "text.format", "schema", &constraint->schema, err) &&
+           (constraint->schema || dialect_refuse(err, PROBLEM_REQUEST, "text.format.schema",
+                                                 "'text.format.schema' is missing"));
+}
+
+static bool read_text(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const json_t *text = NULL;
+    struct slice verbosity = {0};
+    return member_object(body, "", "text", &text, err) &&
+           member_text(text, "text", "verbosity", &verbosity, err) && read_format(c, text, err);
+}
+
+// What a template may look at beside messages and tools.
+static bool read_extras(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    const json_t *given = NULL, *reasoning = NULL;
+    struct slice effort = {0};
+    if (!member_object(body, "", "chat_template_kwargs", &given, err) ||
+        !member_object(body, "", "reasoning", &reasoning, err) ||
+        !member_text(reasoning, "reasoning", "effort", &effort, err))
+        return false;
+    c->request.extras = given;
+    if (effort.ptr) {
+        json_t *extras = dialect_keep(c, given ? json_copy((json_t *)given) : json_object());
+        json_object_set(extras, "reasoning_effort", json_object_get(reasoning, "effort"));
+        c->request.extras = extras;
+    }
+    return true;
+}
+
+// Its members come back with the answer, so that they are bounded as the vendor bounds them.
+static bool check_metadata(const json_t *body, struct dialect_error *err)
+{
+    const json_t *o = NULL;
+    const char *key;
+    json_t *value;
+    if (!member_object(body, "", "metadata", &o, err))
+        return false;
+    if (json_object_size(o) > METADATA_MAX)
+        return dialect_refuse(err, PROBLEM_REQUEST, "metadata", "'metadata' has more than %d pairs",
+                              METADATA_MAX);
+    json_object_foreach((json_t *)o, key, value)
+    {
+        if (!json_is_string(value))
+            return dialect_refuse(err, PROBLEM_REQUEST, "metadata",
+                                  "'metadata' must hold strings only, not %s", member_type(value));
+        if (strlen(key) > METADATA_KEY_BYTES || json_string_length(value) > METADATA_VALUE_BYTES)
+            return dialect_refuse(err, PROBLEM_REQUEST, "metadata",
+                                  "'metadata' has a key of more than %d bytes or a value of more "
+                                  "than %d",
+                                  METADATA_KEY_BYTES, METADATA_VALUE_BYTES);
+    }
+    return true;
+}
+
+static bool read_common(const struct http_request *in, struct dialect_call *c,
+                        struct dialect_error *err)
+{
+    const json_t *body = in->body;
+    struct responses_state *s = c->state;
+    struct slice model = {0};
+    s->body = body;
+    if (!member_text(body, "", "model", &model, err) || !refuse_unsupported(body, err) ||
+        !read_text(c, body, err) || !read_extras(c, body, err) || !responses_tools(c, body, err))
+        return false;
+    c->request.model = model.ptr;
+    return responses_input(c, body, err);
+}
+
+static void release(void *state)
+{
+    struct responses_state *s = state;
+    dialect_answer_release(&s->answer);
+}
+
+static bool read_request(const struct http_request *in, struct dialect_call *c,
+                         struct dialect_error *err)
+{
+    const json_t *body = in->body;
+    struct responses_state *s = c->state;
+    struct chat_request *r = &c->request;
+    bool store = false;
+    if (!member_bool(body, "", "stream", &r->stream, err) ||
+        !member_bool(body, "", "store", &store, err) || !openai_sampling(c, body, err) ||
+        !member_int(body, "", "max_output_tokens", 1, TOKENS_MAX, &r->max_tokens, err) ||
+        !read_logprobs(c, body, err) || !check_metadata(body, err) || !read_common(in, c, err))
+        return false;
+    r->sampling.n_choices = -1;  // there is no such member here
+    dialect_answer_init(&s->answer, 1, s->logprobs);
+    c->release = release;
+    return true;
+}
+
+static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)
+{
+    responses_write(c, a, responses_status(a->choices[0].finish), &a->usage, NULL, out);
+}
+
+static void write_count(struct dialect_call *c, int64_t n_tokens, struct buf *out)
+{
+    (void)c;
+    buf_printf(out, "{\"object\":\"response.input_tokens\",\"input_tokens\":%" PRId64 "}",
+               n_tokens);
+}
+
+static const struct dialect_route routes[] = {{"POST", "/v1/responses", DIALECT_CHAT}, {0}};
+const struct dialect dialect_openai_responses = {
+    .name = "openai_responses",
+    .routes = routes,
+    .state_size = sizeof(struct responses_state),
+    .id_header = "x-request-id",
+    .read_request = read_request,
+    .write_event = responses_write_event,
+    .write_response = write_response,
+    .write_error = openai_write_error,
+};
+
+static const struct dialect_route count_routes[] = {
+    {"POST", "/v1/responses/input_tokens", DIALECT_COUNT}, {0}};
+const struct dialect dialect_openai_responses_count = {
+    .name = "openai_responses_count",
+    .routes = count_routes,
+    .state_size = sizeof(struct responses_state),
+    .id_header = "x-request-id",
+    .read_request = read_common,
+    .write_count = write_count,
+    .write_error = openai_write_error,
+};
