@@ -5,7 +5,7 @@
 The model that ships is a constructed network, and a random one shows nothing; this one is
 trained from chance on nothing but the next token, in float32, and kept in F16. --out gets
 plain.gguf, and two texts that no training text contains: calibration.txt and held-out.txt,
-every other document of the test split each. Seeds are fixed; about an hour on one CPU core
+every other document of the test split each, mixed. Seeds are fixed; about an hour on one CPU core
 (AVX2). Run again, the command goes on after its last checkpoint; every step depends on the
 seed and its number alone, and fewer --steps are the same ones with an earlier end.
 """
@@ -121,6 +121,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     torch.set_num_threads(options.threads)
     held_out = [text_of(d) for d in read_held_out(options.data)]
+    held_out = [held_out[i] for i in np.random.default_rng(SEED).permutation(len(held_out))]
     for name, texts in ("calibration", held_out[0::2]), ("held-out", held_out[1::2]):
         (options.out / f"{name}.txt").write_text("\n\n".join(texts), encoding="utf-8")
     documents = chosen(read_texts(options.data))
