@@ -5,8 +5,8 @@
 The model that ships is a constructed network, and a random one shows nothing; this one is
 trained from chance on nothing but the next token, in float32, and kept in F16. --out gets
 plain.gguf, and two texts that no training text contains: calibration.txt and held-out.txt,
-every other document of the test split each, mixed. Seeds are fixed; about an hour on one CPU core
-(AVX2). Run again, the command goes on after its last checkpoint; every step depends on the
+every other document of the test split each, mixed. Seeds are fixed; a step takes 4.3 s of CPU on
+one thread (Zen 3, AVX2, busy with other work). Run again, the command goes on after its last checkpoint; every step depends on the
 seed and its number alone, and fewer --steps are the same ones with an earlier end.
 """
 
@@ -114,7 +114,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
