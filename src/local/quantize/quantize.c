@@ -98,14 +98,17 @@ void quantize_weights(const float *importance, size_t n, float *weights)
 
 // Where nothing is known of the inputs. In blocks with a min large values count more: measured, see
 // docs/decisions.md 64.
-static void usual_weights(const struct format *f, const float *x, size_t n, float *weights)
+static void usual_weights(const struct format *f, const float *x, float *weights)
 {
-    double squares = 0;
-    for (size_t i = 0; i < n; i++)
-        squares += (double)x[i] * (double)x[i];
-    float usual = (float)sqrt(squares / (double)n);
-    for (size_t i = 0; i < n; i++)
-        weights[i] = f->has_min && isnormal(usual) ? fabsf(x[i]) + usual : 1;
+    size_t len = (size_t)f->group_len;
+    for (size_t g = 0; g < (size_t)f->block_len; g += len) {
+        double squares = 0;
+        for (size_t i = g; i < g + len; i++)
+            squares += (double)x[i] * (double)x[i];
+        float usual = (float)sqrt(squares / (double)len);
+        for (size_t i = g; i < g + len; i++)
+            weights[i] = f->has_min && isnormal(usual) ? fabsf(x[i]) + usual : 1;
+    }
 }
 
 bool quantize_row(enum dtype type, const float *in, const float *importance, void *out, size_t n,
@@ -128,7 +131,7 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
         if (importance)
             quantize_weights(importance + i, len, weights);
         else
-            usual_weights(f, in + i, len, weights);
+            usual_weights(f, in + i, weights);
         fit_block(f, in + i, weights, &b);
         f->pack(&b, to);
     }
