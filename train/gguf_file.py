@@ -1,4 +1,4 @@
-"""A model as a GGUF file: Q8_0 matrices, F32 norms, tokenizer and chat template.
+"""A model as a GGUF file: Q8_0 or F16 matrices, F32 norms, tokenizer and chat template.
 
 Source: github.com/ggml-org/ggml/blob/master/docs/gguf.md (keys), and the Llama
 convention of that format that rotary pairs are neighbours.
@@ -44,11 +44,11 @@ def named_tensors(model: Llama) -> list[tuple[str, Tensor]]:
     return tensors
 
 
-def add_shape(writer: gguf.GGUFWriter, model: Llama) -> None:
+def add_shape(writer: gguf.GGUFWriter, model: Llama, name: str, kind: str) -> None:
     shape = model.shape
-    writer.add_name(NAME)
+    writer.add_name(name)
     writer.add_license("apache-2.0")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{kind}"])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(shape.n_vocab)
     writer.add_context_length(shape.n_ctx)
@@ -62,7 +62,7 @@ def add_shape(writer: gguf.GGUFWriter, model: Llama) -> None:
     writer.add_layer_norm_rms_eps(shape.norm_eps)
 
 
-def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, template: str) -> None:
+def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, template: str | None) -> None:
     n_tokens = tokenizer.get_vocab_size()
     tokens = [tokenizer.id_to_token(i) for i in range(n_tokens)]
     types = [
@@ -79,21 +79,29 @@ def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, template: str) 
     writer.add_eos_token_id(tokenizer.token_to_id(TURN_END))
     writer.add_pad_token_id(tokenizer.token_to_id(END_OF_TEXT))
     writer.add_add_bos_token(True)
-    writer.add_chat_template(template)
+    if template:
+        writer.add_chat_template(template)
 
 
-def write_gguf(model: Llama, tokenizer: Tokenizer, template: str, path: Path) -> None:
+def write_gguf(
+    model: Llama,
+    tokenizer: Tokenizer,
+    template: str | None,
+    path: Path,
+    name: str = NAME,
+    kind: str = "Q8_0",
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(str(path), "llama")
-    add_shape(writer, model)
+    add_shape(writer, model, name, kind)
     add_tokenizer(writer, tokenizer, template)
-    q8 = gguf.GGMLQuantizationType.Q8_0
-    for name, weight in named_tensors(model):
+    dtype = gguf.GGMLQuantizationType[kind]
+    for tensor, weight in named_tensors(model):
         values = weight.detach().float().numpy().astype(np.float32)
         if values.ndim == 1:
-            writer.add_tensor(name, values)
+            writer.add_tensor(tensor, values)
         else:
-            writer.add_tensor(name, gguf.quants.quantize(values, q8), raw_dtype=q8)
+            writer.add_tensor(tensor, gguf.quants.quantize(values, dtype), raw_dtype=dtype)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

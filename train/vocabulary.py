@@ -7,7 +7,7 @@ nobody sees: one before every sentence of a passage (the chat template puts it t
 that the model writes before it quotes the sentence of that number.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -27,7 +27,12 @@ _SPLIT = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], path: Path) -> Tokenizer:
+def train_tokenizer(
+    texts: Iterable[str],
+    path: Path,
+    n_vocab: int = N_VOCAB,
+    special_tokens: Sequence[str] = SPECIAL_TOKENS,
+) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -37,8 +42,8 @@ def train_tokenizer(texts: Iterable[str], path: Path) -> Tokenizer:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=N_VOCAB,
-        special_tokens=SPECIAL_TOKENS,
+        vocab_size=n_vocab,
+        special_tokens=list(special_tokens),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

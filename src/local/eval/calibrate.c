@@ -17,13 +17,17 @@
 #include "local/tokenizer/tokenizer.h"
 
 enum { INPUTS_OF_LAYER = INPUT_OUTPUT, DEFAULT_CTX = 512, DEFAULT_WINDOWS = 128 };
+// Every eighth window is kept out of the means; a short text is cut into shorter windows for that.
+enum { HELD_OUT = 8, CTX_LEAST = 16, HELD_ROWS = 512 };
 
 // One input, which several matrices may share.
 struct seen {
     size_t n, n_rows;
-    double *squares;    // [n] sums
-    float *importance;  // [n] their means, made after the pass
-    float *products;    // [n, n] sums, then means; NULL: not in this pass
+    double *squares;          // [n] sums
+    float *importance;        // [n] their means, made after the pass
+    float *products;          // [n, n] sums, then means; NULL: not in this pass, or n is too large
+    float *held;              // [n_held, n] of windows that are kept out; NULL: not in this pass
+    size_t n_held, n_passed;  // rows of those windows that were taken, and that came by
 };
 
 struct calibration {
@@ -32,7 +36,9 @@ struct calibration {
     struct thread_pool *pool;
     int ctx;
     size_t n_windows, n_seen;
-    int32_t *tokens;  // [n_windows, ctx]
+    size_t stride, held_rows;  // of rows kept out every stride-th is taken: held_rows in all
+    bool now_held;             // the window that is being read
+    int32_t *tokens;           // [n_windows, ctx]
     struct seen *seen;
     bool first_pass;
 };
@@ -54,6 +60,25 @@ static void add_stripe(void *self, int item, int worker)
     job->add(job->products, job->x, job->n, job->n_rows, from, to < job->n ? to : job->n);
 }
 
+// Rows that are kept out, some of each window: an odd stride meets all places in a window alike.
+static void hold(struct calibration *c, struct seen *s, const float *x, size_t n_rows)
+{
+    for (size_t r = 0; s->held && r < n_rows; r++)
+        if (s->n_passed++ % c->stride == 0 && s->n_held < c->held_rows)
+            memcpy(s->held + s->n_held++ * s->n, x + r * s->n, s->n * sizeof *x);
+}
+
+static void add_rows(struct calibration *c, struct seen *s, const float *x, size_t n_rows)
+{
+    for (size_t r = 0; c->first_pass && r < n_rows; r++)
+        for (size_t i = 0; i < s->n; i++)
+            s->squares[i] += (double)x[r * s->n + i] * (double)x[r * s->n + i];
+    if (!s->products)
+        return;
+    struct stripe_job job = {add_products_best(), s->products, x, s->n, n_rows};
+    thread_pool_run(c->pool, add_stripe, &job, (int)((s->n + ROWS_OF_STRIPE - 1) / ROWS_OF_STRIPE));
+}
+
 static void see(void *self, enum model_input input, int layer, const float *x, int n_rows, int n)
 {
     struct calibration *c = self;
@@ -65,16 +90,18 @@ static void see(void *self, enum model_input input, int layer, const float *x, i
         s->squares = memory_array(double, s->n);
     }
     assert(s->n == (size_t)n);
-    if (c->first_pass) {
-        for (int r = 0; r < n_rows; r++)
-            for (int i = 0; i < n; i++)
-                s->squares[i] += (double)x[r * n + i] * (double)x[r * n + i];
-        s->n_rows += (size_t)n_rows;
-    }
-    if (!s->products)
+    if (c->now_held) {
+        hold(c, s, x, (size_t)n_rows);
         return;
-    struct stripe_job job = {add_products_best(), s->products, x, s->n, (size_t)n_rows};
-    thread_pool_run(c->pool, add_stripe, &job, (n + ROWS_OF_STRIPE - 1) / ROWS_OF_STRIPE);
+    }
+    if (c->first_pass)
+        s->n_rows += (size_t)n_rows;
+    add_rows(c, s, x, (size_t)n_rows);
+}
+
+static bool is_held(const struct calibration *c, size_t window)
+{
+    return c->n_windows < HELD_OUT ? window + 1 == c->n_windows : window % HELD_OUT == HELD_OUT - 1;
 }
 
 static bool read_window(struct calibration *c, struct kv_cache *const *kv, struct batch *batch,
@@ -88,6 +115,7 @@ static bool read_window(struct calibration *c, struct kv_cache *const *kv, struc
             batch_pages(batch, g, seq)[i] = i;
     for (int i = 0; i < c->ctx; i++)
         batch_add_row(batch, seq, c->tokens[window * (size_t)c->ctx + (size_t)i], i, WANT_HIDDEN);
+    c->now_held = is_held(c, window);
     model_forward(c->m, kv, batch, out);
     return !c->o->progress || c->o->progress(c->o->progress_self, window + 1, c->n_windows);
 }
@@ -125,19 +153,32 @@ static bool read_text(struct calibration *c, struct error *err)
     return ok;
 }
 
+// How many rows are kept out, and which of them are taken.
+static void plan_held(struct calibration *c)
+{
+    size_t n = 0;
+    for (size_t w = 0; w < c->n_windows; w++)
+        n += is_held(c, w) ? (size_t)c->ctx : 0;
+    c->stride = (n / HELD_ROWS) | 1;
+    c->held_rows = (n + c->stride - 1) / c->stride;
+}
+
 // Windows spread evenly over the text, each begun as the tokenizer begins a text.
 static bool take_tokens(struct calibration *c, const struct tokenizer *t, struct slice text,
                         struct error *err)
 {
     struct tokens start = {0}, all = {0};
-    size_t ctx = (size_t)c->ctx,
-           most = (size_t)(c->o->max_windows ? c->o->max_windows : DEFAULT_WINDOWS);
+    size_t most = (size_t)(c->o->max_windows ? c->o->max_windows : DEFAULT_WINDOWS);
+    assert(most > 1);
     bool ok = tokenizer_encode(t, slice_of("", 0), TOKENIZE_ADD_SPECIAL, &start, err) &&
               tokenizer_encode(t, text, TOKENIZE_PLAIN, &all, err);
-    if (ok && all.n < ctx)
-        ok = error_set(err, ERR_USAGE, "the text has %zu tokens, a window needs %zu", all.n, ctx);
+    if (ok && all.n < HELD_OUT * CTX_LEAST)
+        ok = error_set(err, ERR_USAGE, "the text has %zu tokens, at least %d are needed", all.n,
+                       HELD_OUT * CTX_LEAST);
     if (ok) {
-        size_t n = all.n / ctx, taken = n < most ? n : most;
+        size_t longest = all.n / HELD_OUT;
+        c->ctx = (size_t)c->ctx < longest ? c->ctx : (int)longest;
+        size_t ctx = (size_t)c->ctx, n = all.n / ctx, taken = n < most ? n : most;
         c->n_windows = taken;
         c->tokens = memory_array(int32_t, taken * ctx);
         for (size_t w = 0; w < taken; w++) {
@@ -146,6 +187,7 @@ static bool take_tokens(struct calibration *c, const struct tokenizer *t, struct
             if (start.n && start.ids[0] == tokenizer_bos(t))
                 to[0] = start.ids[0];
         }
+        plan_held(c);
     }
     tokens_release(&start);
     tokens_release(&all);
@@ -161,7 +203,9 @@ static void drop_products(struct calibration *c)
 {
     for (size_t i = 0; i < c->n_seen; i++) {
         free(c->seen[i].products);
-        c->seen[i].products = NULL;
+        free(c->seen[i].held);
+        c->seen[i].products = c->seen[i].held = NULL;
+        c->seen[i].n_held = c->seen[i].n_passed = 0;
     }
 }
 
@@ -172,13 +216,15 @@ static bool gather_products(struct calibration *c, size_t from, struct error *er
     drop_products(c);
     for (size_t i = from; i < c->n_seen; i++) {
         struct seen *s = &c->seen[i];
-        size_t bytes = s->n * s->n * sizeof(float);
-        if (!may_multiply(s))
+        size_t bytes = s->n * (c->held_rows + (may_multiply(s) ? s->n : 0)) * sizeof(float);
+        if (s->n == 0)
             continue;
         if (i > from && used + bytes > budget)
             break;
         used += bytes;
-        s->products = memory_array(float, s->n * s->n);
+        s->held = memory_array(float, c->held_rows * s->n);
+        if (may_multiply(s))
+            s->products = memory_array(float, s->n * s->n);
     }
     if (!read_text(c, err)) {
         drop_products(c);
@@ -273,9 +319,13 @@ bool calibration_find(void *self, const char *name, struct importance *out, bool
     if (!*found)
         return true;
     struct seen *s = &c->seen[i];
-    if (may_multiply(s) && !s->products && !gather_products(c, i, err))
+    if (!s->held && !gather_products(c, i, err))
         return false;
-    *out =
-        (struct importance){.id = i, .n = s->n, .squares = s->importance, .products = s->products};
+    *out = (struct importance){.id = i,
+                               .n = s->n,
+                               .squares = s->importance,
+                               .products = s->products,
+                               .held_out = s->held,
+                               .n_held_out = s->n_held};
     return true;
 }

@@ -3,7 +3,9 @@
 //
 // The model reads the text in windows. For every matrix the mean square of each input is kept (its
 // importance), and, where rows are not too long, the mean of all products of two inputs, which
-// error feedback needs (quantize/feedback.h). Products take n^2 floats for n inputs: as many
+// error feedback needs (quantize/feedback.h). Every eighth window is kept out of that: some of its
+// inputs are kept as they are, to show whether what was learned helps (quantize/care.h). A text of
+// less than eight windows is cut into shorter ones. Products take n^2 floats for n inputs: as many
 // matrices' as fit the budget are gathered at a time, in the order of the layers, and the text is
 // read again when one of another layer is asked for.
 // Threads: one at a time; the model must not be used by others meanwhile.
@@ -21,7 +23,7 @@ struct tokenizer;
 
 struct calibration_options {
     int ctx;                                                  // tokens of a window; 0: 512
-    int max_windows;                                          // spread over the text; 0: 128
+    int max_windows;                                          // over the text, > 1; 0: 128
     int threads;                                              // 0: the cores it may use
     size_t products_bytes;                                    // 0: 1 GiB
     bool (*progress)(void *self, size_t done, size_t total);  // windows of a pass; false cancels
@@ -29,7 +31,7 @@ struct calibration_options {
 };
 
 // Reads the text once. The model must have been loaded with max_rows and max_wanted of at least
-// ctx, and must live as long. NULL with err: the text is shorter than a window.
+// ctx, and must live as long. NULL with err: the text has less than 128 tokens.
 struct calibration *calibration_new(struct model *m, const struct tokenizer *t, struct slice text,
                                     const struct calibration_options *o, struct error *err);
 void calibration_free(struct calibration *c);            // NULL is fine

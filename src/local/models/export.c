@@ -17,7 +17,7 @@
 #include "local/models/facts.h"
 #include "local/models/family.h"
 #include "local/models/tensors.h"
-#include "local/quantize/feedback.h"
+#include "local/quantize/care.h"
 #include "local/quantize/mix.h"
 
 // What a tensor is stored as; see mix.h.
@@ -294,7 +294,7 @@ bool model_export(const struct model_file *file, const char *path, const struct 
         ok = write_all(e, path) || error_wrap(err, "%s", path);
         gguf_writer_free(e->w);
     }
-    feedback_free(e->feedback);
+    care_free(e->care);
     thread_pool_free(e->pool);
     free(e->pieces);
     free(e);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct care_tally;
 struct error;
 struct gguf_writer;
 struct importance;
@@ -27,6 +28,7 @@ struct export_options {
     bool (*importance)(void *self, const char *tensor, struct importance *out, bool *found,
                        struct error *err);
     void *importance_self;
+    struct care_tally *tally;  // what helped (quantize/care.h) is added to it; NULL: not told
     bool (*progress)(void *self, uint64_t done, uint64_t total);  // tensor bytes; false cancels
     void *progress_self;
 };

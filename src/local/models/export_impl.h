@@ -8,7 +8,7 @@
 #include "local/models/facts.h"
 #include "local/models/tensors.h"
 
-struct feedback;
+struct care;
 struct thread_pool;
 
 // One tensor of the file to be written.
@@ -32,8 +32,7 @@ struct export
     struct model_facts facts;
     struct gguf_writer *w;
     struct thread_pool *pool;
-    struct feedback *feedback;  // of the input feedback_id, which several tensors share; or NULL
-    size_t feedback_id;
+    struct care *care;  // NULL until it is needed
     struct piece *pieces;
     size_t n_pieces, capacity;
     float factors[3][ROPE_FREQS_MAX];  // rope_freqs, short, long

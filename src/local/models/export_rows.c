@@ -9,6 +9,7 @@
 #include "local/formats/gguf_write.h"
 #include "local/formats/model_file.h"
 #include "local/models/export_impl.h"
+#include "local/quantize/care.h"
 #include "local/quantize/feedback.h"
 #include "local/quantize/importance.h"
 #include "local/quantize/quantize.h"
@@ -60,12 +61,12 @@ struct chunk {
     const struct tensor_view *v;  // NULL: `numbers` are given
     int64_t from, n, cols;
     int64_t rows_of_item;
-    uint64_t row_bytes;               // written
-    float *numbers;                   // [n, cols]
-    char *out;                        // [n, row_bytes]
-    struct error *errors;             // [threads]; the code is 0 where nothing went wrong
-    const float *importance;          // [cols] or NULL
-    const struct feedback *feedback;  // or NULL
+    uint64_t row_bytes;          // written
+    float *numbers;              // [n, cols]
+    char *out;                   // [n, row_bytes]
+    struct error *errors;        // [threads]; the code is 0 where nothing went wrong
+    const struct care *care;     // NULL: nothing is known of the inputs
+    struct care_tally *tallies;  // [threads]
 };
 
 static void read_rows(const struct chunk *c, int64_t from, int64_t to)
@@ -104,15 +105,15 @@ static void convert_rows(void *self, int item, int worker)
     }
     read_rows(c, from, to);
     float *row = c->numbers + from * c->cols;
-    if (c->feedback) {
+    if (c->care) {
         size_t bad_row = 0;
-        ok = feedback_rows(c->feedback, type, row, (size_t)(to - from), c->importance, out,
-                           &bad_row, err);
+        ok = care_rows(c->care, type, row, (size_t)(to - from), out, &c->tallies[worker], &bad_row,
+                       err);
         bad += (int64_t)bad_row;
     }
-    for (int64_t i = from; !c->feedback && ok && i < to; i++) {
+    for (int64_t i = from; !c->care && ok && i < to; i++) {
         bad = i;
-        ok = quantize_row(type, row, c->importance, out, (size_t)c->cols, err);
+        ok = quantize_row(type, row, NULL, out, (size_t)c->cols, err);
         row += c->cols;
         out += c->row_bytes;
     }
@@ -135,8 +136,24 @@ static bool put_chunk(struct export *e, struct chunk *c)
     return put_bytes(e, c->p, c->out, c->row_bytes * (uint64_t)c->n);
 }
 
+// Rows spread over the matrix, as many as it takes to judge.
+static float *sample_rows(const struct chunk *c, const float *numbers, int64_t rows, size_t *n)
+{
+    int64_t taken = rows < CARE_ROWS ? rows : CARE_ROWS;
+    float *sample = memory_array(float, (size_t)(taken * c->cols));
+    for (int64_t i = 0; i < taken; i++) {
+        int64_t r = i * rows / taken;
+        if (c->v)
+            tensor_view_numbers(c->v, export_source_row(c->p, r), 1, sample + i * c->cols);
+        else
+            memcpy(sample + i * c->cols, numbers + r * c->cols, (size_t)c->cols * sizeof *sample);
+    }
+    *n = (size_t)taken;
+    return sample;
+}
+
 // What calibration knows of the piece's inputs.
-static bool find_importance(struct export *e, struct chunk *c)
+static bool find_care(struct export *e, struct chunk *c, const float *numbers, int64_t rows)
 {
     struct importance known;
     bool found = false;
@@ -146,15 +163,13 @@ static bool find_importance(struct export *e, struct chunk *c)
         return error_wrap(e->err, "tensor '%s'", c->p->name);
     if (!found || known.n != (size_t)c->cols)
         return true;
-    c->importance = known.squares;
-    if (!known.products)
-        return true;
-    if (!e->feedback || e->feedback_id != known.id) {
-        feedback_free(e->feedback);
-        e->feedback = feedback_new(known.products, known.n, e->pool);
-        e->feedback_id = known.id;
-    }
-    c->feedback = e->feedback;
+    if (!e->care)
+        e->care = care_new(e->pool);
+    size_t n = 0;
+    float *sample = sample_rows(c, numbers, rows, &n);
+    care_begin(e->care, &known, c->p->dtype, sample, n);
+    free(sample);
+    c->care = e->care;
     return true;
 }
 
@@ -174,6 +189,17 @@ static bool convert(struct export *e, struct chunk *c, const float *numbers, int
     return true;
 }
 
+static void add_tally(struct export *e, const struct care_tally *t)
+{
+    struct care_tally *sum = e->o->tally;
+    if (!sum)
+        return;
+    sum->n_rows += t->n_rows;
+    sum->n_cared += t->n_cared;
+    sum->plain += t->plain;
+    sum->kept += t->kept;
+}
+
 bool export_rows(struct export *e, const struct piece *p, const struct tensor_view *v,
                  const float *numbers, int64_t rows, int64_t cols)
 {
@@ -181,15 +207,19 @@ bool export_rows(struct export *e, const struct piece *p, const struct tensor_vi
     most = most < 1 ? 1 : most > rows ? rows : most;
     size_t n_threads = (size_t)thread_pool_size(e->pool);
     struct chunk c = {.p = p, .v = v, .cols = cols, .row_bytes = export_bytes(p->dtype, cols)};
-    if (!is_kept(p, v) && !find_importance(e, &c))
+    if (!is_kept(p, v) && !find_care(e, &c, numbers, rows))
         return false;
-    c.rows_of_item = c.feedback ? FEEDBACK_ROWS : 1 + ITEM_VALUES / cols;
+    c.rows_of_item = c.care ? FEEDBACK_ROWS : 1 + ITEM_VALUES / cols;
     c.numbers = memory_new((size_t)most * (size_t)cols, sizeof *c.numbers);
     c.out = memory_new((size_t)most, c.row_bytes);
     c.errors = memory_array(struct error, n_threads);
+    c.tallies = memory_array(struct care_tally, n_threads);
     bool ok = convert(e, &c, numbers, rows, most);
     free(c.numbers);
     free(c.out);
+    for (size_t i = 0; c.care && i < n_threads; i++)
+        add_tally(e, &c.tallies[i]);
+    free(c.tallies);
     free(c.errors);
     return ok;
 }

@@ -11,15 +11,13 @@
 #include "local/quantize/quantize.h"
 #include "local/quantize/round.h"
 
-// Share of H's mean diagonal that is added to it: a text is a sample, and what it says of
-// correlations is not all to be believed.
-static const double damping = 0.02;
 enum { SWEEPS = 8 };  // at most, over a rounded row; after three hardly a value changes
 
 struct feedback {
     size_t n;
     float *pull;  // [n, n]; row j, i < j: how much column j moves for an error of one in column i
-    float *h;     // [n, n]: H with the damping, both halves
+    float *h;     // [n, n]: H with the doubt, both halves
+    float *diagonal;  // [n] of h: how much an error in each column counts by itself
 };
 
 // Cholesky's factor of H with its rows and columns in reverse order, lower triangular, in place.
@@ -68,12 +66,12 @@ static bool factorize(struct factor *f, struct thread_pool *pool)
     return true;
 }
 
-static float *damped(const float *products, size_t n)
+static float *damped(const float *products, size_t n, double doubt)
 {
     double mean = 0;
     for (size_t i = 0; i < n; i++)
         mean += (double)products[i * n + i] / (double)n;
-    double more = mean > 0 ? mean * damping : 1;
+    double more = mean > 0 ? mean * doubt : 1;
     float *h = memory_array(float, n *n);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k <= i; k++)
@@ -91,10 +89,11 @@ static double *reversed(const float *h, size_t n)
     return l;
 }
 
-struct feedback *feedback_new(const float *products, size_t n, struct thread_pool *pool)
+struct feedback *feedback_new(const float *products, size_t n, double doubt,
+                              struct thread_pool *pool)
 {
     assert(n > 0 && n <= FEEDBACK_COLS_MAX);
-    float *h = damped(products, n);
+    float *h = damped(products, n, doubt);
     struct factor l = {.n = n, .l = reversed(h, n)};
     struct feedback *f = NULL;
     if (factorize(&l, pool)) {
@@ -102,9 +101,11 @@ struct feedback *feedback_new(const float *products, size_t n, struct thread_poo
         f->n = n;
         f->h = h;
         f->pull = memory_array(float, n *n);
+        f->diagonal = memory_array(float, n);
         for (size_t j = 0; j < n; j++) {
             // R[i][j] = l[n-1-i][n-1-j]
             double diagonal = l.l[(n - 1 - j) * n + (n - 1 - j)];
+            f->diagonal[j] = h[j * n + j];
             for (size_t i = 0; i < j; i++)
                 f->pull[j * n + i] = (float)(l.l[(n - 1 - i) * n + (n - 1 - j)] / diagonal);
         }
@@ -121,6 +122,7 @@ void feedback_free(struct feedback *f)
         return;
     free(f->pull);
     free(f->h);
+    free(f->diagonal);
     free(f);
 }
 
@@ -206,7 +208,7 @@ static void pack_row(const struct format *format, size_t block_bytes, const stru
 }
 
 bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows, size_t n_rows,
-                   const float *importance, void *out, size_t *bad_row, struct error *err)
+                   void *out, size_t *bad_row, struct error *err)
 {
     const struct format *format = format_of(type);
     size_t len = (size_t)format->block_len, bytes = (size_t)dtype_info(type)->block_bytes;
@@ -220,7 +222,7 @@ bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows,
     struct block *blocks = memory_array(struct block, n_rows * n_blocks);
     // Blocks outside, rows inside: the block's part of `pull` stays in the cache.
     for (size_t from = 0; from < n; from += len) {
-        quantize_weights(importance ? importance + from : NULL, len, weights);
+        quantize_weights(f->diagonal + from, len, weights);
         for (size_t r = 0; r < n_rows; r++)
             round_block(f, format, rows + r * n, weights, from, errors + r * n,
                         &blocks[r * n_blocks + from / len]);

@@ -20,14 +20,16 @@ struct thread_pool;
 enum { FEEDBACK_COLS_MAX = 4096 };  // longer rows would take too long to prepare
 
 // products [n, n]: H, symmetric (only k <= i of row i is read). n^2 doubles while it is made, 2 n^2
-// floats from then on. NULL if H is not finite. Inputs that are always zero are let alone.
-struct feedback *feedback_new(const float *products, size_t n, struct thread_pool *pool);
+// floats from then on. doubt > 0: how little the text is believed what it says of correlations, as
+// a share of H's diagonal that is added to it. NULL if H is not finite. Inputs that are always zero
+// are let alone.
+struct feedback *feedback_new(const float *products, size_t n, double doubt,
+                              struct thread_pool *pool);
 void feedback_free(struct feedback *f);  // NULL is fine
 
 // Whether the format's values can be chosen one by one: all block formats.
 bool feedback_can(enum dtype type);
-// Rounds n_rows rows [n_rows, n] to out [n_rows, dtype_bytes(type, n)].
-// importance [n] is for the search of scales. False with err and the row in *bad_row (see
-// quantize_row).
+// Rounds n_rows rows [n_rows, n] to out [n_rows, dtype_bytes(type, n)]. False with err and the row
+// in *bad_row (see quantize_row).
 bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows, size_t n_rows,
-                   const float *importance, void *out, size_t *bad_row, struct error *err);
+                   void *out, size_t *bad_row, struct error *err);

@@ -17,10 +17,10 @@ bool quantize_can(enum dtype type);
 
 // n values (whole blocks of the format: asserted) from `in` to `out`, dtype_bytes(type, n) bytes,
 // which may be unaligned; they may not overlap. importance [n], finite and not negative, says how
-// much each value's squared error counts beside its block's others; NULL: all the same. Plain
-// types and Q8_0 ignore it. False with err (ERR_NUMERIC), naming the index
-// within the row, if a value is NaN or infinite or too large for the format's scale; the caller
-// adds tensor and row.
+// much each value's squared error counts beside its block's others; NULL: all the same, but in
+// blocks with a min |value| plus the group's root mean square. Plain types and Q8_0 ignore it.
+// False with err (ERR_NUMERIC), naming the index within the row, if a value is NaN or infinite or
+// too large for the format's scale; the caller adds tensor and row.
 bool quantize_row(enum dtype type, const float *in, const float *importance, void *out, size_t n,
                   struct error *err);
 

@@ -18,6 +18,7 @@
 #include "local/quantize/quantize.h"
 
 enum { N = 512, N_ROWS = 6, N_SAMPLES = 1500, N_CAUSES = 24 };
+static const double DOUBT = 0.02;
 
 struct setting {
     struct thread_pool *pool;
@@ -84,7 +85,7 @@ static double loss_of(const struct setting *s, enum dtype type, const struct fee
     struct error err;
     assert_true(dtype_bytes(type, N, &row_bytes));
     if (f)
-        assert_true(feedback_rows(f, type, s->rows, N_ROWS, s->importance, bytes, &bad, &err));
+        assert_true(feedback_rows(f, type, s->rows, N_ROWS, bytes, &bad, &err));
     for (size_t r = 0; !f && r < N_ROWS; r++)
         assert_true(
             quantize_row(type, s->rows + r * N, s->importance, bytes + r * row_bytes, N, &err));
@@ -97,7 +98,7 @@ static double loss_of(const struct setting *s, enum dtype type, const struct fee
 static void correlations_are_made_use_of(void **state)
 {
     const struct setting *s = *state;
-    struct feedback *f = feedback_new(s->h, N, s->pool);
+    struct feedback *f = feedback_new(s->h, N, DOUBT, s->pool);
     assert_non_null(f);
     for (unsigned t = 0; t < DTYPE_COUNT; t++) {
         enum dtype type = (enum dtype)t;
@@ -142,8 +143,8 @@ static void hardly_a_value_would_rather_be_another(void **state)
     size_t bad;
     struct error err;
     int n = 0;
-    struct feedback *f = feedback_new(s->h, N, s->pool);
-    assert_true(feedback_rows(f, DTYPE_Q4_0, s->rows, N_ROWS, s->importance, bytes, &bad, &err));
+    struct feedback *f = feedback_new(s->h, N, DOUBT, s->pool);
+    assert_true(feedback_rows(f, DTYPE_Q4_0, s->rows, N_ROWS, bytes, &bad, &err));
     for (int r = 0; r < N_ROWS; r++)
         n += would_rather_move(s, s->rows + r * N, bytes + r * N / 32 * 18);
     print_message("%d of %d values\n", n, N_ROWS * N);
@@ -158,11 +159,11 @@ static void rows_do_not_mind_each_other(void **state)
     static unsigned char together[N_ROWS * N], alone[N_ROWS * N];
     size_t bad, row_bytes = N / 256 * 144;
     struct error err;
-    struct feedback *f = feedback_new(s->h, N, s->pool);
-    assert_true(feedback_rows(f, DTYPE_Q4_K, s->rows, N_ROWS, s->importance, together, &bad, &err));
+    struct feedback *f = feedback_new(s->h, N, DOUBT, s->pool);
+    assert_true(feedback_rows(f, DTYPE_Q4_K, s->rows, N_ROWS, together, &bad, &err));
     for (size_t r = 0; r < N_ROWS; r++)
-        assert_true(feedback_rows(f, DTYPE_Q4_K, s->rows + r * N, 1, s->importance,
-                                  alone + r * row_bytes, &bad, &err));
+        assert_true(
+            feedback_rows(f, DTYPE_Q4_K, s->rows + r * N, 1, alone + r * row_bytes, &bad, &err));
     assert_memory_equal(together, alone, N_ROWS * row_bytes);
     feedback_free(f);
 }
@@ -177,7 +178,7 @@ static void without_correlations_nothing_is_gained_or_lost(void **state)
     memset(even->h, 0, sizeof even->h);
     for (int i = 0; i < N; i++)
         even->h[i * N + i] = s->importance[i];
-    struct feedback *f = feedback_new(even->h, N, s->pool);
+    struct feedback *f = feedback_new(even->h, N, 1e-9, s->pool);
     assert_non_null(f);
     for (unsigned t = 0; t < DTYPE_COUNT; t++) {
         enum dtype type = (enum dtype)t;
@@ -201,9 +202,9 @@ static void inputs_that_are_always_zero_do_no_harm(void **state)
     struct error err;
     for (int i = 0; i < 32; i++)
         row[i] = (float)(i % 16 - 8);
-    struct feedback *f = feedback_new(h, 32, s->pool);
+    struct feedback *f = feedback_new(h, 32, DOUBT, s->pool);
     assert_non_null(f);
-    assert_true(feedback_rows(f, DTYPE_Q4_0, row, 1, NULL, bytes, &bad, &err));
+    assert_true(feedback_rows(f, DTYPE_Q4_0, row, 1, bytes, &bad, &err));
     dtype_to_f32(DTYPE_Q4_0, bytes, back, 32);
     for (int i = 0; i < 32; i++)
         assert_true(fabsf(back[i] - (float)(i % 16 - 8)) < 1e-3f);
@@ -218,11 +219,11 @@ static void what_is_no_number_is_refused(void **state)
     size_t bad = 9;
     struct error err;
     h[33] = NAN;
-    assert_null(feedback_new(h, 32, s->pool));
+    assert_null(feedback_new(h, 32, DOUBT, s->pool));
     h[33] = 1;
-    struct feedback *f = feedback_new(h, 32, s->pool);
+    struct feedback *f = feedback_new(h, 32, DOUBT, s->pool);
     rows[32 + 5] = INFINITY;
-    assert_false(feedback_rows(f, DTYPE_Q4_0, rows, 2, NULL, bytes, &bad, &err));
+    assert_false(feedback_rows(f, DTYPE_Q4_0, rows, 2, bytes, &bad, &err));
     assert_int_equal(bad, 1);
     assert_string_equal(err.text, "value 5 is infinite");
     feedback_free(f);

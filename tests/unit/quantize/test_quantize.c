@@ -97,10 +97,12 @@ static void blocks_lose_less_than_the_reference(void **state)
     struct buf text = {0};
     struct error err = {0};
     static float rows[ROWS_MAX][WIDE];
-    float weights[WIDE];
+    float weights[WIDE], even[WIDE];
     int n_rows = 0, n_seen = 0;
-    for (int i = 0; i < WIDE; i++)
+    for (int i = 0; i < WIDE; i++) {
         weights[i] = (float)(1 + i % 7);
+        even[i] = 1;
+    }
     if (!file_read("tests/golden/data/quantize_errors.txt", 1 << 20, &text, &err))
         fail_msg("%s", err.text);
     for (const char *p = buf_text(&text); *p; p = strchr(p, '\n') + 1) {
@@ -115,7 +117,7 @@ static void blocks_lose_less_than_the_reference(void **state)
         assert_int_equal(sscanf(p, "%15s %15s %lf", name, how, &theirs), 3);
         assert_true(dtype_from_name(name, &type));
         for (int i = 0; i < n_rows; i++)
-            ours += loss(type, rows[i], how[0] == 'w' ? weights : NULL, WIDE);
+            ours += loss(type, rows[i], how[0] == 'w' ? weights : even, WIDE);
         print_message("%-7s %-8s %.6f of ggml's loss\n", name, how, ours / theirs);
         if (!(ours < theirs))
             fail_msg("%s %s: %g lost, the reference loses %g", name, how, ours, theirs);
@@ -157,19 +159,51 @@ static void importance_moves_the_error(void **state)
     }
 }
 
+// Where nothing is known, large values of blocks with a min are hit better than they are when all
+// count the same.
+static void large_values_count_more_beside_a_min(void **state)
+{
+    (void)state;
+    static const enum dtype types[] = {DTYPE_Q4_1, DTYPE_Q5_1, DTYPE_Q2_K, DTYPE_Q4_K, DTYPE_Q5_K};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        double miss[2] = {0};
+        for (uint64_t seed = 0; seed < 50; seed++) {
+            float row[WIDE], same[WIDE], back[WIDE];
+            unsigned char bytes[WIDE_BYTES_MAX];
+            struct error err;
+            for (uint64_t i = 0; i < WIDE; i++) {
+                float x = (float)((double)(hash_mix(seed * WIDE + i) >> 11) * 0x1p-52 - 1);
+                row[i] = x * x * x;
+                same[i] = 1;
+            }
+            for (int even = 0; even < 2; even++) {
+                assert_true(quantize_row(types[t], row, even ? same : NULL, bytes, WIDE, &err));
+                dtype_to_f32(types[t], bytes, back, WIDE);
+                for (int i = 0; i < WIDE; i++)
+                    miss[even] += fabsf(row[i]) > 0.5f ? pow((double)(row[i] - back[i]), 2) : 0;
+            }
+        }
+        print_message("%-7s %.3f of the large values' error\n", dtype_name(types[t]),
+                      miss[0] / miss[1]);
+        assert_true(miss[0] < miss[1]);
+    }
+}
+
 // A block without importance (an input that is never used) is not divided by zero.
 static void no_importance_at_all_is_even_importance(void **state)
 {
     (void)state;
-    float row[WIDE], nothing[WIDE] = {0};
-    for (int i = 0; i < WIDE; i++)
+    float row[WIDE], nothing[WIDE] = {0}, same[WIDE];
+    for (int i = 0; i < WIDE; i++) {
         row[i] = (float)(i * 37 % 101) - 50;
+        same[i] = 1;
+    }
     for (unsigned t = 0; t < DTYPE_COUNT; t++) {
         unsigned char even[WIDE_BYTES_MAX] = {0}, none[WIDE_BYTES_MAX] = {0};
         struct error err;
         if (!quantize_can((enum dtype)t))
             continue;
-        assert_true(quantize_row((enum dtype)t, row, NULL, even, WIDE, &err));
+        assert_true(quantize_row((enum dtype)t, row, same, even, WIDE, &err));
         assert_true(quantize_row((enum dtype)t, row, nothing, none, WIDE, &err));
         assert_memory_equal(even, none, sizeof even);
     }
@@ -325,6 +359,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(what_fits_is_kept),
     cmocka_unit_test(blocks_lose_less_than_the_reference),
     cmocka_unit_test(importance_moves_the_error),
+    cmocka_unit_test(large_values_count_more_beside_a_min),
     cmocka_unit_test(no_importance_at_all_is_even_importance),
     cmocka_unit_test(every_instruction_set_gives_the_same_bits),
 };
