@@ -146,7 +146,7 @@ void engine_answer_free(struct engine_answer *a);  // cancels if it still runs
 struct engine_stats {
     int64_t steps, rows, prompt_tokens, cached_tokens, completion_tokens, preemptions;
     int64_t drafted_tokens, accepted_tokens;
-    int64_t prompt_rows;  // of rows: those that only read a prompt
+    int64_t prompt_rows;                  // of rows: those that only read a prompt
     int64_t refused, expired, cancelled;  // requests: queue full, deadline, by the client
     double busy_s, forward_s;             // of the engine's thread, and of that in the model
     int running, waiting;                 // sequences
