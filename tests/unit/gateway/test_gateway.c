@@ -130,7 +130,7 @@ static void release_gathered(struct gathered *all)
         buf_release(&all->texts[i]);
 }
 
-static struct chat_request several(struct chat_prompt *prompts, char (*texts)[16], size_t n)
+static struct chat_request several(struct chat_prompt *prompts, char (*texts)[32], size_t n)
 {
     struct chat_request r = request("not this");
     for (size_t i = 0; i < n; i++) {
@@ -147,7 +147,7 @@ static void several_prompts_are_answered_each_in_its_place(void **state)
     (void)state;
     for (int inside = 0; inside < 2; inside++) {
         struct chat_prompt prompts[N_TEXTS];
-        char texts[N_TEXTS][16], wanted[64];
+        char texts[N_TEXTS][32], wanted[64];
         struct fake_provider f;
         struct error err = {0};
         struct gathered all = {0};
@@ -180,7 +180,7 @@ static void several_prompts_are_answered_each_in_its_place(void **state)
 static void sequences_at_once_are_bounded(void **state)
 {
     struct chat_prompt prompts[8];
-    char texts[8][16];
+    char texts[8][32];
     struct fake_provider f;
     struct error err = {0};
     struct gathered all = {0};
@@ -205,7 +205,7 @@ static void sequences_at_once_are_bounded(void **state)
 static void a_prompt_that_does_not_fit_refuses_all(void **state)
 {
     struct chat_prompt prompts[3];
-    char texts[3][16];
+    char texts[3][32];
     struct fake_provider f;
     struct error err = {0};
     struct gathered all = {0};
@@ -247,7 +247,7 @@ static void the_first_that_fails_ends_all(void **state)
     (void)state;
     for (int inside = 0; inside < 2; inside++) {
         struct chat_prompt prompts[N_TEXTS];
-        char texts[N_TEXTS][16];
+        char texts[N_TEXTS][32];
         struct fake_provider f;
         struct error err = {0};
         struct gathered all = {0};
@@ -305,7 +305,7 @@ static void open_gate(struct gate *gate)
 static void after_a_cancel_nothing_begins(void **state)
 {
     struct chat_prompt prompts[N_TEXTS];
-    char texts[N_TEXTS][16];
+    char texts[N_TEXTS][32];
     struct fake_provider f;
     struct error err = {0};
     struct gathered all = {0};
@@ -363,7 +363,7 @@ static void a_busy_provider_is_asked_again(void **state)
 static void a_full_sink_pauses_all(void **state)
 {
     struct chat_prompt prompts[N_TEXTS];
-    char texts[N_TEXTS][16];
+    char texts[N_TEXTS][32];
     struct fake_provider f;
     struct error err = {0};
     struct gathered all = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -400,7 +400,7 @@ static void a_full_sink_pauses_all(void **state)
 static void one_that_is_freed_ends_first(void **state)
 {
     struct chat_prompt prompts[N_TEXTS];
-    char texts[N_TEXTS][16];
+    char texts[N_TEXTS][32];
     struct fake_provider f;
     struct error err = {0};
     struct gathered all = {0};
