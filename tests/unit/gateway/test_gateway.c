@@ -333,7 +333,7 @@ static void after_a_cancel_nothing_begins(void **state)
 static void a_busy_provider_is_asked_again(void **state)
 {
     struct chat_prompt prompts[9];
-    char texts[9][16];
+    char texts[9][32];
     struct fake_provider f;
     struct error err = {0};
     struct gathered all = {0};
