@@ -37,12 +37,6 @@ static const char *known_path(const struct exchange *x)
     return x->own ? x->own->path : x->route ? x->route->path : "";
 }
 
-// A client that closes at once behind an answer that was taken whole did not leave it.
-static bool left_early(const struct exchange *x)
-{
-    return x->gone && !(x->ended && x->n_sent == x->out.len);
-}
-
 void access_log(const struct exchange *x)
 {
     struct buf line = {0};
@@ -63,7 +57,7 @@ void access_log(const struct exchange *x)
         add_answer(x, &line);
     buf_text_add(&line, ",\"total_ms\":");
     json_write_number(&line, ms(x->begun_ns, x->ended_ns ? x->ended_ns : clock_ns()));
-    if (left_early(x))
+    if (x->left)
         buf_text_add(&line, ",\"client_left\":true");
     if (x->trace[0])
         add_text(&line, "traceparent", x->trace);

@@ -74,6 +74,7 @@ void exchange_gone(struct exchange *x)
 {
     pthread_mutex_lock(&x->lock);
     x->gone = true;
+    x->left |= !x->taken;
     exchange_wake(x);
     cancel(x);
     pthread_mutex_unlock(&x->lock);

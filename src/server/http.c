@@ -100,6 +100,7 @@ static void on_completed(void *self, struct MHD_Connection *c, void **context,
     pthread_mutex_lock(&x->lock);
     x->connection = NULL;
     x->suspended = false;
+    x->left |= !completed;
     pthread_mutex_unlock(&x->lock);
     (void)watch_set(&s->watch, x->socket, NULL, http_deadline(s->options.timeout_s));
     if (!completed)
@@ -240,6 +241,7 @@ static ssize_t read_out(void *self, uint64_t position, char *bytes, size_t max)
         x->n_sent += (size_t)n;
     } else if (x->ended) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
+        x->taken = true;
     } else {
         n = 0;
         suspend(x);
@@ -290,6 +292,9 @@ static enum MHD_Result respond(struct exchange *x)
             exchange_drop(x);
     } else {
         r = MHD_create_response_from_buffer(x->out.len, x->out.ptr, MHD_RESPMEM_MUST_COPY);
+        pthread_mutex_lock(&x->lock);
+        x->taken = true;
+        pthread_mutex_unlock(&x->lock);
     }
     if (!r)
         return MHD_NO;

@@ -97,6 +97,8 @@ struct exchange {
     struct MHD_Connection *connection;  // NULL once it is completed
     bool suspended;
     bool gone;                  // the client is not there any more, or must not be waited for
+    bool taken;                 // all of the answer is in the HTTP library's hands
+    bool left;                  // the client went before that, or was not there for all of it
     bool cancelled;             // the answer shall end
     bool head_ready;            // status and type are settled: the response may begin
     bool ended;                 // nothing more comes into out
