@@ -26,11 +26,13 @@ def claim(name, good, seen=""):
 
 
 class Server:
-    def __init__(self, *options, model=MODEL, wait=True):
+    def __init__(self, *options, model=MODEL, wait=True, hearth_home=None):
         self.home = tempfile.TemporaryDirectory()
         env = dict(os.environ, HOME=self.home.name, LC_ALL="C.UTF-8", NO_COLOR="1")
         for name in ("HEARTH_MODEL", "HEARTH_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
             env.pop(name, None)
+        if hearth_home:
+            env["HEARTH_HOME"] = hearth_home
         self.log = open(os.path.join(self.home.name, "log"), "w+b")
         models = ["-m", model] if model else []
         self.process = subprocess.Popen([BIN, "serve", "--port", "0", *models, *options], env=env,

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 
+from hub.repository import Repository
+from hub_double import HubDouble
 from server import BIN, MODEL, Server, claim, finish
 
 IDS = ("one", "two", "three")
@@ -82,8 +84,29 @@ def broken(paths):
     claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
 
 
+def pulled(paths, folder):
+    hub = HubDouble()
+    with open(MODEL, "rb") as f:
+        hub.add(Repository("acme/Small-GGUF", {"small-Q8_0.gguf": f.read()}))
+    env = dict(os.environ, HF_ENDPOINT=hub.endpoint, HEARTH_HOME=os.path.join(folder, "home"))
+    p = subprocess.run([BIN, "pull", "acme/Small-GGUF:q8_0"], env=env, capture_output=True, text=True)
+    hub.close()
+    claim("a model is pulled", p.returncode == 0 and p.stdout == "small:q8_0\n", (p.stdout, p.stderr))
+    s = Server("--quiet", model=paths[0], hearth_home=env["HEARTH_HOME"])
+    listed = [m["id"] for m in json.loads(s.get("/v1/models")[1])["data"]]
+    claim("the local store's models are listed behind those of -m", listed == ["one", "small:q8_0"], listed)
+    claim("and not loaded before somebody asks", loaded(s) == {"one"}, loaded(s))
+    status, a, _ = s.chat(model="small:q8_0", max_tokens=2)
+    claim("they can be asked for", status == 200 and a["model"] == "small:q8_0", a)
+    for name in (paths[1], "acme/Small-GGUF", "../home"):
+        status, a, _ = s.chat(model=name, max_tokens=2)
+        claim(f"a name over HTTP is no path and no repository: {os.path.basename(name)}", status == 404, a)
+    claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
+
+
 with tempfile.TemporaryDirectory() as d:
     files = copies(d)
+    pulled(files, d)
     room_for_one(files)
     in_use(files)
     broken(files)
