@@ -50,7 +50,7 @@ class Server:
                 return
             time.sleep(0.02)
 
-    def request(self, method, path, body=None, headers={}, timeout=120):
+    def request(self, method, path, body=None, headers={}, timeout=400):
         c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         if isinstance(body, (dict, list)):
             body = json.dumps(body)
