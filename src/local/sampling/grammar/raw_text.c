@@ -37,7 +37,7 @@ static struct nfa *searched(struct raw_text *r, const struct slice *ends, size_t
     for (size_t i = 0; i < n; i++) {
         size_t len = 0, step = 1;
         uint32_t code;
-        for (size_t k = 0; k < most && step; k++) {
+        for (size_t k = 0; k < most && step && len < ends[i].len; k++) {
             step = utf8_decode(ends[i].ptr + len, ends[i].len - len, &code);
             len += step;
         }
