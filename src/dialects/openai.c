@@ -213,3 +213,32 @@ void openai_write_error_event(const struct chat_event *event, struct buf *out)
     openai_write_error_body(&err, out);
     buf_text_add(out, "\n\n");
 }
+
+bool openai_format(const json_t *format, const char *at, const char *wrapper,
+                   struct chat_constraint *out, struct dialect_error *err)
+{
+    struct slice type = slice_str("text");
+    struct member_path path = member_path(at, "type", -1), holder = {{0}};
+    if (!member_text(format, at, "type", &type, err))
+        return false;
+    if (slice_is(type, "text"))
+        return true;
+    if (slice_is(type, "json_object")) {
+        out->kind = CONSTRAINT_JSON_OBJECT;
+        return true;
+    }
+    if (!slice_is(type, "json_schema"))
+        return dialect_refuse(err, PROBLEM_REQUEST, path.text,
+                              "'%s' is not text, json_object or json_schema", path.text);
+    out->kind = CONSTRAINT_JSON_SCHEMA;
+    if (wrapper) {
+        if (!member_object(format, at, wrapper, &format, err))
+            return false;
+        holder = member_path(at, wrapper, -1);
+        at = holder.text;
+    }
+    path = member_path(at, "schema", -1);
+    return member_object(format, at, "schema", &out->schema, err) &&
+           (out->schema ||
+            dialect_refuse(err, PROBLEM_REQUEST, path.text, "'%s' is missing", path.text));
+}

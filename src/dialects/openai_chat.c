@@ -38,30 +38,9 @@ static bool read_max_tokens(struct dialect_call *c, const json_t *body, struct d
 
 static bool read_format(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
-    struct chat_constraint *constraint = &c->request.constraint;
-    const json_t *format = NULL, *wrapper = NULL;
-    struct slice type = slice_str("text");
-    if (!member_object(body, "", "response_format", &format, err) ||
-        !member_text(format, "response_format", "type", &type, err))
-        return false;
-    if (slice_is(type, "text"))
-        return true;
-    if (slice_is(type, "json_object")) {
-        constraint->kind = CONSTRAINT_JSON_OBJECT;
-        return true;
-    }
-    if (slice_is(type, "json_schema")) {
-        constraint->kind = CONSTRAINT_JSON_SCHEMA;
-        if (!member_object(format, "response_format", "json_schema", &wrapper, err) ||
-            !member_object(wrapper, "response_format.json_schema", "schema", &constraint->schema,
-                           err))
-            return false;
-        return constraint->schema ||
-               dialect_refuse(err, PROBLEM_REQUEST, "response_format.json_schema.schema",
-                              "'response_format.json_schema.schema' is missing");
-    }
-    return dialect_refuse(err, PROBLEM_REQUEST, "response_format.type",
-                          "'response_format.type' is not text, json_object or json_schema");
+    const json_t *format = NULL;
+    return member_object(body, "", "response_format", &format, err) &&
+           openai_format(format, "response_format", "json_schema", &c->request.constraint, err);
 }
 
 // What the chat template may look at beside messages and tools.

@@ -64,35 +64,14 @@ static bool read_logprobs(struct dialect_call *c, const json_t *body, struct dia
     return true;
 }
 
-static bool read_format(struct dialect_call *c, const json_t *text, struct dialect_error *err)
-{
-    struct chat_constraint *constraint = &c->request.constraint;
-    const json_t *format = NULL;
-    struct slice type = slice_str("text");
-    if (!member_object(text, "text", "format", &format, err) ||
-        !member_text(format, "text.format", "type", &type, err))
-        return false;
-    if (slice_is(type, "text"))
-        return true;
-    if (slice_is(type, "json_object")) {
-        constraint->kind = CONSTRAINT_JSON_OBJECT;
-        return true;
-    }
-    if (!slice_is(type, "json_schema"))
-        return dialect_refuse(err, PROBLEM_REQUEST, "text.format.type",
-                              "'text.format.type' is not text, json_object or json_schema");
-    constraint->kind = CONSTRAINT_JSON_SCHEMA;
-    return member_object(format, "text.format", "schema", &constraint->schema, err) &&
-           (constraint->schema || dialect_refuse(err, PROBLEM_REQUEST, "text.format.schema",
-                                                 "'text.format.schema' is missing"));
-}
-
 static bool read_text(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
-    const json_t *text = NULL;
+    const json_t *text = NULL, *format = NULL;
     struct slice verbosity = {0};
     return member_object(body, "", "text", &text, err) &&
-           member_text(text, "text", "verbosity", &verbosity, err) && read_format(c, text, err);
+           member_text(text, "text", "verbosity", &verbosity, err) &&
+           member_object(text, "text", "format", &format, err) &&
+           openai_format(format, "text.format", NULL, &c->request.constraint, err);
 }
 
 // What a template may look at beside messages and tools.
