@@ -9,7 +9,7 @@ endif
 cc_name := $(if $(findstring clang,$(CC)),-clang,)$(if $(findstring aarch64,$(CC)),-aarch64,)
 B := build/$(BUILD)$(cc_name)
 
-PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto hwloc libmicrohttpd
+PACKAGES := jansson libpcre2-8 icu-uc icu-i18n libxml-2.0 libedit libcurl libcrypto hwloc libmicrohttpd sqlite3 yaml-0.1
 pkg_cflags := $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES)))
 pkg_libs   := $(if $(PACKAGES),$(shell pkg-config --libs $(PACKAGES)))
 

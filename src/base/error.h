@@ -21,12 +21,17 @@ enum error_code {
     ERR_BUSY,         // too much work at the moment; retry_after_s says when there may be less
     ERR_TIMEOUT,      // its deadline came first
     ERR_INTERNAL,
-    ERR_CONTEXT,  // a prompt with its answer that the context of the model does not hold
+    ERR_CONTEXT,    // a prompt with its answer that the context of the model does not hold
+    ERR_KEY,        // no key, or one that nobody was given
+    ERR_FORBIDDEN,  // a key that must not do this
+    ERR_RATE,       // this account asks too often; retry_after_s as with ERR_BUSY
+    ERR_BUDGET,     // what this account may spend is spent, or the price is not known
+    ERR_UPSTREAM,   // a vendor failed, or answered what is no answer: not the client's fault
 };
 
 struct error {
     enum error_code code;
-    int retry_after_s;  // of ERR_BUSY: seconds until it is worth another try; else 0
+    int retry_after_s;  // of ERR_BUSY, ERR_RATE: seconds until another try is worth it; else 0
     char text[256];
 };
 

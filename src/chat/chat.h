@@ -13,14 +13,24 @@
 #include "base/error.h"
 #include "base/slice.h"
 
+struct caller;
 struct json_t;
 
 enum chat_role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL, ROLE_DEVELOPER };
 
 struct chat_message {
     enum chat_role role;
-    struct slice text;         // the parts' texts joined
-    const struct json_t *raw;  // the message as the client wrote it (tool calls, parts), or NULL
+    struct slice text;  // the parts' texts joined
+    // In the words of OpenAI's chat completions, which templates know, whoever's dialect it came
+    // in: role, content (a text), and what there is of tool_calls (arguments parsed), tool_call_id,
+    // name, reasoning_content. NULL: nothing but role and text.
+    const struct json_t *raw;
+    // OpenAI's content parts, in order, where some are no text ({"type":"image_url","image_url":
+    // {"url":"data:image/png;base64,..."}}, "text" among them); else NULL.
+    const struct json_t *parts;
+    // What only its vendor can read and wants back (signatures of thoughts): an array of
+    // {"vendor","value"}, each with the value as it came, or NULL. See CHAT_BLOB.
+    const struct json_t *blobs;
 };
 
 enum chat_input {
@@ -113,6 +123,14 @@ struct chat_request {
     int max_tokens;  // -1: what is left of the context, at most 4,096
     bool stream;
     int64_t deadline_ns;  // clock_ns(); what has not ended by then ends with ERR_TIMEOUT; 0: none
+    // Who asks, for the gateway (gateway/caller.h), which hands providers NULL here. NULL: the user
+    // of this machine, who needs no key.
+    const struct caller *caller;
+    const char *session;  // the client's name for what belongs together (a user, a cache), or NULL
+    // What the client sent and in which dialect (struct dialect_client's name), so that a vendor
+    // with the same words also gets those members that nobody here knows. NULL: made here.
+    const char *wire;
+    const struct json_t *body;
 };
 
 enum chat_finish {
@@ -125,13 +143,16 @@ enum chat_finish {
 };
 
 struct chat_usage {
-    int64_t prompt_tokens;  // cached ones included
-    int64_t cached_tokens, completion_tokens;
-    int64_t reasoning_tokens;                 // of the completion; 0 where unknown
+    int64_t prompt_tokens;                                 // cached ones included
+    int64_t cached_tokens;                                 // read from a cache
+    int64_t cache_write_5m_tokens, cache_write_1h_tokens;  // of the prompt; where a vendor tells
+    int64_t completion_tokens;                             // thoughts included
+    int64_t reasoning_tokens;                              // of the completion; 0 where unknown
     int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly; 0 where unknown
     double queued_s, prefill_s, decode_s;     // 0 where unknown
     int64_t bytes_sent;                       // that left this machine
     int64_t cost_picousd;                     // -1: unknown price
+    bool estimated;  // counted here, since a vendor's answer was cut or did not say
 };
 
 struct chat_token {  // one token with its alternatives
@@ -151,6 +172,8 @@ enum chat_event_kind {
     CHAT_TOOL_ARGUMENTS,  // more of its arguments, a JSON object's text (text, tool_index)
     CHAT_NEXT,       // max_tokens 0 with logprobs: tokens holds the likeliest for the next position
     CHAT_EMBEDDING,  // of a choice: embedding, of length 1
+    CHAT_BLOB,       // blob_vendor, blob: belongs here among what the choice says, and comes back
+                     // with the message in the next request; other vendors' clients do not see it
     CHAT_FINISH,     // choice ended
     CHAT_USAGE,
     CHAT_DONE,
@@ -167,7 +190,9 @@ struct chat_event {
     const struct chat_token
         *tokens;  // NULL where a vendor gives none; any kind of text may have them
     size_t n_tokens;
-    const float *embedding;  // [n_embedding], valid during the call
+    const char *blob_vendor;  // "anthropic", "gemini", "openai"
+    struct slice blob;        // JSON, valid during the call
+    const float *embedding;   // [n_embedding], valid during the call
     size_t n_embedding;
     const int32_t *prompt;  // valid during the call
     size_t n_prompt;

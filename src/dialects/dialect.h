@@ -3,8 +3,8 @@
 // A dialect is one file with one `const struct dialect`, listed in dialects.c. It knows JSON and
 // the words of chat/, but no sockets, models or accounts. The server finds the route, parses the
 // body, and hands both to read_request; then every event of the answer goes to write_event (a
-// stream), or is collected and goes to write_response at once. (Remote providers will need the
-// other half: write_request, read_event, read_response, read_error.)
+// stream), or is collected and goes to write_response at once. The other half, for asking a vendor
+// in the same words, is dialects/client.h.
 // Threads: a call belongs to one thread at a time; dialects are constant.
 #pragma once
 #include <jansson.h>
@@ -33,8 +33,10 @@ enum dialect_problem {
     PROBLEM_TIMEOUT,      // the request did not arrive in time: 408
     PROBLEM_TOO_LARGE,    // the body: 413
     PROBLEM_RATE,         // this account asks too often: 429
+    PROBLEM_BUDGET,       // it has nothing left to spend: 429
     PROBLEM_BUSY,         // everybody asks too often, or the server is about to end: 503
     PROBLEM_INTERNAL,     // 500
+    PROBLEM_UPSTREAM,     // a vendor failed: 502
     PROBLEM_COUNT
 };
 struct dialect_error {

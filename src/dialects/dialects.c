@@ -28,8 +28,8 @@ int dialect_status(enum dialect_problem p)
         [PROBLEM_REQUEST] = 400,   [PROBLEM_UNSUPPORTED] = 400, [PROBLEM_CONTEXT] = 400,
         [PROBLEM_KEY] = 401,       [PROBLEM_FORBIDDEN] = 403,   [PROBLEM_MODEL] = 404,
         [PROBLEM_ROUTE] = 404,     [PROBLEM_METHOD] = 405,      [PROBLEM_TIMEOUT] = 408,
-        [PROBLEM_TOO_LARGE] = 413, [PROBLEM_RATE] = 429,        [PROBLEM_BUSY] = 503,
-        [PROBLEM_INTERNAL] = 500,
+        [PROBLEM_TOO_LARGE] = 413, [PROBLEM_RATE] = 429,        [PROBLEM_BUDGET] = 429,
+        [PROBLEM_BUSY] = 503,      [PROBLEM_INTERNAL] = 500,    [PROBLEM_UPSTREAM] = 502,
     };
     return statuses[p];
 }
@@ -60,6 +60,11 @@ static enum dialect_problem problem_of(enum error_code code)
     case ERR_CANCELLED:
     case ERR_TIMEOUT:
     case ERR_BUSY: return PROBLEM_BUSY;
+    case ERR_KEY: return PROBLEM_KEY;
+    case ERR_FORBIDDEN: return PROBLEM_FORBIDDEN;
+    case ERR_RATE: return PROBLEM_RATE;
+    case ERR_BUDGET: return PROBLEM_BUDGET;
+    case ERR_UPSTREAM: return PROBLEM_UPSTREAM;
     default: return PROBLEM_INTERNAL;
     }
 }

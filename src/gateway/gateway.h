@@ -10,11 +10,28 @@
 #include "providers/provider.h"
 
 struct buf;
+struct caller;
+struct config;
+struct egress;
 struct error;
 struct gateway;
+struct ledger;
+struct prices;
+struct remotes;
 struct gateway_answer;
 
-struct gateway *gateway_new(struct provider *local);  // the provider is borrowed
+struct gateway_options {  // everything is borrowed; all but local may be NULL
+    struct provider *local;
+    const struct config *config;
+    struct ledger *ledger;    // NULL: nothing is booked, and no key can be asked for
+    struct prices *prices;    // NULL: everything is unpriced
+    struct egress *egress;    // NULL: no log of what leaves
+    struct remotes *remotes;  // NULL: no vendor is asked
+    bool offline;             // nothing leaves this machine, whoever asks
+};
+// NULL with err: a configuration that names what is not there.
+struct gateway *gateway_open(const struct gateway_options *o, struct error *err);
+struct gateway *gateway_new(struct provider *local);  // with nothing but this
 void gateway_free(struct gateway *g);
 
 // Models that callers over a network may name, each by the name of its file, folder or place in the
@@ -27,6 +44,9 @@ int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the fil
 // The id of the model that is meant by a name (NULL or empty: the first). NULL with err
 // (ERR_NOT_FOUND).
 const char *gateway_model(struct gateway *g, const char *name, struct error *err);
+// Whether a caller (NULL: this machine's user) may ask for a model, by its id: by the list of its
+// key, and vendors' models by its key or a route. False with err (ERR_FORBIDDEN).
+bool gateway_may(struct gateway *g, const struct caller *who, const char *id, struct error *err);
 
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err);

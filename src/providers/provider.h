@@ -26,6 +26,8 @@ struct model_info {
     bool local;             // nothing leaves the machine
     char description[160];  // "llama 15M q8_0"
     bool has_template;
+    int max_output;              // tokens of an answer; 0: what the context leaves, or not known
+    bool tools, schema, vision;  // can be asked for calls, for JSON of a schema; sees images
 };
 struct provider_flow {  // opaque numbers from the gateway
     uint64_t share_salt, id;

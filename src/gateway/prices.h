@@ -1,0 +1,60 @@
+// prices.h - what tokens cost, and what vendors' models can do: data with dates and sources.
+//
+// Money is int64 pico-dollars (1e-12 USD); 1 USD per million tokens is 1,000,000 a token. A table
+// is the file that ships with Hearth (share/hearth/prices.json), with what the user imported before
+// it. An entry counts from its date on. A model that no entry names is unpriced, never free.
+// Threads: a table is read only, any.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chat/chat.h"
+
+struct error;
+struct prices;
+
+struct price_rates {  // pico-dollars a token; -1: not told, then what is said beside it counts
+    int64_t input, output;
+    int64_t cache_read;                      // -1: input
+    int64_t cache_write_5m, cache_write_1h;  // -1: input
+    int64_t reasoning;                       // -1: output
+};
+struct price_tier {
+    int64_t above;  // prompts longer than this are wholly at these rates
+    struct price_rates rates;
+};
+struct price {
+    const char *provider, *model;  // of the table
+    struct price_rates rates;
+    const struct price_tier *tiers;  // by `above`, ascending
+    size_t n_tiers;
+    int64_t per_request;      // 0: none
+    int context, max_output;  // tokens; 0: not known
+    bool knows_abilities;     // else nothing is known about these
+    bool tools, schema, vision, reasoning;
+    const char *from, *source;  // "2026-10-01"; where it was read
+};
+
+// The shipped table with the user's before it (prices.json in Hearth's data folder, or `path`).
+// NULL with err: a file that is no price table, with its place.
+struct prices *prices_open(const char *path, struct error *err);
+void prices_free(struct prices *p);
+// The entry in force on a day ("2026-11-26"; NULL: today) of a vendor's model: its exact name, else
+// the name without a date at its end. NULL: unpriced.
+const struct price *prices_find(const struct prices *p, const char *provider, const char *model,
+                                const char *day);
+// What an answer cost. Exact: integers only; saturates at INT64_MAX.
+int64_t price_of(const struct price *p, const struct chat_usage *u);
+// The most that a request can cost with so many prompt tokens at most and so many of answer, times
+// n choices: the dearest of the rates that may apply.
+int64_t price_bound(const struct price *p, int64_t prompt_tokens, int64_t answer_tokens,
+                    int64_t n_choices);
+// Whether no request could be dearer with another entry in force on that day: for routing by price.
+int64_t price_guess(const struct price *p, int64_t prompt_tokens, int64_t answer_tokens);
+
+// Reads a table in LiteLLM's format (model_prices_and_context_window.json) into the user's file
+// (path NULL: the default), replaced as a whole. Numbers are read as decimals, never as floats.
+bool prices_import(const char *from, const char *path, size_t *n_models, struct error *err);
+// "$0.0123": pico-dollars for people; 0.000001 USD at least is told. Returns out.
+const char *price_text(int64_t picousd, char out[32]);

@@ -1,0 +1,52 @@
+// remote.h - a provider that asks a vendor's API, or any endpoint that speaks like one.
+//
+// A set of remotes shares one thread with one libcurl multi handle (HTTP/2, connections kept). That
+// thread parses what comes and pushes it into sinks, so that a chunk is passed on without another
+// thread being woken; a sink that is full pauses its own transfer. What may be retried is (429,
+// 5xx, 529, connection lost before the first event), with jitter, honouring what the vendor says
+// about when; never after an event was pushed. An endpoint that keeps failing is not asked for a
+// while (net/breaker.h): start then fails at once with ERR_BUSY.
+// Keys go into headers only, are kept in memory that core dumps leave out, and are in no error.
+// Threads: any, as provider.h says.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "providers/provider.h"
+
+struct dialect_client;
+struct error;
+struct remotes;
+struct secret;
+
+struct remotes *remotes_new(struct error *err);  // starts the thread
+void remotes_free(struct remotes *r);            // after all of its providers
+
+struct remote_options {  // copied
+    const char *name;    // what it is called: "openai", "groq"
+    const struct dialect_client *client;
+    const char *base_url;  // NULL: the client's own
+    const char *key;       // NULL or empty: none is sent
+    const char *ca_file;   // authorities to trust, PEM; NULL: the system's
+    // Seconds; 0: the default (10, 120, 60, 3600). first: until the first byte of an answer;
+    // between: between two pieces of it.
+    double connect_s, first_s, between_s, total_s;
+    int retries;            // -1: 2
+    int breaker_failures;   // in a row, until the endpoint rests; 0: 5
+    double breaker_rest_s;  // 0: 15; then one request probes
+    int max_connections;    // 0: 256
+};
+struct remote_load {   // of one endpoint, for routing
+    int running;       // answers that have not ended
+    bool resting;      // the breaker is open: nothing is sent now
+    int64_t first_ns;  // a moving median of the time to the first event; 0: not known yet
+    int64_t per_token_ns;
+};
+// NULL with err: a base URL that is none, or one that would send a key in clear text to another
+// machine (http:// to what is not loopback).
+struct provider *provider_remote_new(struct remotes *r, const struct remote_options *o,
+                                     struct error *err);
+void provider_remote_load(const struct provider *p, struct remote_load *out);
+// What an answer sent and got in bytes on the wire's HTTP layer, bodies only, retries included:
+// also in chat_usage.bytes_sent of CHAT_USAGE, which a remote always pushes before DONE; where the
+// vendor did not tell it, and before an ERROR after events, from counts of its own: estimated.
