@@ -86,8 +86,15 @@ build/fuzz-clang/src/local/kernels/%.o: CFLAGS_ALL := $(filter-out -fsanitize=% 
 build/fuzz-clang/fuzz_%: build/fuzz-clang/tests/fuzz/fuzz_%.o build/fuzz-clang/libhearth.a
 	clang $(FLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+# A double of the vendors' APIs, which shares nothing with src/ but buffers and JSON (tests/double).
+DOUBLE_SRC := $(sort $(wildcard tests/double/*.c)) $(addprefix src/base/,base64.c buf.c clock.c error.c hash.c json.c mapping.c memory.c utf8.c)
+DOUBLE := $(B)/tests/double/vendor_double
+$(DOUBLE): $(call obj,$(DOUBLE_SRC))
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -ljansson -lcrypto -lm
+double: $(DOUBLE)                ## build the double of the vendors' APIs
+
 libhearth: $(B)/libhearth.a
-tests: $(TESTS) $(REPLAY)        ## build every test program
+tests: $(TESTS) $(REPLAY) $(DOUBLE)  ## build every test program
 test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
 
@@ -156,6 +163,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test double simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
