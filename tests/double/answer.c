@@ -19,6 +19,16 @@ struct piece *answer_piece(struct answer *o)
     return p;
 }
 
+void answer_tells(struct answer *o, const struct asked *a, int64_t out, int64_t thoughts)
+{
+    struct piece *p = &o->pieces[o->n_pieces - 1];
+    if (a->s.usage == 0)
+        return;
+    p->told_in = o->counts.in;
+    p->told_out = out;
+    p->told_thoughts = thoughts;
+}
+
 void answer_chunk(struct answer *o, const struct asked *a, size_t at, size_t bytes)
 {
     struct piece *p = answer_piece(o);
@@ -105,8 +115,8 @@ static void count(struct answer *o, const struct asked *a)
 {
     struct counts *c = &o->counts;
     const struct scenario *s = &a->s;
-    c->reasoning = s->think;
     c->out = s->out >= 0 ? s->out : s->think + o->n_text + o->n_calls * CALL_TOKENS;
+    c->reasoning = s->think < c->out ? s->think : c->out;
     c->in = s->in >= 0 ? s->in : (int64_t)(a->body_bytes / 4 + 1);
     c->cached = s->cached < c->in ? s->cached : c->in;
     c->write_5m = s->write_5m < c->in - c->cached ? s->write_5m : c->in - c->cached;
@@ -186,6 +196,12 @@ void answer_refuse(struct answer *o, enum vendor vendor, int status, const char 
     add_headers(o, vendor, NULL);
 }
 
+size_t answer_name_bytes(const struct asked *a, size_t tool)
+{
+    const json_t *schema;
+    return strlen(asked_tool(a, tool, &schema));
+}
+
 static void write_chat(struct answer *o, const struct asked *a)
 {
     static void (*const whole[VENDOR_N])(struct answer *, const struct asked *) = {
@@ -203,10 +219,9 @@ static void write_chat(struct answer *o, const struct asked *a)
     p->chunk = true;
     p->text_bytes = (int64_t)(o->text.len + o->arguments.len);
     p->text_bytes += o->n_thoughts * (int64_t)o->thought.len;
-    if (a->s.usage) {
-        p->told_in = o->counts.in;
-        p->told_out = o->counts.out;
-    }
+    for (int64_t i = 0; i < o->n_calls; i++)
+        p->text_bytes += (int64_t)answer_name_bytes(a, o->call_tools[i]);
+    answer_tells(o, a, o->counts.out, o->counts.reasoning);
 }
 
 static void write_other(struct answer *o, const struct asked *a)
@@ -218,10 +233,8 @@ static void write_other(struct answer *o, const struct asked *a)
         buf_printf(&o->body, "{\"totalTokens\":%lld}", (long long)o->counts.in);
     else
         buf_printf(&o->body, "{\"input_tokens\":%lld}", (long long)o->counts.in);
-    struct piece *p = answer_piece(o);
-    p->chunk = true;
-    p->told_in = o->counts.in;
-    p->told_out = 0;
+    answer_piece(o)->chunk = true;
+    answer_tells(o, a, 0, 0);
     if (a->what == ASK_COUNT)  // which costs nothing
         o->counts = (struct counts){0};
 }

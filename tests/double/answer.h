@@ -12,11 +12,12 @@
 #include "base/buf.h"
 
 struct piece {
-    size_t end;                 // in the body
-    size_t stamp;               // where 19 digits of time belong; 0: nowhere
-    int64_t text_bytes;         // of text, thoughts and arguments that it carries
-    bool chunk;                 // counts as one for `stop`, `hang`, `at` and waits
-    int64_t told_in, told_out;  // the usage that it tells; -1: none
+    size_t end;          // in the body
+    size_t stamp;        // where 19 digits of time belong; 0: nowhere
+    int64_t text_bytes;  // of text, thoughts, tools' names and arguments that it carries
+    bool chunk;          // counts as one for `stop`, `hang`, `at` and waits
+    // The usage that it tells; -1: none. told_out is with told_thoughts.
+    int64_t told_in, told_out, told_thoughts;
 };
 struct counts {
     int64_t in, cached, write_5m, write_1h;  // in: with the other three
@@ -54,8 +55,12 @@ void answer_release(struct answer *o);
 struct piece *answer_piece(struct answer *o);
 struct slice answer_text(const struct answer *o, int64_t chunk);
 struct slice answer_arguments(const struct answer *o, int64_t call);
+// The piece tells this usage, the whole of it so far, unless the scenario has none.
+void answer_tells(struct answer *o, const struct asked *a, int64_t out, int64_t thoughts);
 // As answer_piece, of a chunk of text; `at` is where its JSON string begins in the body.
 void answer_chunk(struct answer *o, const struct asked *a, size_t at, size_t bytes);
+
+size_t answer_name_bytes(const struct asked *a, size_t tool);
 
 void openai_whole(struct answer *o, const struct asked *a);
 void openai_stream(struct answer *o, const struct asked *a);

@@ -108,9 +108,8 @@ static void stream_start(struct answer *o, const struct asked *a)
         write_usage(o, 1, true);
     }
     buf_char(&o->body, '}');
-    struct piece *p = end(o);
-    if (a->s.usage)
-        p->told_in = o->counts.in;
+    end(o);
+    answer_tells(o, a, 1, 0);
     event(o, "ping");
     end(o);
 }
@@ -173,7 +172,7 @@ static void stream_call(struct answer *o, const struct asked *a, int64_t index, 
     start_block(o, index);
     write_call(o, a, i);
     buf_text_add(&o->body, "{}}");
-    end(o);
+    end(o)->text_bytes = (int64_t)answer_name_bytes(a, o->call_tools[i]);
     for (size_t at = 0, len; at < arguments.len; at += len) {
         len = ARGUMENTS_STEP < arguments.len - at ? ARGUMENTS_STEP : arguments.len - at;
         while (at + len < arguments.len && (arguments.ptr[at + len] & 0xC0) == 0x80)
@@ -205,11 +204,8 @@ void anthropic_stream(struct answer *o, const struct asked *a)
             buf_text_add(&o->body, ",\"usage\":");
             write_usage(o, o->counts.out, false);
         }
-        struct piece *p = end(o);
-        if (a->s.usage) {
-            p->told_in = o->counts.in;
-            p->told_out = o->counts.out;
-        }
+        end(o);
+        answer_tells(o, a, o->counts.out, o->counts.reasoning);
     } while (++i < a->s.usage);
     event(o, "message_stop");
     end(o);

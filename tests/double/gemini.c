@@ -114,10 +114,9 @@ static void stream_end(struct answer *o, const struct asked *a)
     buf_text_add(&o->body, a->sse ? "\r\n\r\n" : "]");
     struct piece *p = answer_piece(o);
     p->text_bytes = (int64_t)o->arguments.len;
-    if (a->s.usage) {
-        p->told_in = o->counts.in;
-        p->told_out = o->counts.out;
-    }
+    for (int64_t i = 0; i < o->n_calls; i++)
+        p->text_bytes += (int64_t)answer_name_bytes(a, o->call_tools[i]);
+    answer_tells(o, a, o->counts.out, o->counts.reasoning);
 }
 
 void gemini_stream(struct answer *o, const struct asked *a)
@@ -128,10 +127,8 @@ void gemini_stream(struct answer *o, const struct asked *a)
         json_write_text(&o->body, o->thought);
         buf_char(&o->body, '}');
         end(o, a, 0, i + 1);
-        struct piece *p = answer_piece(o);
-        p->text_bytes = (int64_t)o->thought.len;
-        p->told_in = a->s.usage ? o->counts.in : -1;
-        p->told_out = a->s.usage ? i + 1 : -1;
+        answer_piece(o)->text_bytes = (int64_t)o->thought.len;
+        answer_tells(o, a, i + 1, i + 1);
     }
     for (int64_t i = 0; i < o->n_text; i++) {
         begin(o, a);
@@ -141,9 +138,7 @@ void gemini_stream(struct answer *o, const struct asked *a)
         buf_char(&o->body, '}');
         end(o, a, i + 1, o->counts.reasoning);
         answer_chunk(o, a, at, answer_text(o, i).len);
-        struct piece *p = &o->pieces[o->n_pieces - 1];
-        p->told_in = a->s.usage ? o->counts.in : -1;
-        p->told_out = a->s.usage ? i + 1 + o->counts.reasoning : -1;
+        answer_tells(o, a, i + 1 + o->counts.reasoning, o->counts.reasoning);
     }
     for (int64_t i = 0; i < (a->s.usage > 1 ? a->s.usage : 1); i++)
         stream_end(o, a);

@@ -119,7 +119,7 @@ static void stream_call(struct answer *o, const struct asked *a, int64_t i)
     json_write_text(&o->body, slice_str(asked_tool(a, o->call_tools[i], &schema)));
     buf_text_add(&o->body, ",\"arguments\":\"\"}}]");
     end(o, a, NULL);
-    answer_piece(o);
+    answer_piece(o)->text_bytes = (int64_t)answer_name_bytes(a, o->call_tools[i]);
     for (size_t at = 0, len; at < arguments.len; at += len) {
         len = ARGUMENTS_STEP < arguments.len - at ? ARGUMENTS_STEP : arguments.len - at;
         while (at + len < arguments.len && (arguments.ptr[at + len] & 0xC0) == 0x80)
@@ -142,9 +142,8 @@ static void stream_usage(struct answer *o, const struct asked *a)
         buf_text_add(&o->body, "],\"usage\":");
         write_usage(o);
         buf_text_add(&o->body, ",\"obfuscation\":\"\"}\n\n");
-        struct piece *p = answer_piece(o);
-        p->told_in = o->counts.in;
-        p->told_out = o->counts.out;
+        answer_piece(o);
+        answer_tells(o, a, o->counts.out, o->counts.reasoning);
     }
 }
 

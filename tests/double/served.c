@@ -84,7 +84,7 @@ void served_begin(struct served *s, struct served_log *log, const struct http1_r
     struct buf *b = &s->line;
     s->wire_bytes = 0;
     s->pieces = s->chunks = s->text_bytes = 0;
-    s->told_in = s->told_out = -1;
+    s->told_in = s->told_out = s->told_thoughts = -1;
     buf_clear(b);
     log->n_requests++;
     if (log->off)
@@ -119,6 +119,8 @@ void served_piece(struct served *s, const struct piece *p)
         s->told_in = p->told_in;
     if (p->told_out >= 0)
         s->told_out = p->told_out;
+    if (p->told_out >= 0)
+        s->told_thoughts = p->told_thoughts;
 }
 
 void served_end(struct served *s, struct served_log *log, const char *how)
@@ -131,6 +133,7 @@ void served_end(struct served *s, struct served_log *log, const char *how)
     number(b, "text_bytes", s->text_bytes);
     number(b, "told_in", s->told_in);
     number(b, "told_out", s->told_out);
+    number(b, "told_thoughts", s->told_thoughts);
     number(b, "wire_bytes", (int64_t)s->wire_bytes);
     member(b, "ended", slice_str(how));
     buf_text_add(b, "}\n");
