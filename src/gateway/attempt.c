@@ -53,7 +53,7 @@ static struct attempt *attempt_new(struct gateway_answer *f)
     a->request = f->request;
     a->request.caller = NULL;
     a->request.model = a->candidate->model;
-    a->n_holds = 2;  // the starter's, its events'
+    atomic_init(&a->n_holds, 2);  // the starter's, its events'
     return a;
 }
 
@@ -67,11 +67,7 @@ static void attempt_free(struct attempt *a)
 // Takes one hold away; the last frees it, and what it asked.
 static void let_go(struct attempt *a)
 {
-    struct gateway_answer *f = a->flight;
-    pthread_mutex_lock(&f->lock);
-    bool last = --a->n_holds == 0;
-    pthread_mutex_unlock(&f->lock);
-    if (last)
+    if (atomic_fetch_sub(&a->n_holds, 1) == 1)
         attempt_free(a);
 }
 
@@ -132,8 +128,9 @@ static void closed(void *self)
         f->now = NULL;
     pthread_mutex_unlock(&f->lock);
     free_answer(a, answer, several);
-    flight_closed(f, a);
+    bool failed_over = a->failed_over;
     let_go(a);
+    flight_closed(f, failed_over);
 }
 
 void attempt_cancel(struct attempt *a)

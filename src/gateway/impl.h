@@ -49,8 +49,9 @@ struct attempt {
     struct redaction *redaction;
     struct answer *answer;    // from its start until it is closed: one of these two
     struct several *several;  // those to several prompts
-    int n_holds;              // under the flight's lock
-    bool begun, closed, failed_over;
+    atomic_int n_holds;
+    bool closed;  // under the flight's lock
+    bool failed_over;
     int64_t begun_ns, first_ns;
 };
 
@@ -84,6 +85,12 @@ struct gateway_answer {
     int n_holds;
 };
 
+// gateway.c
+// What a model's name means to this gateway; *asked is the name for the books. False with err.
+bool gateway_target(struct gateway *g, const char *name, struct arena *a, struct target *out,
+                    const char **asked, struct error *err);
+int64_t gateway_waiting(struct gateway *g);  // requests in the queues of local models
+
 // attempt.c
 // Begins with the flight's step `at`. False with err: nothing was sent, and no event comes.
 bool attempt_begin(struct gateway_answer *f, struct error *err);
@@ -94,7 +101,7 @@ void attempt_resume(struct attempt *a);  // with the flight's lock held
 
 // flight.c, for attempts
 void flight_event(struct gateway_answer *f, struct attempt *a, const struct chat_event *e);
-void flight_closed(struct gateway_answer *f, struct attempt *a);
+void flight_closed(struct gateway_answer *f, bool failed_over);  // gives one hold back
 void *flight_relay_main(void *gateway);
 // Whether another candidate may do better where this happened.
 bool flight_can_go_on(const struct error *err);
