@@ -85,8 +85,9 @@ static bool prepare(struct attempt *a, struct error *err)
     if (f->local_only || g->o.offline)
         return error_set(err, ERR_FORBIDDEN, "%s is a vendor's, and nothing of this may leave",
                          a->candidate->shown);
-    if (g->rules && (!f->target.route || f->target.route->redact) &&
-        !redaction_begin(g->rules, &a->request, &a->arena, &a->request, &a->redaction, err))
+    if (f->routing->rules && (!f->target.route || f->target.route->redact) &&
+        !redaction_begin(f->routing->rules, &a->request, &a->arena, &a->request, &a->redaction,
+                         err))
         return false;
     struct egress_line line = egress_line(a, "begun");
     return !g->o.egress || egress_begin(g->o.egress, &line, err);
@@ -194,7 +195,7 @@ bool attempt_begin(struct gateway_answer *f, struct error *err)
     pthread_mutex_unlock(&f->lock);
     a->begun_ns = clock_ns();
     if (f->target.route)
-        router_began(f->g->router, f->target.route->name, a->step, &f->router_need);
+        router_began(f->routing->router, f->target.route->name, a->step, &f->router_need);
     if (f->request.caller && f->request.caller->told)
         (void)snprintf(f->request.caller->told->served, sizeof f->request.caller->told->served,
                        "%s", a->candidate->shown);
@@ -231,5 +232,5 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
                                .first_ns = a->first_ns ? a->first_ns - a->begun_ns : -1,
                                .total_ns = now - a->begun_ns,
                                .tokens = usage->completion_tokens};
-    router_ended(f->g->router, f->target.route->name, a->step, &o);
+    router_ended(f->routing->router, f->target.route->name, a->step, &o);
 }

@@ -36,6 +36,7 @@ static struct gateway_answer *flight_new(struct gateway *g, const struct chat_re
     struct gateway_answer *f = memory_array(struct gateway_answer, 1);
     const struct caller *who = req->caller;
     f->g = g;
+    f->routing = routing_hold(g);
     f->request = *req;
     f->sink = sink;
     f->begun_ns = clock_ns();
@@ -58,6 +59,7 @@ static void flight_free(struct gateway_answer *f)
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
     arena_release(&f->arena);
+    routing_drop(f->routing);
     free(f);
 }
 
@@ -175,8 +177,8 @@ static bool plan_route(struct gateway_answer *f, struct error *err)
         .prefix = f->need.prefix,
         .seed = hash_mix(f->number ^ f->g->salt),
     };
-    f->n_steps =
-        router_plan(f->g->router, f->target.route->name, &f->router_need, facts, f->steps, err);
+    f->n_steps = router_plan(f->routing->router, f->target.route->name, &f->router_need, facts,
+                             f->steps, err);
     return f->n_steps > 0;
 }
 
@@ -213,7 +215,7 @@ static bool plan_direct(struct gateway_answer *f, struct error *err)
 
 static bool plan(struct gateway_answer *f, struct error *err)
 {
-    if (!gateway_target(f->g, f->request.model, &f->arena, &f->target, &f->asked, err))
+    if (!gateway_target(f->g, f->routing, f->request.model, &f->arena, &f->target, &f->asked, err))
         return false;
     need_of(&f->request, &f->need);
     return f->target.route ? plan_route(f, err) : plan_direct(f, err);

@@ -31,18 +31,14 @@ static bool start_relay(struct gateway *g, struct error *err)
 struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
 {
     struct gateway *g = memory_array(struct gateway, 1);
-    const struct config *c = o->config;
     g->o = *o;
     g->names = model_names_new();
     g->limits = limits_new();
-    g->router = router_new();
-    g->vendors = vendors_new(o->offline ? NULL : o->remotes, c);
-    g->targets = targets_new(g->vendors, c);
     g->salt = hash_mix((uint64_t)time(NULL) ^ (uint64_t)clock_ns());
     queue_init(&g->relays, RELAYS_MAX);
-    if (targets_routes(g->targets, o->local, g->router, err) &&
-        (!c || redaction_rules_new(c->redactions, c->n_redactions, &g->rules, err)) &&
-        start_relay(g, err))
+    pthread_mutex_init(&g->lock, NULL);
+    g->routing = routing_new(o, NULL, err);
+    if (g->routing && start_relay(g, err))
         return g;
     gateway_free(g);
     return NULL;
@@ -61,12 +57,10 @@ void gateway_free(struct gateway *g)
     if (g->relaying)
         pthread_join(g->relay, NULL);
     queue_release(&g->relays);
-    redaction_rules_free(g->rules);
-    router_free(g->router);
-    targets_free(g->targets);
-    vendors_free(g->vendors);
+    routing_drop(g->routing);
     limits_free(g->limits);
     model_names_free(g->names);
+    pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
@@ -75,18 +69,24 @@ bool gateway_add_model(struct gateway *g, const char *reference, struct error *e
     return model_names_add(g->names, reference, err);
 }
 
+bool gateway_name_routes(struct gateway *g, const struct config *c, struct error *err)
+{
+    size_t n = c ? c->n_routes : 0;
+    const char **ids = memory_array(const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        bool first = c->default_model && strcmp(c->routes[i].name, c->default_model) == 0;
+        ids[i] = first ? ids[0] : c->routes[i].name;
+        if (first)
+            ids[0] = c->routes[i].name;
+    }
+    bool ok = model_names_set_routes(g->names, ids, n, err);
+    free(ids);
+    return ok;
+}
+
 bool gateway_add_routes(struct gateway *g, struct error *err)
 {
-    const struct config *c = g->o.config;
-    const char *first = c ? c->default_model : NULL;
-    if (first && targets_is_route(g->targets, first) &&
-        !model_names_add_route(g->names, first, err))
-        return false;
-    for (size_t i = 0; c && i < c->n_routes; i++)
-        if ((!first || strcmp(c->routes[i].name, first) != 0) &&
-            !model_names_add_route(g->names, c->routes[i].name, err))
-            return false;
-    return true;
+    return gateway_name_routes(g, g->o.config, err);
 }
 
 void gateway_follow_store(struct gateway *g)
@@ -111,33 +111,41 @@ int64_t gateway_model_created(const struct gateway *g, size_t i)
     return m ? m->created : 0;
 }
 
+static bool is_vendors(struct gateway *g, const char *name)
+{
+    struct routing *r = routing_hold(g);
+    bool yes = name && targets_is_vendors(r->targets, name);
+    routing_drop(r);
+    return yes;
+}
+
 const char *gateway_model(struct gateway *g, const char *name, struct error *err)
 {
     struct error why = {0};
     const struct model_name *m = model_names_find(g->names, name, &why);
     if (m)
         return m->id;
-    if (targets_is_vendors(g->targets, name))
+    if (is_vendors(g, name))
         return name;
     if (err)
         *err = why;
     return NULL;
 }
 
-bool gateway_target(struct gateway *g, const char *name, struct arena *a, struct target *out,
-                    const char **asked, struct error *err)
+bool gateway_target(struct gateway *g, const struct routing *r, const char *name, struct arena *a,
+                    struct target *out, const char **asked, struct error *err)
 {
     struct error why = {0};
     const struct model_name *m = NULL;
     if (model_names_any(g->names)) {
         m = model_names_find(g->names, name, &why);
-        if (!m && !targets_is_vendors(g->targets, name)) {
+        if (!m && !(name && targets_is_vendors(r->targets, name))) {
             if (err)
                 *err = why;
             return false;
         }
     }
-    if (!targets_find(g->targets, m ? m->reference : name, a, out, err))
+    if (!targets_find(r->targets, m ? m->reference : name, a, out, err))
         return false;
     *asked = m ? m->id : out->route ? out->route->name : out->candidates[0].shown;
     return true;
@@ -179,7 +187,7 @@ bool gateway_may(struct gateway *g, const struct caller *who, const char *id, st
         return true;
     if (who->key && !in_list(who->key->models, id))
         return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
-    if (!who->vendors && targets_is_vendors(g->targets, id))
+    if (!who->vendors && is_vendors(g, id))
         return error_set(err, ERR_FORBIDDEN,
                          "'%.100s' is a vendor's model: that needs a route of the configuration or "
                          "--allow-vendors",
@@ -221,25 +229,44 @@ static bool describe_one(struct gateway *g, const struct candidate *c, struct mo
     return true;
 }
 
+// What a name means, for the time of one question.
+struct question {
+    struct routing *routing;
+    struct arena arena;
+    struct target target;
+    const char *asked;
+};
+
+static bool question_open(struct question *q, struct gateway *g, const char *model,
+                          struct error *err)
+{
+    *q = (struct question){.routing = routing_hold(g)};
+    return gateway_target(g, q->routing, model, &q->arena, &q->target, &q->asked, err);
+}
+
+static void question_close(struct question *q)
+{
+    arena_release(&q->arena);
+    routing_drop(q->routing);
+}
+
 // Of a route: its first candidate that can be had; all that are local are loaded.
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err)
 {
-    struct arena a = {0};
-    struct target t;
+    struct question q;
     struct error why = {0};
     struct model_info one;
-    const char *asked;
-    bool ok = gateway_target(g, model, &a, &t, &asked, &why), any = false;
-    for (size_t i = 0; ok && i < t.n; i++) {
-        bool had = describe_one(g, &t.candidates[i], &one, &why);
+    bool ok = question_open(&q, g, model, &why), any = false;
+    for (size_t i = 0; ok && i < q.target.n; i++) {
+        bool had = describe_one(g, &q.target.candidates[i], &one, &why);
         if (had && !any)
             *out = one;
         any = any || had;
     }
-    if (any && t.route)
-        (void)snprintf(out->name, sizeof out->name, "%s", t.route->name);
-    arena_release(&a);
+    if (any && q.target.route)
+        (void)snprintf(out->name, sizeof out->name, "%s", q.target.route->name);
+    question_close(&q);
     if (!any && err)
         *err = why;
     return any;
@@ -247,73 +274,66 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
 
 bool gateway_ready(struct gateway *g, const char *model)
 {
-    struct arena a = {0};
-    struct target t;
-    const char *asked;
+    struct question q;
     bool ready = true;
-    if (gateway_target(g, model, &a, &t, &asked, NULL))
-        for (size_t i = 0; i < t.n; i++)
-            ready = ready && (!t.candidates[i].local ||
-                              g->o.local->ops->ready(g->o.local, t.candidates[i].model));
-    arena_release(&a);
+    if (question_open(&q, g, model, NULL))
+        for (size_t i = 0; i < q.target.n; i++)
+            ready = ready && (!q.target.candidates[i].local ||
+                              g->o.local->ops->ready(g->o.local, q.target.candidates[i].model));
+    question_close(&q);
     return ready;
 }
 
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err)
 {
-    struct arena a = {0};
-    struct target t;
-    struct chat_request q = *req;
-    const char *asked;
-    bool ok = gateway_target(g, req->model, &a, &t, &asked, err);
-    if (ok && t.candidates[0].local) {
-        q.model = t.candidates[0].model;
-        q.caller = NULL;
-        ok = g->o.local->ops->count(g->o.local, &q, n, exact, err);
+    struct question q;
+    struct chat_request r = *req;
+    bool ok = question_open(&q, g, req->model, err);
+    if (ok && q.target.candidates[0].local) {
+        r.model = q.target.candidates[0].model;
+        r.caller = NULL;
+        ok = g->o.local->ops->count(g->o.local, &r, n, exact, err);
     } else if (ok) {
         struct need need;
         need_of(req, &need);
         *n = need.tokens_guess;
         *exact = false;
     }
-    arena_release(&a);
+    question_close(&q);
     return ok;
 }
 
-// The reference of the first candidate, if that is on this machine; in the arena.
-static bool local_reference(struct gateway *g, const char *model, struct arena *a, const char **out,
-                            struct error *err)
+// The first candidate's reference, if that is on this machine.
+static bool ask_local(struct question *q, struct gateway *g, const char **model, struct error *err)
 {
-    struct target t;
-    const char *asked;
-    if (!gateway_target(g, model, a, &t, &asked, err))
+    if (!question_open(q, g, *model, err))
         return false;
-    *out = t.candidates[0].model;
-    return t.candidates[0].local ||
-           error_set(err, ERR_UNSUPPORTED, "'%.100s' is a vendor's: nobody tells its tokens",
-                     t.candidates[0].shown);
+    const struct candidate *c = &q->target.candidates[0];
+    *model = c->model;
+    return c->local || error_set(err, ERR_UNSUPPORTED,
+                                 "'%.100s' is a vendor's: nobody tells its tokens", c->shown);
 }
 
 bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
                       size_t *n, struct error *err)
 {
-    struct arena a = {0};
-    struct chat_request q = *req;
-    q.caller = NULL;
-    bool ok = local_reference(g, req->model, &a, &q.model, err) &&
-              g->o.local->ops->tokenize(g->o.local, &q, plain, ids, n, err);
-    arena_release(&a);
+    struct question q;
+    struct chat_request r = *req;
+    r.caller = NULL;
+    bool ok = ask_local(&q, g, &r.model, err) &&
+              g->o.local->ops->tokenize(g->o.local, &r, plain, ids, n, err);
+    question_close(&q);
     return ok;
 }
 
 bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
                         struct buf *out, struct error *err)
 {
-    struct arena a = {0};
-    bool ok = local_reference(g, model, &a, &model, err) &&
+    struct question q;
+    bool ok = ask_local(&q, g, &model, err) &&
               g->o.local->ops->detokenize(g->o.local, model, ids, n, out, err);
-    arena_release(&a);
+    question_close(&q);
     return ok;
 }
 

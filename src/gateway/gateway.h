@@ -37,6 +37,9 @@ void gateway_free(struct gateway *g);
 // The routes of the configuration become models that callers over a network may name: its default
 // first. False with err: a name is taken.
 bool gateway_add_routes(struct gateway *g, struct error *err);
+// Another configuration for the requests from here on; the running ones keep theirs. Taken over on
+// success; false with err: it does not fit, and the old one stays in force.
+bool gateway_reload(struct gateway *g, struct config *c, struct error *err);
 // Models that callers over a network may name, each by the name of its file, folder or place in the
 // local store. While there is none, every reference means what it does on the command line. All are
 // added before the first request. False with err: there is no such model, or its id is taken.

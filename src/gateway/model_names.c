@@ -80,13 +80,12 @@ static const struct model_name *make(struct model_names *m, const char *id, cons
     return &e->name;
 }
 
-static bool add(struct model_names *m, const char *id, const char *path, bool route,
-                struct error *err)
+static bool add(struct model_names *m, const char *id, const char *path, struct error *err)
 {
     pthread_mutex_lock(&m->lock);
     bool ok = !with_id(&m->shown, id);
     if (ok) {
-        show(&m->shown, make(m, id, path, route));
+        show(&m->shown, make(m, id, path, false));
         m->n_added = m->shown.n;
     }
     pthread_mutex_unlock(&m->lock);
@@ -99,12 +98,34 @@ bool model_names_add(struct model_names *m, const char *reference, struct error 
     if (!model_ref_path(reference, path, err))
         return false;
     model_ref_name(path, id, sizeof id);
-    return add(m, id, path, false, err);
+    return add(m, id, path, err);
 }
 
-bool model_names_add_route(struct model_names *m, const char *id, struct error *err)
+bool model_names_set_routes(struct model_names *m, const char *const *ids, size_t n,
+                            struct error *err)
 {
-    return add(m, id, id, true, err);
+    struct list next = {0};
+    const char *taken = NULL;
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < m->n_added; i++)
+        if (!m->shown.items[i]->route)
+            show(&next, m->shown.items[i]);
+    for (size_t i = 0; i < n && !taken; i++) {
+        if (with_id(&next, ids[i]))
+            taken = ids[i];
+        else
+            show(&next, make(m, ids[i], ids[i], true));
+    }
+    if (taken) {
+        free(next.items);
+    } else {
+        free(m->shown.items);
+        m->shown = next;
+        m->n_added = next.n;
+        m->mark = 0;  // the store's are read again
+    }
+    pthread_mutex_unlock(&m->lock);
+    return !taken || error_set(err, ERR_USAGE, "two models are called '%s'", taken);
 }
 
 // The same name with the same file, be it from a list that is gone.
