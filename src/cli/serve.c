@@ -10,7 +10,6 @@
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "gateway/gateway.h"
-#include "hub/store.h"
 #include "server/server.h"
 
 static bool add_models(struct gateway *g, const struct settings *s, struct error *err)
@@ -21,25 +20,6 @@ static bool add_models(struct gateway *g, const struct settings *s, struct error
         if (!gateway_add_model(g, s->models.items[i], err))
             return false;
     return true;
-}
-
-// Then what was pulled, but for names that are taken: who pulled a model wants to use it.
-static void add_stored(struct gateway *g)
-{
-    struct store store;
-    struct manifest_list list;
-    if (!store_open(&store, NULL))
-        return;
-    store_list(&store, &list);
-    for (size_t i = 0; i < list.n; i++) {
-        char shown[MANIFEST_SHOWN_BYTES], reference[MANIFEST_SHOWN_BYTES + 8];
-        struct error err = {0};
-        manifest_shown(&list.items[i], shown);
-        (void)snprintf(reference, sizeof reference, "local/%s", shown);
-        if (!gateway_add_model(g, reference, &err) && err.code != ERR_USAGE)
-            log_warn("%s", err.text);
-    }
-    manifest_list_release(&list);
 }
 
 static void set_memory(struct settings *s)
@@ -105,7 +85,7 @@ static int serve_command(struct settings *s)
     bool ok = stack_open(&st, s, model_option(s), &err) && add_models(st.gateway, s, &err) &&
               read_tls(s, &certificate, &key, &err);
     if (ok) {
-        add_stored(st.gateway);
+        gateway_follow_store(st.gateway);
         o.certificate = certificate.ptr;
         o.key = key.ptr;
         server = server_open(st.gateway, &o, &err);

@@ -2,24 +2,16 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "gateway/model_names.h"
 #include "gateway/several.h"
-#include "providers/model_ref.h"
 
-struct named_model {
-    char id[128];
-    char *reference;
-    int64_t created;
-};
 struct gateway {
     struct provider *local;
-    struct named_model *models;  // fixed before the first request
-    size_t n_models, capacity;
+    struct model_names *names;
     pthread_mutex_t lock;
     uint64_t next_id;  // of a request, under lock
 };
@@ -36,6 +28,7 @@ struct gateway *gateway_new(struct provider *local)
 {
     struct gateway *g = memory_array(struct gateway, 1);
     g->local = local;
+    g->names = model_names_new();
     pthread_mutex_init(&g->lock, NULL);
     return g;
 }
@@ -44,69 +37,50 @@ void gateway_free(struct gateway *g)
 {
     if (!g)
         return;
-    for (size_t i = 0; i < g->n_models; i++)
-        free(g->models[i].reference);
-    free(g->models);
+    model_names_free(g->names);
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
 bool gateway_add_model(struct gateway *g, const char *reference, struct error *err)
 {
-    char path[MODEL_REF_BYTES];
-    struct stat st;
-    struct named_model m = {0};
-    if (!model_ref_path(reference, path, err))
-        return false;
-    model_ref_name(path, m.id, sizeof m.id);
-    for (size_t i = 0; i < g->n_models; i++)
-        if (strcmp(g->models[i].id, m.id) == 0)
-            return error_set(err, ERR_USAGE, "two models are called '%s'", m.id);
-    m.reference = memory_text(path);
-    m.created = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
-    memory_grow(g->models, g->capacity, g->n_models + 1);
-    g->models[g->n_models++] = m;
-    return true;
+    return model_names_add(g->names, reference, err);
+}
+
+void gateway_follow_store(struct gateway *g)
+{
+    model_names_follow_store(g->names);
 }
 
 size_t gateway_n_models(const struct gateway *g)
 {
-    return g->n_models;
+    return model_names_count(g->names);
 }
 
 const char *gateway_model_id(const struct gateway *g, size_t i)
 {
-    return g->models[i].id;
+    const struct model_name *m = model_names_at(g->names, i);
+    return m ? m->id : NULL;
 }
 
 int64_t gateway_model_created(const struct gateway *g, size_t i)
 {
-    return g->models[i].created;
-}
-
-static const struct named_model *find_model(const struct gateway *g, const char *name,
-                                            struct error *err)
-{
-    bool first = !name || !*name;
-    for (size_t i = 0; i < g->n_models; i++)
-        if (first || strcmp(g->models[i].id, name) == 0)
-            return &g->models[i];
-    (void)error_set(err, ERR_NOT_FOUND, "there is no model '%.100s'", first ? "" : name);
-    return NULL;
+    const struct model_name *m = model_names_at(g->names, i);
+    return m ? m->created : 0;
 }
 
 const char *gateway_model(struct gateway *g, const char *name, struct error *err)
 {
-    const struct named_model *m = find_model(g, name, err);
+    const struct model_name *m = model_names_find(g->names, name, err);
     return m ? m->id : NULL;
 }
 
 // The reference that a name stands for, or the name itself where none were added.
 static bool resolve(const struct gateway *g, const char **name, struct error *err)
 {
-    if (!g->n_models)
+    if (!model_names_any(g->names))
         return true;
-    const struct named_model *m = find_model(g, *name, err);
+    const struct model_name *m = model_names_find(g->names, *name, err);
     if (m)
         *name = m->reference;
     return m;

@@ -38,7 +38,10 @@ void gateway_free(struct gateway *g);
 // local store. While there is none, every reference means what it does on the command line. All are
 // added before the first request. False with err: there is no such model, or its id is taken.
 bool gateway_add_model(struct gateway *g, const char *reference, struct error *err);
+// Behind them also whatever the local store has, when somebody asks; but for ids that are taken.
+void gateway_follow_store(struct gateway *g);
 size_t gateway_n_models(const struct gateway *g);
+// NULL if there are not so many any more. An id is valid as long as the gateway.
 const char *gateway_model_id(const struct gateway *g, size_t i);
 int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the file; since 1970, in s
 // The id of the model that is meant by a name (NULL or empty: the first). NULL with err

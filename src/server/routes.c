@@ -47,21 +47,23 @@ const struct own_route *routes_find(const char *path)
 static void list_models(struct exchange *x, struct buf *body)
 {
     struct gateway *g = x->server->gateway;
-    size_t n = gateway_n_models(g);
+    size_t n = gateway_n_models(g), n_shown = 0;
     struct dialect_model *models = arena_new(&x->arena, struct dialect_model, n + 1);
-    for (size_t i = 0; i < n; i++)
-        models[i] = (struct dialect_model){.id = gateway_model_id(g, i),
-                                           .owner = "hearth",
-                                           .created = gateway_model_created(g, i)};
-    x->dialect->write_models(models, n, body);
+    for (size_t i = 0; i < n; i++) {
+        const char *id = gateway_model_id(g, i);
+        if (id)
+            models[n_shown++] = (struct dialect_model){
+                .id = id, .owner = "hearth", .created = gateway_model_created(g, i)};
+    }
+    x->dialect->write_models(models, n_shown, body);
 }
 
 static bool show_model(struct exchange *x, struct buf *body, struct dialect_error *err)
 {
     struct gateway *g = x->server->gateway;
-    for (size_t i = 0; i < gateway_n_models(g); i++) {
+    for (size_t i = 0, n = gateway_n_models(g); i < n; i++) {
         const char *id = gateway_model_id(g, i);
-        if (!slice_is(x->matched, id))
+        if (!id || !slice_is(x->matched, id))
             continue;
         struct dialect_model m = {
             .id = id, .owner = "hearth", .created = gateway_model_created(g, i)};
