@@ -145,6 +145,7 @@ PREFIX ?= /usr/local
 install: all                     ## install below PREFIX
 	install -D $(B)/hearth $(DESTDIR)$(PREFIX)/bin/hearth
 	for f in models/*.gguf; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/hearth/$$(basename $$f); done
+	install -D -m 644 share/hearth/prices.json $(DESTDIR)$(PREFIX)/share/hearth/prices.json
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	for c in $$($(B)/hearth help --commands); do \
 	  $(B)/hearth help --man $$c > $(DESTDIR)$(PREFIX)/share/man/man1/hearth-$$c.1; done
