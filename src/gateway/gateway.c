@@ -1,50 +1,92 @@
 #include "gateway/gateway.h"
 
-#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
+#include "config/config.h"
+#include "gateway/impl.h"
 #include "gateway/model_names.h"
-#include "gateway/several.h"
+#include "gateway/prices.h"
+#include "gateway/vendors.h"
 
-struct gateway {
-    struct provider *local;
-    struct model_names *names;
-    pthread_mutex_t lock;
-    uint64_t next_id;  // of a request, under lock
-};
-struct gateway_answer {
-    struct gateway *g;
-    struct answer *answer;    // NULL:
-    struct several *several;  // those to several prompts
+enum {
+    RELAYS_MAX = 4096,
+    CONTEXT_ASSUMED = 32768,  // of a vendor's model that no table knows
 };
 
-// One account so far, so every request may share prefix pages with every other.
-enum { ONLY_ACCOUNT_SALT = 1 };
+static bool start_relay(struct gateway *g, struct error *err)
+{
+    if (!g->o.remotes)
+        return true;
+    g->relaying = pthread_create(&g->relay, NULL, flight_relay_main, g) == 0;
+    return g->relaying || error_set(err, ERR_INTERNAL, "no thread can be started");
+}
+
+struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
+{
+    struct gateway *g = memory_array(struct gateway, 1);
+    const struct config *c = o->config;
+    g->o = *o;
+    g->names = model_names_new();
+    g->limits = limits_new();
+    g->router = router_new();
+    g->vendors = vendors_new(o->offline ? NULL : o->remotes, c);
+    g->targets = targets_new(g->vendors, c);
+    g->salt = hash_mix((uint64_t)time(NULL) ^ (uint64_t)clock_ns());
+    queue_init(&g->relays, RELAYS_MAX);
+    if (targets_routes(g->targets, o->local, g->router, err) &&
+        (!c || redaction_rules_new(c->redactions, c->n_redactions, &g->rules, err)) &&
+        start_relay(g, err))
+        return g;
+    gateway_free(g);
+    return NULL;
+}
 
 struct gateway *gateway_new(struct provider *local)
 {
-    struct gateway *g = memory_array(struct gateway, 1);
-    g->local = local;
-    g->names = model_names_new();
-    pthread_mutex_init(&g->lock, NULL);
-    return g;
+    return gateway_open(&(struct gateway_options){.local = local}, NULL);
 }
 
 void gateway_free(struct gateway *g)
 {
     if (!g)
         return;
+    queue_close(&g->relays);
+    if (g->relaying)
+        pthread_join(g->relay, NULL);
+    queue_release(&g->relays);
+    redaction_rules_free(g->rules);
+    router_free(g->router);
+    targets_free(g->targets);
+    vendors_free(g->vendors);
+    limits_free(g->limits);
     model_names_free(g->names);
-    pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
 bool gateway_add_model(struct gateway *g, const char *reference, struct error *err)
 {
     return model_names_add(g->names, reference, err);
+}
+
+bool gateway_add_routes(struct gateway *g, struct error *err)
+{
+    const struct config *c = g->o.config;
+    const char *first = c ? c->default_model : NULL;
+    if (first && targets_is_route(g->targets, first) &&
+        !model_names_add_route(g->names, first, err))
+        return false;
+    for (size_t i = 0; c && i < c->n_routes; i++)
+        if ((!first || strcmp(c->routes[i].name, first) != 0) &&
+            !model_names_add_route(g->names, c->routes[i].name, err))
+            return false;
+    return true;
 }
 
 void gateway_follow_store(struct gateway *g)
@@ -71,115 +113,222 @@ int64_t gateway_model_created(const struct gateway *g, size_t i)
 
 const char *gateway_model(struct gateway *g, const char *name, struct error *err)
 {
-    const struct model_name *m = model_names_find(g->names, name, err);
-    return m ? m->id : NULL;
-}
-
-// The reference that a name stands for, or the name itself where none were added.
-static bool resolve(const struct gateway *g, const char **name, struct error *err)
-{
-    if (!model_names_any(g->names))
-        return true;
-    const struct model_name *m = model_names_find(g->names, *name, err);
+    struct error why = {0};
+    const struct model_name *m = model_names_find(g->names, name, &why);
     if (m)
-        *name = m->reference;
-    return m;
+        return m->id;
+    if (targets_is_vendors(g->targets, name))
+        return name;
+    if (err)
+        *err = why;
+    return NULL;
 }
 
+bool gateway_target(struct gateway *g, const char *name, struct arena *a, struct target *out,
+                    const char **asked, struct error *err)
+{
+    struct error why = {0};
+    const struct model_name *m = NULL;
+    if (model_names_any(g->names)) {
+        m = model_names_find(g->names, name, &why);
+        if (!m && !targets_is_vendors(g->targets, name)) {
+            if (err)
+                *err = why;
+            return false;
+        }
+    }
+    if (!targets_find(g->targets, m ? m->reference : name, a, out, err))
+        return false;
+    *asked = m ? m->id : out->route ? out->route->name : out->candidates[0].shown;
+    return true;
+}
+
+// Whether a name is one of a list with commas between, in which '*' stands for any text.
+static bool fits(const char *pattern, size_t n, const char *name)
+{
+    const char *star = memchr(pattern, '*', n);
+    if (!star)
+        return strlen(name) == n && memcmp(pattern, name, n) == 0;
+    size_t before = (size_t)(star - pattern);
+    if (strncmp(pattern, name, before) != 0)
+        return false;
+    for (const char *rest = name + before;; rest++) {
+        if (fits(star + 1, n - before - 1, rest))
+            return true;
+        if (!*rest)
+            return false;
+    }
+}
+
+static bool in_list(const char *list, const char *name)
+{
+    if (!*list)
+        return true;
+    while (*list) {
+        size_t n = strcspn(list, ",");
+        if (fits(list, n, name))
+            return true;
+        list += n + (list[n] == ',');
+    }
+    return false;
+}
+
+bool gateway_may(struct gateway *g, const struct caller *who, const char *id, struct error *err)
+{
+    if (!who)
+        return true;
+    if (who->key && !in_list(who->key->models, id))
+        return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
+    if (!who->vendors && targets_is_vendors(g->targets, id))
+        return error_set(err, ERR_FORBIDDEN,
+                         "'%.100s' is a vendor's model: that needs a route of the configuration or "
+                         "--allow-vendors",
+                         id);
+    return true;
+}
+
+// Questions about models
+
+static void describe_vendor(const struct gateway *g, const struct candidate *c,
+                            struct model_info *out)
+{
+    const struct price *p =
+        g->o.prices ? prices_find(g->o.prices, c->provider_name, c->model, NULL) : NULL;
+    *out = (struct model_info){.context = CONTEXT_ASSUMED, .has_template = true};
+    (void)snprintf(out->name, sizeof out->name, "%s", c->shown);
+    (void)snprintf(out->description, sizeof out->description, "a model of %s", c->provider_name);
+    if (!p)
+        return;
+    if (p->context)
+        out->context = p->context;
+    out->max_output = p->max_output;
+    out->tools = p->tools;
+    out->schema = p->schema;
+    out->vision = p->vision;
+}
+
+static bool describe_one(struct gateway *g, const struct candidate *c, struct model_info *out,
+                         struct error *err)
+{
+    if (c->local)
+        return g->o.local->ops->describe(g->o.local, c->model, out, err);
+    if (c->missing.code) {
+        if (err)
+            *err = c->missing;
+        return false;
+    }
+    describe_vendor(g, c, out);
+    return true;
+}
+
+// Of a route: its first candidate that can be had; all that are local are loaded.
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err)
 {
-    return resolve(g, &model, err) && g->local->ops->describe(g->local, model, out, err);
+    struct arena a = {0};
+    struct target t;
+    struct error why = {0};
+    struct model_info one;
+    const char *asked;
+    bool ok = gateway_target(g, model, &a, &t, &asked, &why), any = false;
+    for (size_t i = 0; ok && i < t.n; i++) {
+        bool had = describe_one(g, &t.candidates[i], &one, &why);
+        if (had && !any)
+            *out = one;
+        any = any || had;
+    }
+    if (any && t.route)
+        (void)snprintf(out->name, sizeof out->name, "%s", t.route->name);
+    arena_release(&a);
+    if (!any && err)
+        *err = why;
+    return any;
 }
 
 bool gateway_ready(struct gateway *g, const char *model)
 {
-    struct error err;
-    return !resolve(g, &model, &err) || g->local->ops->ready(g->local, model);
+    struct arena a = {0};
+    struct target t;
+    const char *asked;
+    bool ready = true;
+    if (gateway_target(g, model, &a, &t, &asked, NULL))
+        for (size_t i = 0; i < t.n; i++)
+            ready = ready && (!t.candidates[i].local ||
+                              g->o.local->ops->ready(g->o.local, t.candidates[i].model));
+    arena_release(&a);
+    return ready;
 }
 
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err)
 {
-    struct chat_request routed = *req;
-    return resolve(g, &routed.model, err) && g->local->ops->count(g->local, &routed, n, exact, err);
+    struct arena a = {0};
+    struct target t;
+    struct chat_request q = *req;
+    const char *asked;
+    bool ok = gateway_target(g, req->model, &a, &t, &asked, err);
+    if (ok && t.candidates[0].local) {
+        q.model = t.candidates[0].model;
+        q.caller = NULL;
+        ok = g->o.local->ops->count(g->o.local, &q, n, exact, err);
+    } else if (ok) {
+        struct need need;
+        need_of(req, &need);
+        *n = need.tokens_guess;
+        *exact = false;
+    }
+    arena_release(&a);
+    return ok;
+}
+
+// The reference of the first candidate, if that is on this machine; in the arena.
+static bool local_reference(struct gateway *g, const char *model, struct arena *a, const char **out,
+                            struct error *err)
+{
+    struct target t;
+    const char *asked;
+    if (!gateway_target(g, model, a, &t, &asked, err))
+        return false;
+    *out = t.candidates[0].model;
+    return t.candidates[0].local ||
+           error_set(err, ERR_UNSUPPORTED, "'%.100s' is a vendor's: nobody tells its tokens",
+                     t.candidates[0].shown);
 }
 
 bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
                       size_t *n, struct error *err)
 {
-    struct chat_request routed = *req;
-    return resolve(g, &routed.model, err) &&
-           g->local->ops->tokenize(g->local, &routed, plain, ids, n, err);
+    struct arena a = {0};
+    struct chat_request q = *req;
+    q.caller = NULL;
+    bool ok = local_reference(g, req->model, &a, &q.model, err) &&
+              g->o.local->ops->tokenize(g->o.local, &q, plain, ids, n, err);
+    arena_release(&a);
+    return ok;
 }
 
 bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
                         struct buf *out, struct error *err)
 {
-    return resolve(g, &model, err) && g->local->ops->detokenize(g->local, model, ids, n, out, err);
+    struct arena a = {0};
+    bool ok = local_reference(g, model, &a, &model, err) &&
+              g->o.local->ops->detokenize(g->o.local, model, ids, n, out, err);
+    arena_release(&a);
+    return ok;
 }
 
 bool gateway_load(struct gateway *g, size_t i, struct provider_load *out)
 {
-    return g->local->ops->load(g->local, i, out);
+    return g->o.local->ops->load(g->o.local, i, out);
 }
 
-struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
-                                     struct chat_sink sink, struct error *err)
+int64_t gateway_waiting(struct gateway *g)
 {
-    pthread_mutex_lock(&g->lock);
-    struct provider_flow flow = {.share_salt = ONLY_ACCOUNT_SALT,
-                                 .id = ++g->next_id,
-                                 .weight = 1,
-                                 .deadline_ns = req->deadline_ns};
-    pthread_mutex_unlock(&g->lock);
-    struct chat_request routed = *req;
-    if (!resolve(g, &routed.model, err))
-        return NULL;
-    struct gateway_answer made = {.g = g};
-    if (req->n_prompts > 1)
-        made.several = several_start(g->local, &routed, flow, sink, err);
-    else
-        made.answer = g->local->ops->start(g->local, &routed, flow, sink, err);
-    if (!made.answer && !made.several)
-        return NULL;
-    struct gateway_answer *a = memory_array(struct gateway_answer, 1);
-    *a = made;
-    return a;
-}
-
-void gateway_wait(struct gateway_answer *a)
-{
-    if (a->several)
-        several_wait(a->several);
-    else
-        a->g->local->ops->wait(a->answer);
-}
-
-void gateway_cancel(struct gateway_answer *a)
-{
-    if (a->several)
-        several_cancel(a->several);
-    else
-        a->g->local->ops->cancel(a->answer);
-}
-
-void gateway_resume(struct gateway_answer *a)
-{
-    if (a->several)
-        several_resume(a->several);
-    else
-        a->g->local->ops->resume(a->answer);
-}
-
-void gateway_answer_free(struct gateway_answer *a)
-{
-    if (!a)
-        return;
-    if (a->answer)
-        a->g->local->ops->answer_free(a->answer);
-    several_free(a->several);
-    free(a);
+    struct provider_load load;
+    int64_t n = 0;
+    for (size_t i = 0; gateway_load(g, i, &load); i++)
+        n += load.waiting;
+    return n;
 }
 
 struct collected {

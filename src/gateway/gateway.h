@@ -34,6 +34,9 @@ struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
 struct gateway *gateway_new(struct provider *local);  // with nothing but this
 void gateway_free(struct gateway *g);
 
+// The routes of the configuration become models that callers over a network may name: its default
+// first. False with err: a name is taken.
+bool gateway_add_routes(struct gateway *g, struct error *err);
 // Models that callers over a network may name, each by the name of its file, folder or place in the
 // local store. While there is none, every reference means what it does on the command line. All are
 // added before the first request. False with err: there is no such model, or its id is taken.

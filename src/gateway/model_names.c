@@ -65,17 +65,32 @@ static void show(struct list *l, const struct model_name *name)
     l->items[l->n++] = name;
 }
 
-static const struct model_name *make(struct model_names *m, const char *id, const char *path)
+static const struct model_name *make(struct model_names *m, const char *id, const char *path,
+                                     bool route)
 {
     struct entry *e = memory_array(struct entry, 1);
     struct stat st;
     (void)snprintf(e->name.id, sizeof e->name.id, "%s", id);
     e->reference = memory_text(path);
     e->name.reference = e->reference;
-    e->name.created = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
+    e->name.route = route;
+    e->name.created = !route && stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
     e->next = m->all;
     m->all = e;
     return &e->name;
+}
+
+static bool add(struct model_names *m, const char *id, const char *path, bool route,
+                struct error *err)
+{
+    pthread_mutex_lock(&m->lock);
+    bool ok = !with_id(&m->shown, id);
+    if (ok) {
+        show(&m->shown, make(m, id, path, route));
+        m->n_added = m->shown.n;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return ok || error_set(err, ERR_USAGE, "two models are called '%s'", id);
 }
 
 bool model_names_add(struct model_names *m, const char *reference, struct error *err)
@@ -84,14 +99,12 @@ bool model_names_add(struct model_names *m, const char *reference, struct error 
     if (!model_ref_path(reference, path, err))
         return false;
     model_ref_name(path, id, sizeof id);
-    pthread_mutex_lock(&m->lock);
-    bool ok = !with_id(&m->shown, id);
-    if (ok) {
-        show(&m->shown, make(m, id, path));
-        m->n_added = m->shown.n;
-    }
-    pthread_mutex_unlock(&m->lock);
-    return ok || error_set(err, ERR_USAGE, "two models are called '%s'", id);
+    return add(m, id, path, false, err);
+}
+
+bool model_names_add_route(struct model_names *m, const char *id, struct error *err)
+{
+    return add(m, id, id, true, err);
 }
 
 // The same name with the same file, be it from a list that is gone.
@@ -115,7 +128,7 @@ static void show_stored(struct model_names *m, const char *stored)
         model_ref_name(path, id, sizeof id);
         const struct model_name *name = known(m, id, path);
         if (!with_id(&m->shown, id))
-            show(&m->shown, name ? name : make(m, id, path));
+            show(&m->shown, name ? name : make(m, id, path, false));
     }
 }
 

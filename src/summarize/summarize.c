@@ -23,7 +23,7 @@ struct node {
 
 struct job {
     struct plan plan;
-    struct caller caller;
+    struct asker caller;
     struct splitter *splitter;
     struct quotations *quotations;
     const struct summary_options *options;
