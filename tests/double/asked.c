@@ -170,6 +170,8 @@ static void read_format(struct asked *a)
         a->schema = json_object_get(config, "responseSchema");
         if (!a->schema)
             a->schema = json_object_get(config, "responseJsonSchema");
+        if (!a->schema)
+            a->schema = json_object_get(config, "response_json_schema");
         a->json = a->schema || (type && strcmp(type, "application/json") == 0);
     }
 }
@@ -263,9 +265,10 @@ void asked_release(struct asked *a)
 
 const char *asked_tool(const struct asked *a, size_t i, const json_t **schema)
 {
-    static const char *const members[] = {"parameters", "input_schema", "parametersJsonSchema"};
+    static const char *const members[] = {"parameters", "input_schema", "parametersJsonSchema",
+                                          "parameters_json_schema"};  // Google takes both
     *schema = NULL;
-    for (size_t k = 0; k < 3 && !*schema; k++)
+    for (size_t k = 0; k < 4 && !*schema; k++)
         *schema = json_object_get(a->tools[i], members[k]);
     const char *name = json_get_text(a->tools[i], "name");
     return name ? name : "";
