@@ -522,7 +522,7 @@ static void write_models(const struct dialect_model *models, size_t n, struct bu
 
 #define GEMINI(n)                                                                                  \
     .name = n, .state_size = sizeof(struct state), .id_header = "x-request-id",                    \
-    .write_error = gemini_write_error
+    .limits = LIMITS_NONE, .key_in_query = true, .write_error = gemini_write_error
 
 static const struct dialect_route generate_routes[] = {
     {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT},
