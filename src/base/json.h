@@ -23,6 +23,12 @@ json_t *json_parse_unique(struct slice text, struct error *err);
 // The same from a file of at most max_bytes; errors name the path.
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
 
+// The same with numbers as they were written, since a double changes decimals: each is a text that
+// begins with NUL, read with json_number_text and by nothing else here.
+json_t *json_parse_exact(struct slice text, struct error *err);
+// False if the value is no number of json_parse_exact.
+bool json_number_text(const json_t *value, struct slice *text);
+
 enum json_style {
     JSON_STYLE_COMPACT,   // {"a":1,"b":[1,2]}
     JSON_STYLE_SPACED,    // {"a": 1, "b": [1, 2]}, as Python's json.dumps

@@ -34,6 +34,7 @@ struct settings {
     int words;
     const char *style, *ask, *language;
     bool dry_run, offline;
+    const char *config;  // the configuration file; NULL: the default
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
     const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes,

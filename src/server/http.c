@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "ledger/ledger.h"
 #include "server/impl.h"
 
 enum { UNSENT_SYSTEM_BYTES = 16 << 10, CHUNK_BYTES = 1 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
@@ -110,31 +111,9 @@ static void on_completed(void *self, struct MHD_Connection *c, void **context,
 
 // Headers
 
-static const char *header(const struct exchange *x, const char *name)
+const char *http_header(const struct exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
-}
-
-// A name that browsers cannot be made to send for somebody else's page: ours, as an address or as
-// localhost. Without keys nothing else stands between a web page and the models.
-static bool is_our_host(const struct server *s, const char *host)
-{
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    size_t n = strlen(host);
-    const char *colon = strrchr(host, ':');
-    if (colon && colon[1 + strspn(colon + 1, "0123456789")] == 0 && !strchr(colon, ']'))
-        n = (size_t)(colon - host);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == n && strncasecmp(host, names[i], n) == 0)
-            return true;
-    return strlen(s->host) == n && strncasecmp(host, s->host, n) == 0;
-}
-
-static bool is_our_origin(const struct server *s, const char *origin)
-{
-    if (strncmp(origin, "http://", 7) == 0)
-        return is_our_host(s, origin + 7);
-    return strncmp(origin, "https://", 8) == 0 && is_our_host(s, origin + 8);
 }
 
 static bool is_id(const char *text)
@@ -167,7 +146,7 @@ static bool is_trace(const char *t)
 static void name_request(struct exchange *x)
 {
     struct server *s = x->server;
-    const char *id = header(x, "x-request-id"), *trace = header(x, "traceparent");
+    const char *id = http_header(x, "x-request-id"), *trace = http_header(x, "traceparent");
     uint64_t n = atomic_fetch_add(&s->next_id, 1);
     char *own = arena_printf(&x->arena, "%016llx%08llx",
                              (unsigned long long)hash_mix(s->id_salt + n), (unsigned long long)n);
@@ -180,23 +159,20 @@ static void name_request(struct exchange *x)
         (void)snprintf(x->trace, sizeof x->trace, "%s", trace);
 }
 
-// Finds who answers. False with err.
+// Finds who answers; a HEAD is a GET whose body libmicrohttpd leaves out. False with err.
 static bool find_route(struct exchange *x, struct dialect_error *err)
 {
     const char *allowed = NULL;
+    const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     bool other_method = false;
-    const struct own_route *own = routes_find(x->path);
-    if (own && strcmp(own->method, x->method) == 0) {
-        x->own = own;
+    x->own = routes_find(method, x->path, &x->matched, &allowed);
+    if (x->own)
         return true;
-    }
-    x->dialect = dialect_find(x->method, x->path, &x->route, &x->matched, &other_method);
+    x->dialect = dialect_find(method, x->path, &x->route, &x->matched, &other_method);
     if (x->dialect)
         return true;
     x->dialect = dialect_guess(x->path);
-    if (own)
-        allowed = own->method;
-    else if (other_method)
+    if (other_method)
         allowed = x->route->method;
     x->route = NULL;
     if (allowed)
@@ -207,14 +183,9 @@ static bool find_route(struct exchange *x, struct dialect_error *err)
 static bool check_headers(struct exchange *x, struct dialect_error *err)
 {
     const struct server *s = x->server;
-    const char *host = header(x, "host"), *origin = header(x, "origin");
-    const char *length = header(x, "content-length");
-    if (host && !is_our_host(s, host))
-        return dialect_refuse(err, PROBLEM_FORBIDDEN, NULL,
-                              "the host of the request is not this server's");
-    if (origin && !is_our_origin(s, origin))
-        return dialect_refuse(err, PROBLEM_FORBIDDEN, NULL,
-                              "pages of another origin may not ask this server");
+    const char *length = http_header(x, "content-length");
+    if (!auth_check(x, err))
+        return false;
     if (length && strtoull(length, NULL, 10) > s->options.body_bytes)
         return dialect_refuse(err, PROBLEM_TOO_LARGE, NULL,
                               "the body has %.20s bytes, more than %llu", length,
@@ -256,6 +227,19 @@ static void drop_exchange(void *self)
     exchange_drop(self);
 }
 
+static void add_retry(const struct exchange *x, struct MHD_Response *r)
+{
+    if (x->status == 401)
+        (void)MHD_add_response_header(r, "www-authenticate", "Bearer");
+    if (x->hopeless) {  // as the vendors' SDKs read it, which would try a 429 again
+        (void)MHD_add_response_header(r, "x-should-retry", "false");
+    } else if (x->status == 503 || x->status == 429 || x->status == 529) {
+        char seconds[16];
+        (void)snprintf(seconds, sizeof seconds, "%d", x->retry_after_s > 0 ? x->retry_after_s : 1);
+        (void)MHD_add_response_header(r, "retry-after", seconds);
+    }
+}
+
 static void add_headers(const struct exchange *x, struct MHD_Response *r)
 {
     const struct dialect *d = x->dialect ? x->dialect : dialects[0];
@@ -270,11 +254,8 @@ static void add_headers(const struct exchange *x, struct MHD_Response *r)
         (void)MHD_add_response_header(r, d->id_header, x->id);
     if (x->trace[0])
         (void)MHD_add_response_header(r, "traceparent", x->trace);
-    if (x->status == 503 || x->status == 429 || x->status == 529) {
-        char seconds[16];
-        (void)snprintf(seconds, sizeof seconds, "%d", x->retry_after_s > 0 ? x->retry_after_s : 1);
-        (void)MHD_add_response_header(r, "retry-after", seconds);
-    }
+    account_headers(x, r);
+    add_retry(x, r);
     if (atomic_load(&x->server->state) == SERVER_DRAINING || x->refused)
         (void)MHD_add_response_header(r, "connection", "close");
 }
@@ -337,7 +318,7 @@ static enum MHD_Result dispatch(struct exchange *x)
             routes_models(x);
         return look_again(x);
     }
-    bool long_job = x->own && x->own->kind == ROUTE_LONG;
+    bool long_job = x->own && x->own->kind >= ROUTE_LONG;
     x->deadline_ns = http_deadline(s->options.answer_s);
     if (watch_set(&s->watch, x->socket, x, exchange_last(x)))
         return MHD_NO;  // the client has left already
@@ -451,11 +432,18 @@ static bool read_address(const struct server *s, struct sockaddr_storage *out, u
     } else {
         return error_set(err, ERR_USAGE, "--host: '%s' is not an address", s->host);
     }
-    return loopback ||
-           error_set(err, ERR_USAGE,
-                     "--host: '%s' could be reached by others, and there are no keys: only "
-                     "loopback addresses (127.0.0.1, ::1) are served",
-                     s->host);
+    if (loopback)
+        return true;
+    if (!s->options.ledger || !ledger_has_keys(s->options.ledger))
+        return error_set(err, ERR_USAGE,
+                         "--host: '%s' could be reached by others, and there are no keys: only "
+                         "loopback addresses (127.0.0.1, ::1) are served before `hearth keys "
+                         "create`",
+                         s->host);
+    if (!s->options.certificate)
+        log_warn("%s is not loopback: without --tls-cert, keys and texts can be read on the way",
+                 s->host);
+    return true;
 }
 
 struct MHD_Daemon *http_listen(struct server *s, struct error *err)

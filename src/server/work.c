@@ -50,6 +50,13 @@ static bool parse_body(struct exchange *x, struct dialect_error *err)
     return true;
 }
 
+const char *work_model(struct exchange *x, const char *name, struct error *err)
+{
+    struct gateway *g = x->server->gateway;
+    const char *model = gateway_model(g, name, err);
+    return model && gateway_may(g, &x->caller, model, err) ? model : NULL;
+}
+
 static bool read_request(struct exchange *x, struct dialect_error *err)
 {
     struct http_request in = {.matched = x->matched, .query = x->query, .body = x->json};
@@ -59,7 +66,7 @@ static bool read_request(struct exchange *x, struct dialect_error *err)
     c->state = arena_alloc(&x->arena, 1, x->dialect->state_size);
     if (!x->dialect->read_request(&in, c, err))
         return false;
-    c->model = gateway_model(x->server->gateway, c->request.model, &why);
+    c->model = work_model(x, c->request.model, &why);
     return c->model || dialect_refuse_error(err, &why);
 }
 
@@ -107,7 +114,8 @@ static bool go_on(struct exchange *x, struct dialect_error *err)
 static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
-    bool ok = x->json || parse_body(x, &err);  // it may come a second time (loading.c)
+    bool bare = x->own && x->own->kind == ROUTE_LONG_BARE;
+    bool ok = x->json || bare || parse_body(x, &err);  // it may come a second time (loading.c)
     if (ok && x->own)
         x->own->answer(x);
     else if (ok)
