@@ -96,8 +96,18 @@ build/fuzz-clang/src/local/kernels/%.o: CFLAGS_ALL := $(filter-out -fsanitize=% 
 build/fuzz-clang/fuzz_%: build/fuzz-clang/tests/fuzz/fuzz_%.o build/fuzz-clang/libhearth.a
 	clang $(FLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+# A double of the vendors' APIs, which shares nothing with src/ but buffers and JSON (tests/double).
+DOUBLE_SRC := $(sort $(wildcard tests/double/*.c)) $(addprefix src/base/,base64.c buf.c clock.c error.c hash.c json.c mapping.c memory.c utf8.c)
+DOUBLE := $(B)/tests/double/vendor_double
+LOAD := $(B)/bench/proxy_load
+$(DOUBLE): $(call obj,$(DOUBLE_SRC))
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -ljansson -lcrypto -lm
+$(LOAD): $(call obj,bench/proxy_load.c bench/proxy_answer.c src/base/buf.c src/base/clock.c src/base/memory.c src/base/utf8.c)
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^
+double: $(DOUBLE) $(LOAD)        ## build the double of the vendors' APIs, and the load for it and its proxies
+
 libhearth: $(B)/libhearth.a
-tests: $(TESTS) $(REPLAY) $(POSTGRES) ## build every test program
+tests: $(TESTS) $(REPLAY) $(DOUBLE) $(POSTGRES) ## build every test program
 test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
 
@@ -143,7 +153,7 @@ fuzz-server:                     ## 100,000 bad requests to a real server under 
 	$(MAKE) BUILD=asan all
 	HEARTH_BIN=build/asan/hearth tools/fuzz-server --requests 100000
 
-bench: all $(BENCHES)            ## build the benchmarks of bench/
+bench: all $(BENCHES) $(LOAD)    ## build the benchmarks of bench/
 golden:                          ## make the golden files again (needs Python packages, see tools/README.md)
 	tools/make-golden
 check:                           ## layers, headers alone, sizes, format, cppcheck, clang-tidy
@@ -168,6 +178,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test double simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

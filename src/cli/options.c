@@ -92,6 +92,12 @@ static const struct option option_rows[] = {
      "the configuration: routes, vendors, rules (default: hearth.yaml in $HEARTH_HOME, else in "
      "$XDG_CONFIG_HOME/hearth)",
      FIELD(config)},
+    {"ledger", 0, "WHERE",
+     "keys and usage: sqlite (ledger.db in Hearth's data folder), sqlite:FILE or postgresql://...",
+     FIELD(ledger)},
+    {"allow-vendors", 0, NULL,
+     "vendors' models may be named without a route, while there are no keys", FIELD(allow_vendors)},
+    {"metrics-open", 0, NULL, "/metrics needs no key", FIELD(metrics_open)},
     {"offline", 0, NULL, "refuse any model that is not on this machine", FIELD(offline)},
     {"no-special", 0, NULL, "add no special tokens, and read none in the text", FIELD(no_special)},
     {"batch", 0, NULL, "standard input has one JSON string a line; one JSON array a line comes out",
