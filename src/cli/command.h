@@ -35,11 +35,17 @@ struct settings {
     const char *style, *ask, *language;
     bool dry_run, offline;
     const char *config;  // the configuration file; NULL: the default
+    const char *ledger;  // NULL: as the configuration says
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
     const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes,
         *prompt_sizes;
     int repeats, depth;
+    // cost, compare; amounts are decimals, read where they are used
+    const char *watts, *idle_watts, *kwh, *hardware, *years, *hourly, *utilization;
+    const char *input_share, *prefill_speed, *decode_speed, *svg;
+    struct text_list rivals;
+    bool parallel;
     // pull
     const char *revision, *name;
     int connections;
@@ -47,6 +53,7 @@ struct settings {
     const char *host, *tool_format, *pooling, *tls_cert, *tls_key;
     int port, max_seqs, timeout, drain, deadline, queue_max, load_wait;
     int64_t models_memory;
+    bool allow_vendors, metrics_open;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option
@@ -81,4 +88,5 @@ bool interrupted(void);
 void interrupt_clear(void);
 void interrupt_catch(void);
 void interrupt_catch_all(void);  // SIGTERM too
-void interrupt_wait(void);       // until the first of them
+// With interrupt_catch_all: until the first of them (false), or a SIGHUP (true).
+bool interrupt_wait(void);

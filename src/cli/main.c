@@ -15,6 +15,7 @@
 
 const struct command *const commands[] = {
     &command_summarize,
+    &command_compare,
     &command_run,
     &command_chat,
     &command_serve,
@@ -30,12 +31,14 @@ const struct command *const commands[] = {
     &command_quantize,
     &command_bench,
     &command_perplexity,
+    &command_cost,
+    &command_prices,
     NULL,
 };
 
 static const char *current = "";  // the running command's name, for messages
 static atomic_int n_interrupts;   // lock-free, as handlers need; any thread may run one
-static atomic_bool catches_all;
+static atomic_bool catches_all, reload_asked;
 static sem_t interrupt_came;  // if so
 
 static void on_interrupt(int signal_number)
@@ -45,6 +48,13 @@ static void on_interrupt(int signal_number)
         _exit(EXIT_INTERRUPTED);
     if (catches_all)
         (void)sem_post(&interrupt_came);
+}
+
+static void on_hangup(int signal_number)
+{
+    (void)signal_number;
+    reload_asked = true;
+    (void)sem_post(&interrupt_came);
 }
 
 bool interrupted(void)
@@ -72,12 +82,15 @@ void interrupt_catch_all(void)
     catches_all = true;
     (void)sigaction(SIGINT, &a, NULL);
     (void)sigaction(SIGTERM, &a, NULL);
+    a.sa_handler = on_hangup;
+    (void)sigaction(SIGHUP, &a, NULL);
 }
 
-void interrupt_wait(void)
+bool interrupt_wait(void)
 {
-    while (!interrupted())
+    while (!interrupted() && !reload_asked)
         (void)sem_wait(&interrupt_came);  // again if another signal woke it
+    return !interrupted() && atomic_exchange(&reload_asked, false);
 }
 
 int fail_text(enum exit_status status, const char *format, ...)

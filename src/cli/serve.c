@@ -63,17 +63,41 @@ static void tell_address(const struct settings *s, const struct config *c,
     (void)fflush(stdout);
 }
 
+// With errors in it the old one stays in force.
+static void reload(struct stack *st, const struct settings *s)
+{
+    struct config c = {0};
+    struct error err = {0};
+    if (config_read(s->config, &c, &err) && gateway_reload(st->gateway, &c, &err)) {
+        log_info("the configuration was read again");
+        return;
+    }
+    config_release(&c);
+    log_warn("%s; the configuration from before stays in force", err.text);
+}
+
+// The first model is loaded. A route may lack vendors' keys at first, and others can be asked all
+// the same.
+static bool load_first(struct stack *st, struct error *err)
+{
+    struct model_info info;
+    bool ok = gateway_describe(st->gateway, NULL, &info, err);
+    progress_clear(&st->progress);
+    if (ok || interrupted() || !st->config.n_routes)
+        return ok;
+    log_warn("%s", err->text);
+    return true;
+}
+
 // Until the first Ctrl-C or SIGTERM; then what runs may come to its end.
 static bool serve(struct stack *st, struct server *server, const struct settings *s,
                   struct error *err)
 {
-    struct model_info info;
-    bool ok = gateway_describe(st->gateway, NULL, &info, err);  // loads the first model
-    progress_clear(&st->progress);
-    if (!ok)
+    if (!load_first(st, err))
         return interrupted();  // asked to end before it could begin: that is no failure
     server_ready(server);
-    interrupt_wait();
+    while (interrupt_wait())
+        reload(st, s);
     int n = server_drain(server, s->drain, NULL);
     if (n)
         log_warn("%d requests were cut off after %d s", n, s->drain);
@@ -98,6 +122,9 @@ static int serve_command(struct settings *s)
     if (ok) {
         o.host = host_of(s, &st.config);
         o.port = port_of(s, &st.config);
+        o.ledger = st.ledger;
+        o.allow_vendors = s->allow_vendors || st.config.allow_vendors;
+        o.metrics_open = s->metrics_open;
         gateway_follow_store(st.gateway);
         o.certificate = certificate.ptr;
         o.key = key.ptr;
@@ -139,7 +166,8 @@ const struct command command_serve = {
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",
-    .options = "model config offline host port timeout deadline queue-max models-memory load-wait "
+    .options = "model config offline ledger allow-vendors metrics-open host port timeout deadline "
+               "queue-max models-memory load-wait "
                "drain tls-cert "
                "tls-key tool-format pooling max-seqs ctx threads "
                "pin isa kv quantize packed "

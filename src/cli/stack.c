@@ -104,11 +104,11 @@ static bool may_leave(const struct config *c, const char *model)
     return strchr(model, '/');
 }
 
-static bool open_books(struct stack *st, struct error *err)
+static bool open_books(struct stack *st, const struct settings *s, struct error *err)
 {
     const struct config *c = &st->config;
     return (st->prices = prices_open(c->prices, err)) != NULL &&
-           (st->ledger = ledger_open(c->ledger, err)) != NULL;
+           (st->ledger = ledger_open(s->ledger ? s->ledger : c->ledger, err)) != NULL;
 }
 
 static bool open_outside(struct stack *st, struct error *err)
@@ -137,7 +137,7 @@ static bool open_all(struct stack *st, const struct settings *s, bool books, boo
     progress_init(&st->progress, s->quiet);
     if (!config_read(s->config, &st->config, err) || !open_local(st, s, err))
         return false;
-    return (!books || open_books(st, err)) && (!outside || open_outside(st, err)) &&
+    return (!books || open_books(st, s, err)) && (!outside || open_outside(st, err)) &&
            open_gateway(st, s, err);
 }
 
@@ -162,7 +162,11 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
 
 bool stack_open_server(struct stack *st, const struct settings *s, struct error *err)
 {
-    return open_all(st, s, true, !s->offline, err);
+    if (!open_all(st, s, true, !s->offline, err))
+        return false;
+    if (!s->models.n && !st->config.n_routes)
+        tell_if_shipped(s, NULL);
+    return true;
 }
 
 void stack_close(struct stack *st)

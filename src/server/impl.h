@@ -1,11 +1,11 @@
 // impl.h - what the server's files share; nobody else includes it.
 //
-// http.c speaks to libmicrohttpd, auth.c knows who asks, exchange.c is one request with its answer, watch.c knows every
-// socket, work.c reads requests and starts answers, routes.c answers what needs no model,
-// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, loading.c
-// has requests wait for their models, account_headers.c tells what a key may still do,
-// routes_admin.c is the administrators' API, access_log.c writes a line for each request, server.c builds
-// it all.
+// http.c speaks to libmicrohttpd, auth.c knows who asks, exchange.c is one request with its answer,
+// watch.c knows every socket, work.c reads requests and starts answers, routes.c answers what needs
+// no model, web_page.c is the web page, state.c what that shows of the engine, metrics.c counts,
+// loading.c has requests wait for their models, account_headers.c tells what a key may still do,
+// routes_admin.c is the administrators' API, access_log.c writes a line for each request, server.c
+// builds it all.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>

@@ -17,7 +17,7 @@ struct server;
 struct server_options {  // zeroed numbers are the defaults
     // A loopback address; others too once the ledger has keys.
     const char *host;
-    int port;            // 0: any that is free
+    int port;  // 0: any that is free
     // Seconds that a client may take to send a request, and to take the end of its answer; what it
     // may be silent for between requests. 0: 60.
     int timeout_s;
