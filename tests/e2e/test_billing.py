@@ -18,6 +18,7 @@ import json
 import random
 import sys
 import threading
+import time
 
 from vendors import VENDORS, Double, Gateway, claim, finish, pico, request_of
 
@@ -40,7 +41,7 @@ class Run:
         self.vendor, self.dialect = rng.choice(VENDORS), rng.choice(DIALECTS)
         self.stream = self.kind in ("aborted", "cut", "torn", "broken") or rng.random() < 0.5
         self.key = rng.randrange(3)
-        self.model = f"via-{self.vendor}"
+        self.model = rng.choice((f"via-{self.vendor}", f"{self.vendor}/{self.vendor}-model"))
         self.max_tokens = 5000
         self.members = {}
         self.status = self.stopped = None
@@ -80,7 +81,7 @@ class Run:
         w["think"] = rng.randint(0, 9)
 
     def be_cut(self, w, rng):
-        w["stop"], w["rst"] = rng.randint(1, self.n), rng.randint(0, 1)
+        w["stop"] = rng.randint(1, self.n)  # not by a reset, which takes back what was not read yet
         w["frame"] = rng.choice(("chunked", "close", "length"))
         w["cached"] = rng.randint(0, 100)
 
@@ -138,6 +139,9 @@ def work(gateway, keys, runs, failures):
         connection = connection or http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
         try:
             close = ask(gateway, keys, run, connection)
+            if run.status == 503 and b"left alone" in run.data:  # others broke it for a moment: as clients do
+                time.sleep(0.3)
+                runs.append(run)
         except (http.client.HTTPException, OSError) as e:
             run.failure, close = e, True  # a stream that is cut may end without HTTP's own end
             if not getattr(run, "data", None):
@@ -162,13 +166,13 @@ def expected(run, lines):
     if last["status"] != 200:
         return None
     told = last["told_in"] >= 0
-    whole = last["ended"] == "done" and last["bad"] in ("nothing",)
+    whole = last["finished"]
     if whole and told:
         u = (counts["in"], counts["cached"], counts["write_5m"], counts["write_1h"], counts["out"],
              counts["reasoning"])
     else:
         written = quarter(last["text_bytes"])
-        if not last["text_bytes"] and last["told_out"] <= 0:
+        if not whole and not last["text_bytes"]:
             return None
         prompt = counts["in"] if told else quarter(len(run.text.encode())) + 4
         parts = (counts["cached"], counts["write_5m"], counts["write_1h"]) if told else (0, 0, 0)
