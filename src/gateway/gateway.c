@@ -284,6 +284,18 @@ bool gateway_ready(struct gateway *g, const char *model)
     return ready;
 }
 
+bool gateway_passes_on(struct gateway *g, const struct caller *who, const char *model)
+{
+    struct question q;
+    if (account_has_budget(who))
+        return false;
+    bool ok = question_open(&q, g, model, NULL);
+    for (size_t i = 0; ok && i < q.target.n; i++)
+        ok = !q.target.candidates[i].local;
+    question_close(&q);
+    return ok;
+}
+
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err)
 {
