@@ -46,6 +46,12 @@ struct settings {
     const char *host, *tool_format, *pooling, *tls_cert, *tls_key;
     int port, max_seqs, timeout, drain, deadline, queue_max, load_wait;
     int64_t models_memory;
+    // keys, usage, and what books into the ledger
+    const char *ledger, *owner, *expires, *key_models, *budget, *budget_day, *budget_month;
+    int64_t requests_per_minute, tokens_per_minute;
+    int concurrency;
+    bool admin, local_only, csv;
+    const char *by, *since, *until, *key;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option
