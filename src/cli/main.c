@@ -14,26 +14,17 @@
 #include "cli/options.h"
 
 const struct command *const commands[] = {
-    &command_summarize,
-    &command_compare,
-    &command_run,
-    &command_chat,
-    &command_serve,
-    &command_show,
-    &command_fit,
-    &command_pull,
-    &command_list,
-    &command_rm,
-    &command_tokenize,
-    &command_detokenize,
-    &command_render,
-    &command_embed,
-    &command_quantize,
-    &command_bench,
-    &command_perplexity,
-    &command_cost,
-    &command_prices,
-    NULL,
+    &command_summarize,  &command_compare,
+    &command_run,        &command_chat,
+    &command_serve,      &command_keys,
+    &command_usage,      &command_show,
+    &command_fit,        &command_pull,
+    &command_list,       &command_rm,
+    &command_tokenize,   &command_detokenize,
+    &command_render,     &command_embed,
+    &command_quantize,   &command_bench,
+    &command_perplexity, &command_cost,
+    &command_prices,     NULL,
 };
 
 static const char *current = "";  // the running command's name, for messages
