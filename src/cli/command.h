@@ -41,6 +41,11 @@ struct settings {
     const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes,
         *prompt_sizes;
     int repeats, depth;
+    // cost, compare; amounts are decimals, read where they are used
+    const char *watts, *idle_watts, *kwh, *hardware, *years, *hourly, *utilization;
+    const char *input_share, *prefill_speed, *decode_speed, *svg;
+    struct text_list rivals;
+    bool parallel;
     // pull
     const char *revision, *name;
     int connections;

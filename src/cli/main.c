@@ -15,6 +15,7 @@
 
 const struct command *const commands[] = {
     &command_summarize,
+    &command_compare,
     &command_run,
     &command_chat,
     &command_serve,
@@ -30,6 +31,8 @@ const struct command *const commands[] = {
     &command_quantize,
     &command_bench,
     &command_perplexity,
+    &command_cost,
+    &command_prices,
     NULL,
 };
 

@@ -117,6 +117,29 @@ static const struct option option_rows[] = {
     {"sequences", 0, "N,N", "batch sizes to time (default 8; 0: none)", FIELD(batch_sizes)},
     {"repeats", 'r', "N", "how often each is timed; medians are printed (default 3)",
      FIELD(repeats), .min = 1, .max = 1000},
+    {"watts", 0, "W", "what the machine draws while it computes (default: measured, else assumed)",
+     FIELD(watts)},
+    {"idle-watts", 0, "W", "what it draws while it waits (default: as while it computes)",
+     FIELD(idle_watts)},
+    {"kwh", 0, "USD", "the price of a kilowatt-hour (default 0.15)", FIELD(kwh)},
+    {"hardware", 0, "USD", "what the machine cost (default 1000)", FIELD(hardware)},
+    {"years", 0, "Y", "years that it is used (default 4)", FIELD(years)},
+    {"hourly", 0, "USD", "the price of an hour of a rented machine, with its power", FIELD(hourly)},
+    {"utilization", 0, "U", "the part of all hours that it computes, from 0 to 1 (default 0.25)",
+     FIELD(utilization)},
+    {"rivals", 0, "VENDOR/MODEL",
+     "compare with this vendor's model; may be repeated (default: the cheapest of OpenAI, "
+     "Anthropic and Google)",
+     FIELD(rivals)},
+    {"input-share", 0, "U", "the part of all tokens that is read, not written (default 0.8)",
+     FIELD(input_share)},
+    {"prefill", 0, "N", "tokens a second that it reads; with --decode, nothing is measured",
+     FIELD(prefill_speed)},
+    {"decode", 0, "N", "tokens a second that it writes, of all texts together",
+     FIELD(decode_speed)},
+    {"svg", 0, "FILE", "draw the costs of a month over its tokens (- is standard output)",
+     FIELD(svg)},
+    {"parallel", 0, NULL, "ask all models at once", FIELD(parallel)},
     {"revision", 0, "REV", "a branch, tag or commit of the repository (default main)",
      FIELD(revision)},
     {"name", 0, "NAME", "call it so in the local store (default: the repository's own name)",
@@ -192,8 +215,11 @@ bool option_applies(const struct option *o, const struct command *c)
 
 const char *option_name(const struct option *o, const struct command *c)
 {
-    // In `bench`, --batch takes sizes; in `tokenize` it is a switch. One word, two rows.
-    return strcmp(o->name, "sequences") == 0 && !listed(c->options, "batch") ? "batch" : o->name;
+    // In `bench`, --batch takes sizes; in `tokenize` it is a switch. One word, two rows. So with
+    // --against, which in `perplexity` is a file.
+    if (strcmp(o->name, "sequences") == 0 && !listed(c->options, "batch"))
+        return "batch";
+    return strcmp(o->name, "rivals") == 0 && !listed(c->options, "against") ? "against" : o->name;
 }
 
 void settings_init(struct settings *s)
@@ -235,6 +261,7 @@ void settings_release(struct settings *s)
     free(s->models.items);
     free(s->stops.items);
     free(s->biases.items);
+    free(s->rivals.items);
     free(s->words_given.items);
 }
 

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "gateway/gateway.h"
+#include "providers/remote.h"
 #include "server/server.h"
 
 // Those of -m first, then the routes; with neither, the default.
@@ -123,6 +124,7 @@ static int serve_command(struct settings *s)
         o.host = host_of(s, &st.config);
         o.port = port_of(s, &st.config);
         o.ledger = st.ledger;
+        o.loop = st.remotes ? remotes_loop(st.remotes) : NULL;
         o.allow_vendors = s->allow_vendors || st.config.allow_vendors;
         o.metrics_open = s->metrics_open;
         gateway_follow_store(st.gateway);

@@ -223,7 +223,7 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
     bool failed = failure && failure->code;
     log_end(a, usage, failed ? "failed" : "done");
     if (failed && f->n_steps > 1)
-        log_warn("%s: %s", a->candidate->shown, failure->text);
+        log_info("%s: %s", a->candidate->shown, failure->text);
     if (!f->target.route)
         return;
     int64_t now = clock_ns();

@@ -137,7 +137,8 @@ bool gateway_target(struct gateway *g, const struct routing *r, const char *name
 {
     struct error why = {0};
     const struct model_name *m = NULL;
-    if (model_names_any(g->names)) {
+    bool named = model_names_any(g->names);
+    if (named) {
         m = model_names_find(g->names, name, &why);
         if (!m && !(name && targets_is_vendors(r->targets, name))) {
             if (err)
@@ -145,7 +146,8 @@ bool gateway_target(struct gateway *g, const struct routing *r, const char *name
             return false;
         }
     }
-    if (!targets_find(r->targets, m ? m->reference : name, a, out, err))
+    bool files = m ? !m->route : !named;
+    if (!targets_find(r->targets, m ? m->reference : name, files, a, out, err))
         return false;
     *asked = m ? m->id : out->route ? out->route->name : out->candidates[0].shown;
     return true;
@@ -282,6 +284,18 @@ bool gateway_ready(struct gateway *g, const char *model)
                               g->o.local->ops->ready(g->o.local, q.target.candidates[i].model));
     question_close(&q);
     return ready;
+}
+
+bool gateway_passes_on(struct gateway *g, const struct caller *who, const char *model)
+{
+    struct question q;
+    if (account_has_budget(who))
+        return false;
+    bool ok = question_open(&q, g, model, NULL);
+    for (size_t i = 0; ok && i < q.target.n; i++)
+        ok = !q.target.candidates[i].local;
+    question_close(&q);
+    return ok;
 }
 
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,

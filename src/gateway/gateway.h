@@ -63,6 +63,8 @@ bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n
                    struct error *err);
 // Whether a model need not be loaded before it answers. Takes no time.
 bool gateway_ready(struct gateway *g, const char *model);
+// Whether a start neither computes nor waits: only vendors can serve it, and no budget is asked.
+bool gateway_passes_on(struct gateway *g, const struct caller *who, const char *model);
 // As the provider's own (providers/provider.h).
 bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
                       size_t *n, struct error *err);

@@ -35,6 +35,7 @@ void exchange_wake(struct exchange *x)
         return;
     x->suspended = false;
     MHD_resume_connection(x->connection);
+    http_loop_wake(x->server);
 }
 
 // With the lock held, inside a call of libmicrohttpd.
@@ -323,17 +324,18 @@ static enum MHD_Result dispatch(struct exchange *x)
     if (watch_set(&s->watch, x->socket, x, exchange_last(x)))
         return MHD_NO;  // the client has left already
     pthread_mutex_lock(&x->lock);
-    exchange_hold(x);  // the worker's
-    bool queued = queue_try_put(long_job ? &s->long_jobs : &s->jobs, x);
-    if (queued)
-        suspend(x);
+    suspend(x);
     pthread_mutex_unlock(&x->lock);
-    if (queued)
+    if (work_at_once(x))
+        return MHD_YES;
+    exchange_hold(x);  // the worker's
+    if (queue_try_put(long_job ? &s->long_jobs : &s->jobs, x))
         return MHD_YES;
     exchange_drop(x);
     (void)dialect_refuse(&err, PROBLEM_BUSY, NULL, "%d requests are waiting already",
                          long_job ? PATIENT_JOBS_MAX : s->options.queue_max);
-    return refuse(x, &err);
+    exchange_refuse(x, &err);  // which resumes it
+    return MHD_YES;
 }
 
 static bool take_body(struct exchange *x, const char *bytes, size_t n, struct dialect_error *err)
@@ -446,24 +448,24 @@ static bool read_address(const struct server *s, struct sockaddr_storage *out, u
     return true;
 }
 
-struct MHD_Daemon *http_listen(struct server *s, struct error *err)
+bool http_listen(struct server *s, struct error *err)
 {
     struct sockaddr_storage address;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)s->options.certificate},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)s->options.key},
         {MHD_OPTION_END, 0, NULL},
     };
     if (!read_address(s, &address, &flags, err))
-        return NULL;
+        return false;
     if (s->options.certificate)
         flags |= MHD_USE_TLS;
     else
         tls[0].option = MHD_OPTION_END;
     errno = 0;
     // Without LISTENING_ADDRESS_REUSE, which is SO_REUSEPORT: two servers would share the port.
-    struct MHD_Daemon *d = MHD_start_daemon(
+    s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
@@ -472,10 +474,15 @@ struct MHD_Daemon *http_listen(struct server *s, struct error *err)
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     bool address_bad = errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES;
-    if (!d && s->options.certificate && !address_bad)
-        (void)error_set(err, ERR_FORMAT, "--tls-cert, --tls-key: not a certificate with its key");
-    else if (!d)
-        (void)error_set(err, ERR_IO, "listen on %s, port %d: %s", s->host, s->options.port,
-                        strerror(errno));
-    return d;
+    if (!s->daemon && s->options.certificate && !address_bad)
+        return error_set(err, ERR_FORMAT, "--tls-cert, --tls-key: not a certificate with its key");
+    if (!s->daemon)
+        return error_set(err, ERR_IO, "listen on %s, port %d: %s", s->host, s->options.port,
+                         strerror(errno));
+    return http_loop_start(s, err);
+}
+
+void http_close(struct server *s)
+{
+    http_loop_stop(s);
 }

@@ -18,6 +18,7 @@
 #include "base/queue.h"
 #include "dialects/answer.h"
 #include "dialects/dialect.h"
+#include "net/loop.h"
 #include "gateway/caller.h"
 #include "server/metrics.h"
 #include "server/server.h"
@@ -36,6 +37,15 @@ enum {
     TRACE_BYTES = 55 + 1,
 };
 
+// The daemon on its thread (http_loop.c).
+struct http_loop {
+    struct loop *loop;
+    bool own;           // made here
+    struct loop_fd fd;  // the three that wake it
+    struct loop_task resumed;
+    struct timer timer;
+};
+
 struct exchange;
 struct loading {  // requests that wait for their models (loading.c)
     pthread_mutex_t lock;
@@ -50,6 +60,7 @@ struct server {
     char *host;
     struct gateway *gateway;
     struct MHD_Daemon *daemon;
+    struct http_loop http;
     struct watch watch;
     struct metrics metrics;
     struct queue jobs, long_jobs;  // exchanges for the workers
@@ -146,7 +157,8 @@ void exchange_taken(struct exchange *x);
 void exchange_started(struct exchange *x, struct gateway_answer *handle);  // NULL: it failed
 
 // http.c
-struct MHD_Daemon *http_listen(struct server *s, struct error *err);
+bool http_listen(struct server *s, struct error *err);
+void http_close(struct server *s);       // no exchange is active any more
 int64_t http_deadline(int seconds);      // so far from now
 void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread looks again
 
@@ -158,7 +170,16 @@ bool auth_check(struct exchange *x, struct dialect_error *err);
 // account_headers.c: of an answer whose head is ready.
 void account_headers(const struct exchange *x, struct MHD_Response *r);
 
+// http_loop.c
+// Runs the daemon, which has no thread, on the loop. False with err.
+bool http_loop_start(struct server *s, struct error *err);
+void http_loop_wake(struct server *s);  // a connection was resumed, by any thread
+void http_loop_stop(struct server *s);  // and the daemon with it
+
 // work.c
+// For the HTTP thread: reads and starts a request that is small and only passes through to a
+// vendor, where nothing waits. False: a worker shall go on with what was read.
+bool work_at_once(struct exchange *x);
 void *worker_main(void *server);   // takes from jobs
 void *patient_main(void *server);  // takes from long_jobs
 // The id of the model that a name means. NULL with err: there is none, or who asks may not use it.

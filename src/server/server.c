@@ -85,8 +85,7 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
         return NULL;
     }
     bool threads = start_threads(s, err);
-    s->daemon = threads ? http_listen(s, err) : NULL;
-    if (s->daemon)
+    if (threads && http_listen(s, err))
         return s;
     if (threads)
         stop_threads(s, N_WORKERS + N_PATIENT);
@@ -155,7 +154,7 @@ void server_close(struct server *s)
         watch_each(&s->watch, exchange_gone);
         watch_shut(&s->watch);
     }
-    MHD_stop_daemon(s->daemon);
+    http_close(s);
     stop_threads(s, N_WORKERS + N_PATIENT);
     watch_release(&s->watch);
     release(s);

@@ -12,6 +12,7 @@
 struct error;
 struct gateway;
 struct ledger;
+struct loop;
 struct server;
 
 struct server_options {  // zeroed numbers are the defaults
@@ -28,6 +29,9 @@ struct server_options {  // zeroed numbers are the defaults
     // PEM texts of a certificate (chain) and its key, for TLS; NULL: plain HTTP. Copied by open.
     const char *certificate, *key;
     bool quiet;  // no line for each request
+    // The thread to speak HTTP on, borrowed (net/loop.h): that of the vendors' transfers, so that a
+    // request which only passes through changes no thread. NULL: one of its own.
+    struct loop *loop;
     // Whose keys count; borrowed. NULL: there are none, and everybody on this machine may ask.
     struct ledger *ledger;
     bool allow_vendors;  // while there are no keys: vendors' models may be named without a route

@@ -7,7 +7,10 @@
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
-enum { DEPTH_MAX = 128 };
+enum {
+    DEPTH_MAX = 128,
+    AT_ONCE_BYTES_MAX = 16 << 10,  // read in well under a millisecond
+};
 
 // Brackets outside of strings; what is not JSON is the parser's to tell.
 static bool check_depth(struct slice text, struct dialect_error *err)
@@ -109,6 +112,19 @@ static bool go_on(struct exchange *x, struct dialect_error *err)
     if (!loading_ready(x, x->call.model))
         return true;
     return x->route->action == DIALECT_COUNT ? count(x, err) : start(x, err);
+}
+
+bool work_at_once(struct exchange *x)
+{
+    struct dialect_error err = {0};
+    if (x->own || x->route->action != DIALECT_CHAT || x->body.len > AT_ONCE_BYTES_MAX)
+        return false;
+    bool ok = parse_body(x, &err) && read_request(x, &err);
+    if (ok && !gateway_passes_on(x->server->gateway, &x->caller, x->call.model))
+        return false;
+    if (!ok || !start(x, &err))
+        exchange_refuse(x, &err);
+    return true;
 }
 
 static void work(struct exchange *x)

@@ -216,7 +216,7 @@ static void write_chat(struct answer *o, const struct asked *a)
     }
     whole[a->vendor](o, a);
     struct piece *p = answer_piece(o);
-    p->chunk = true;
+    p->chunk = p->finish = true;
     p->text_bytes = (int64_t)(o->text.len + o->arguments.len);
     p->text_bytes += o->n_thoughts * (int64_t)o->thought.len;
     for (int64_t i = 0; i < o->n_calls; i++)

@@ -15,6 +15,7 @@ struct piece {
     size_t end;          // in the body
     size_t stamp;        // where 19 digits of time belong; 0: nowhere
     int64_t text_bytes;  // of text, thoughts, tools' names and arguments that it carries
+    bool finish;         // with it, the answer has come to its end
     bool chunk;          // counts as one for `stop`, `hang`, `at` and waits
     // The usage that it tells; -1: none. told_out is with told_thoughts.
     int64_t told_in, told_out, told_thoughts;

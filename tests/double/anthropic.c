@@ -208,5 +208,5 @@ void anthropic_stream(struct answer *o, const struct asked *a)
         answer_tells(o, a, o->counts.out, o->counts.reasoning);
     } while (++i < a->s.usage);
     event(o, "message_stop");
-    end(o);
+    end(o)->finish = true;
 }

@@ -5,14 +5,17 @@
 
 enum { DEEP = 100000, HUGE_MAX = 128 << 20, GZIP_BYTES = 1 << 30 };
 
-// How many pieces carry the first `chunks` chunks of text, with what comes before them.
+// How many pieces there are up to so many chunks of text; with 0, what comes before the first.
 static size_t pieces_until(const struct answer *o, int64_t chunks)
 {
-    size_t i = 0;
-    for (int64_t seen = 0; i < o->n_pieces; i++)
-        if (o->pieces[i].chunk && seen++ == chunks)
-            break;
-    return i;
+    int64_t seen = 0;
+    for (size_t i = 0; i < o->n_pieces; i++) {
+        if (o->pieces[i].chunk && chunks == 0)
+            return i;
+        if (o->pieces[i].chunk && ++seen == chunks)
+            return i + 1;
+    }
+    return o->n_pieces;
 }
 
 static size_t body_until(const struct answer *o, size_t n_pieces)
@@ -197,6 +200,11 @@ void faults_apply(struct answer *o, const struct asked *a)
         size_t n = 0, cut = (size_t)s->cut;
         while (n < o->n_pieces && o->pieces[n].end <= cut)
             n++;
+        // An event's empty line may end with CR and LF, of which the first is enough.
+        if (n < o->n_pieces && o->pieces[n].end == cut + 1 && o->body.ptr[cut - 1] == '\r') {
+            o->pieces[n].end = cut;
+            n++;
+        }
         o->n_pieces = n;
         o->body.len = cut;
         if (body_until(o, n) < cut)

@@ -113,6 +113,7 @@ static void stream_end(struct answer *o, const struct asked *a)
     write_end(o, a);
     buf_text_add(&o->body, a->sse ? "\r\n\r\n" : "]");
     struct piece *p = answer_piece(o);
+    p->finish = true;
     p->text_bytes = (int64_t)o->arguments.len;
     for (int64_t i = 0; i < o->n_calls; i++)
         p->text_bytes += (int64_t)answer_name_bytes(a, o->call_tools[i]);

@@ -172,7 +172,7 @@ void openai_stream(struct answer *o, const struct asked *a)
         stream_call(o, a, i);
     begin(o, a);
     end(o, a, finish_word(o));
-    answer_piece(o);
+    answer_piece(o)->finish = true;
     stream_usage(o, a);
     buf_text_add(&o->body, "data: [DONE]\n\n");
     answer_piece(o);

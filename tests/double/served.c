@@ -83,6 +83,7 @@ void served_begin(struct served *s, struct served_log *log, const struct http1_r
     static const char *const whats[] = {"chat", "embed", "count", "models", "nothing"};
     struct buf *b = &s->line;
     s->wire_bytes = 0;
+    s->finished = false;
     s->pieces = s->chunks = s->text_bytes = 0;
     s->told_in = s->told_out = s->told_thoughts = -1;
     buf_clear(b);
@@ -113,6 +114,7 @@ void served_begin(struct served *s, struct served_log *log, const struct http1_r
 void served_piece(struct served *s, const struct piece *p)
 {
     s->pieces++;
+    s->finished = s->finished || p->finish;
     s->chunks += p->chunk;
     s->text_bytes += p->text_bytes;
     if (p->told_in >= 0)
@@ -135,6 +137,7 @@ void served_end(struct served *s, struct served_log *log, const char *how)
     number(b, "told_out", s->told_out);
     number(b, "told_thoughts", s->told_thoughts);
     number(b, "wire_bytes", (int64_t)s->wire_bytes);
+    buf_printf(b, ",\"finished\":%s", s->finished ? "true" : "false");
     member(b, "ended", slice_str(how));
     buf_text_add(b, "}\n");
     log->n_lines++;

@@ -13,6 +13,7 @@
 struct served {           // of one request; filled in as it goes
     struct buf line;      // what is known when the answer begins
     uint64_t wire_bytes;  // of the answer's body with its framing, that was sent
+    bool finished;        // the vendor's own end was sent
     int64_t pieces, chunks, text_bytes, told_in, told_out,
         told_thoughts;  // of pieces that were sent whole
 };
