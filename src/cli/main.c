@@ -19,6 +19,8 @@ const struct command *const commands[] = {
     &command_run,
     &command_chat,
     &command_serve,
+    &command_keys,
+    &command_usage,
     &command_show,
     &command_fit,
     &command_pull,
