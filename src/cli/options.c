@@ -180,10 +180,6 @@ static const struct option option_rows[] = {
      FIELD(pooling)},
     {"max-seqs", 0, "N", "texts that are written at once; more wait (default 64)", FIELD(max_seqs),
      .min = 1, .max = 4096},
-    {"ledger", 0, "WHERE",
-     "accounts and usage: sqlite (ledger.db in Hearth's data folder, usual), sqlite:PATH or "
-     "postgresql://...",
-     FIELD(ledger)},
     {"owner", 0, "TEXT", "whose key it is", FIELD(owner)},
     {"expires", 0, "D",
      "when a key ends: 2026-12-31 (at its beginning, UTC), 30d, 12h (default: never)",
