@@ -4,10 +4,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
-enum { DEPTH_MAX = 128 };
+// What a small request takes from body to answer, and again as much as a body has.
+enum { DEPTH_MAX = 128, ROOM_BYTES = 16 << 20 };
 
 // Brackets outside of strings; what is not JSON is the parser's to tell.
 static bool check_depth(struct slice text, struct dialect_error *err)
@@ -31,6 +33,17 @@ static bool check_depth(struct slice text, struct dialect_error *err)
     return true;
 }
 
+// Where memory runs out the process ends (memory.h), and everybody's answers with it: so a request
+// is refused while there is some left.
+static bool check_room(const struct exchange *x, struct dialect_error *err)
+{
+    if (memory_has_room(ROOM_BYTES + x->body.len))
+        return true;
+    (void)dialect_refuse(err, PROBLEM_BUSY, NULL, "there is no memory left for a request");
+    err->retry_after_s = 1;
+    return false;
+}
+
 static bool parse_body(struct exchange *x, struct dialect_error *err)
 {
     struct error why = {0};
@@ -41,6 +54,8 @@ static bool parse_body(struct exchange *x, struct dialect_error *err)
     if (!check_depth(buf_view(&x->body), err))
         return false;
     x->json = json_parse(buf_view(&x->body), &why);
+    if (!x->json && why.code == ERR_MEMORY)
+        return dialect_refuse_error(err, &why);
     if (!x->json)
         return dialect_refuse(err, PROBLEM_REQUEST, NULL, "the body is not JSON: %s", why.text);
     atomic_fetch_sub(&x->server->body_bytes, (long long)x->body.len);
@@ -107,7 +122,8 @@ static bool go_on(struct exchange *x, struct dialect_error *err)
 static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
-    bool ok = x->json || parse_body(x, &err);  // it may come a second time (loading.c)
+    bool ok = x->json || (check_room(x, &err) &&
+                          parse_body(x, &err));  // it may come a second time (loading.c)
     if (ok && x->own)
         x->own->answer(x);
     else if (ok)
