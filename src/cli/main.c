@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -134,6 +135,7 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    memory_heed_limit();
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, told like any other
     (void)signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow
