@@ -137,7 +137,8 @@ bool gateway_target(struct gateway *g, const struct routing *r, const char *name
 {
     struct error why = {0};
     const struct model_name *m = NULL;
-    if (model_names_any(g->names)) {
+    bool named = model_names_any(g->names);
+    if (named) {
         m = model_names_find(g->names, name, &why);
         if (!m && !(name && targets_is_vendors(r->targets, name))) {
             if (err)
@@ -145,7 +146,8 @@ bool gateway_target(struct gateway *g, const struct routing *r, const char *name
             return false;
         }
     }
-    if (!targets_find(r->targets, m ? m->reference : name, a, out, err))
+    bool files = m ? !m->route : !named;
+    if (!targets_find(r->targets, m ? m->reference : name, files, a, out, err))
         return false;
     *asked = m ? m->id : out->route ? out->route->name : out->candidates[0].shown;
     return true;
@@ -187,6 +189,9 @@ bool gateway_may(struct gateway *g, const struct caller *who, const char *id, st
         return true;
     if (who->key && !in_list(who->key->models, id))
         return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
+    if (who->key && who->key->local_only && is_vendors(g, id))
+        return error_set(err, ERR_FORBIDDEN,
+                         "'%.100s' is a vendor's model, and this key is local-only", id);
     if (!who->vendors && is_vendors(g, id))
         return error_set(err, ERR_FORBIDDEN,
                          "'%.100s' is a vendor's model: that needs a route of the configuration or "

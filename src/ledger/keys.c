@@ -351,6 +351,7 @@ bool ledger_key_create(struct ledger *l, const struct ledger_key *in,
 {
     unsigned char hash[HASH_BYTES];
     char text[HASH_TEXT_BYTES];
+    secret[0] = 0;
     if (!check_new(in, err))
         return false;
     struct ledger_key *k = memory_array(struct ledger_key, 1);

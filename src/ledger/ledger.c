@@ -239,6 +239,8 @@ void ledger_cancel(struct ledger *l, struct ledger_hold *hold)
     pthread_mutex_lock(&l->lock);
     close_hold(l, hold, 0);
     l->places--;
+    if (l->leases_due)
+        pthread_cond_signal(&l->work);
     pthread_mutex_unlock(&l->lock);
 }
 

@@ -124,6 +124,7 @@ static void lost_all(struct ledger *l)
         for (struct lease *s = l->leases[i]; s; s = s->next) {
             s->leased = 0;
             s->restore = s->held > 0;
+            l->leases_due = l->leases_due || s->restore;
         }
     pthread_mutex_unlock(&l->lock);
 }

@@ -130,8 +130,6 @@ static bool run(struct store *s, const char *sql, const struct store_value *in, 
                 store_row_fn row, void *self, struct error *err)
 {
     int code;
-    if (!same_file(s))
-        return error_set(err, ERR_IO, "ledger '%s' is gone", s->path);
     struct prepared *p = prepare(s, sql, err);
     if (!p)
         return false;
@@ -155,6 +153,8 @@ static void keep_number(void *self, const struct store_value *row, int n)
 static bool changed(struct store *s, bool *yes, struct error *err)
 {
     int64_t version = 0;
+    if (!same_file(s))
+        return error_set(err, ERR_IO, "ledger '%s' is gone", s->path);
     if (!run(s, "PRAGMA data_version", NULL, 0, keep_number, &version, err))
         return false;
     *yes = version != s->seen_version;

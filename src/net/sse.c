@@ -25,7 +25,7 @@ static void keep_first(struct sse *s)
 
 static bool add_data(struct sse *s, struct slice value, bool borrowed)
 {
-    if (s->joined.len + s->first.len + value.len >= max_bytes(s))
+    if (s->joined.len + s->first.len + value.len + (s->n_data > 0) >= max_bytes(s))
         return false;
     if (s->n_data++ == 0 && borrowed) {
         s->first = value;

@@ -1,5 +1,6 @@
 #include "remote_help.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -217,4 +218,80 @@ void remote_ask_init(struct remote_ask *a, const char *text)
                                    .max_tokens = -1,
                                    .stream = true};
     chat_sampling_unset(&a->req.sampling);
+}
+
+struct remote_options remote_scene_options(void)
+{
+    return (struct remote_options){.name = "acme",
+                                   .client = &client_of_words,
+                                   .key = "sk-acme-0123456789",
+                                   .first_s = 20,
+                                   .between_s = 20,
+                                   .retries = 0};
+}
+
+void remote_scene_open(struct remote_scene *s, bool (*serve)(void *self, struct script_talk *t),
+                       void *self, const struct remote_options *with)
+{
+    struct error err = {0};
+    struct remote_options o = *with;
+    script_server_init(&s->server, serve, self);
+    remote_ask_init(&s->ask, "how are you");
+    o.base_url = s->server.url;
+    s->all = remotes_new(&err);
+    s->remote = provider_remote_new(s->all, &o, &err);
+    assert(s->remote);
+}
+
+void remote_scene_close(struct remote_scene *s)
+{
+    s->remote->ops->free(s->remote);
+    remotes_free(s->all);
+    script_server_release(&s->server);
+}
+
+static struct answer *start(struct remote_scene *s, struct remote_log *log, bool stream,
+                            struct error *err)
+{
+    struct chat_request req = s->ask.req;
+    req.stream = stream;
+    return s->remote->ops->start(s->remote, &req, (struct provider_flow){0}, remote_log_sink(log),
+                                 err);
+}
+
+struct answer *remote_scene_start(struct remote_scene *s, struct remote_log *log, struct error *err)
+{
+    return start(s, log, true, err);
+}
+
+const char *remote_scene_answer(struct remote_scene *s, bool stream)
+{
+    struct error err = {0};
+    remote_log_init(&s->log);
+    struct answer *a = start(s, &s->log, stream, &err);
+    if (!a) {
+        s->log.error = err;
+        return "not started";
+    }
+    remote_log_wait(&s->log);
+    s->remote->ops->answer_free(a);
+    return buf_text(&s->log.text);
+}
+
+static bool says_whole(struct script_talk *t)
+{
+    return script_begin(t, "text/event-stream") && script_chunk(t, REMOTE_WHOLE) && script_end(t);
+}
+
+bool remote_follow_plan(void *plan, struct script_talk *t)
+{
+    const struct remote_plan *p = plan;
+    if (t->n >= p->n)
+        return says_whole(t);
+    if (p->status == 200)
+        (void)(script_begin(t, "text/event-stream") && script_chunk(t, p->stream));
+    else if (p->status)
+        return script_answer(t, p->status, "application/json", p->fields ? p->fields : "",
+                             p->body ? p->body : "");
+    return false;
 }

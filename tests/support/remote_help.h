@@ -11,6 +11,7 @@
 #include "chat/chat.h"
 #include "dialects/client.h"
 #include "providers/remote.h"
+#include "script_server.h"
 
 extern const struct dialect_client client_of_words;
 
@@ -38,3 +39,34 @@ struct remote_ask {
     struct chat_message message;
 };
 void remote_ask_init(struct remote_ask *a, const char *text);
+
+#define REMOTE_WHOLE "data: t:hello\n\ndata: f\n\ndata: u:7,3\n\ndata: end\n\n"
+#define REMOTE_WHOLE_LOG "text hello\nfinish\nusage 7 3\ndone\nclosed\n"
+#define REMOTE_ERROR_LOG "error\nclosed\n"
+
+// What a server does with its first n requests; then all is well: REMOTE_WHOLE.
+struct remote_plan {
+    int n;
+    int status;          // 0: it closes the connection; 200: it cuts a stream
+    const char *body;    // of the status; NULL: none
+    const char *fields;  // of the head; NULL: none
+    const char *stream;  // 200: what comes before the cut
+};
+bool remote_follow_plan(void *plan, struct script_talk *t);
+
+// A server, a remote that asks it, and the log of the last answer.
+struct remote_scene {
+    struct script_server server;
+    struct remotes *all;
+    struct provider *remote;
+    struct remote_ask ask;  // "how are you"; lives as long as its answers
+    struct remote_log log;
+};
+struct remote_options remote_scene_options(void);  // "acme", without retries
+void remote_scene_open(struct remote_scene *s, bool (*serve)(void *self, struct script_talk *t),
+                       void *self, const struct remote_options *with);
+void remote_scene_close(struct remote_scene *s);
+// The whole of one answer, in s->log, which is released by its caller.
+const char *remote_scene_answer(struct remote_scene *s, bool stream);
+struct answer *remote_scene_start(struct remote_scene *s, struct remote_log *log,
+                                  struct error *err);

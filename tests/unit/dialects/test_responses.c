@@ -247,7 +247,7 @@ static void what_needs_a_memory_is_refused(void **state)
     refused("{" IN ",\"truncation\":\"auto\"}", "truncation", no);
     refused("{\"input\":[{\"type\":\"item_reference\",\"id\":\"1\"}]}", "input[0].type", no);
     refused("{\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_image\","
-            "\"image_url\":\"x\"}]}]}",
+            "\"file_id\":\"x\"}]}]}",
             "input[0].content[0].type", no);
 }
 

@@ -7,88 +7,21 @@
 #include <cmocka.h>
 
 #include "../../support/remote_help.h"
-#include "../../support/script_server.h"
 
 #define SSE "text/event-stream"
-#define WHOLE "data: t:hello\n\ndata: f\n\ndata: u:7,3\n\ndata: end\n\n"
-#define WHOLE_LOG "text hello\nfinish\nusage 7 3\ndone\nclosed\n"
-
-// What one answer of a server is like.
-struct scene {
-    struct script_server server;
-    struct remotes *all;
-    struct provider *remote;
-    struct remote_log log;
-};
-
-static struct remote_options options(void)
-{
-    return (struct remote_options){.name = "acme",
-                                   .client = &client_of_words,
-                                   .key = "sk-acme-0123456789",
-                                   .first_s = 20,
-                                   .between_s = 20,
-                                   .retries = 0};
-}
-
-static void open_scene(struct scene *s, bool (*serve)(void *self, struct script_talk *t),
-                       void *self, const struct remote_options *with)
-{
-    struct error err = {0};
-    struct remote_options o = *with;
-    script_server_init(&s->server, serve, self);
-    o.base_url = s->server.url;
-    s->all = remotes_new(&err);
-    assert_non_null(s->all);
-    s->remote = provider_remote_new(s->all, &o, &err);
-    assert_non_null(s->remote);
-}
-
-static void close_scene(struct scene *s)
-{
-    s->remote->ops->free(s->remote);
-    remotes_free(s->all);
-    script_server_release(&s->server);
-}
-
-// The whole of one answer, in s->log, which is released by the next.
-static const char *answer(struct scene *s, bool stream)
-{
-    struct remote_ask ask;
-    struct error err = {0};
-    remote_ask_init(&ask, "how are you");
-    ask.req.stream = stream;
-    remote_log_init(&s->log);
-    struct answer *a = s->remote->ops->start(s->remote, &ask.req, (struct provider_flow){0},
-                                             remote_log_sink(&s->log), &err);
-    if (!a) {
-        s->log.error = err;
-        return "not started";
-    }
-    remote_log_wait(&s->log);
-    s->remote->ops->answer_free(a);
-    return buf_text(&s->log.text);
-}
-
 // One answer of a server of its own.
 static void check(bool (*serve)(void *self, struct script_talk *t), void *self,
                   const struct remote_options *with, bool stream, const char *log,
                   enum error_code code, const char *text)
 {
-    static struct scene s;
-    open_scene(&s, serve, self, with);
-    assert_string_equal(answer(&s, stream), log);
+    static struct remote_scene s;
+    remote_scene_open(&s, serve, self, with);
+    assert_string_equal(remote_scene_answer(&s, stream), log);
     assert_int_equal(s.log.error.code, code);
     if (text)
         assert_non_null(strstr(s.log.error.text, text));
     remote_log_release(&s.log);
-    close_scene(&s);
-}
-
-static bool says_whole(void *self, struct script_talk *t)
-{
-    (void)self;
-    return script_begin(t, SSE) && script_chunk(t, WHOLE) && script_end(t);
+    remote_scene_close(&s);
 }
 
 static bool says_json(void *self, struct script_talk *t)
@@ -105,26 +38,26 @@ static bool says_bytes(void *self, struct script_talk *t)
 
 static void streams_and_whole_answers_are_read(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
-    check(says_whole, NULL, &o, true, WHOLE_LOG, ERR_NONE, NULL);
-    check(says_json, "t:hello\nf\nu:7,3", &o, false, WHOLE_LOG, ERR_NONE, NULL);
-    check(says_json, "t:hello\nf\nu:7,3", &o, true, WHOLE_LOG, ERR_NONE, NULL);
+    check(remote_follow_plan, &(struct remote_plan){0}, &o, true, REMOTE_WHOLE_LOG, ERR_NONE, NULL);
+    check(says_json, "t:hello\nf\nu:7,3", &o, false, REMOTE_WHOLE_LOG, ERR_NONE, NULL);
+    check(says_json, "t:hello\nf\nu:7,3", &o, true, REMOTE_WHOLE_LOG, ERR_NONE, NULL);
 }
 
 static void bytes_may_come_one_by_one(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
-    check(says_bytes, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" WHOLE, &o, true,
-          WHOLE_LOG, ERR_NONE, NULL);
+    check(says_bytes, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" REMOTE_WHOLE, &o,
+          true, REMOTE_WHOLE_LOG, ERR_NONE, NULL);
     check(says_bytes,
           "HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\n\r\n"
           "HTTP/1.1 200 OK\r\ncontent-type:text/event-stream;charset=utf-8\r\nTransfer-Encoding: "
           "chunked\r\n\r\n9\r\ndata: t:h\r\n4\r\nello\r\n4\r\n\r\n\r\n\r\n7\r\ndata: "
           "f\r\n8\r\n\r\n\r\ndata\r\n"
           "14\r\n: u:7,3\r\n\r\ndata: end\r\n4\r\n\r\n\r\n\r\n0\r\n\r\n",
-          &o, true, WHOLE_LOG, ERR_NONE, NULL);
+          &o, true, REMOTE_WHOLE_LOG, ERR_NONE, NULL);
 }
 
 struct heard {
@@ -138,20 +71,20 @@ static bool listens(void *self, struct script_talk *t)
     buf_clear(&h->body);
     buf_slice(&h->head, buf_view(&t->head));
     buf_slice(&h->body, buf_view(&t->body));
-    return says_whole(NULL, t);
+    return remote_follow_plan(&(struct remote_plan){0}, t);
 }
 
 static void a_request_has_its_headers_and_nothing_else(void **state)
 {
-    static struct scene s;
+    static struct remote_scene s;
     struct heard h = {0};
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
-    open_scene(&s, listens, &h, &o);
-    assert_string_equal(answer(&s, true), WHOLE_LOG);
+    remote_scene_open(&s, listens, &h, &o);
+    assert_string_equal(remote_scene_answer(&s, true), REMOTE_WHOLE_LOG);
     assert_int_equal(s.log.usage.bytes_sent, h.body.len);
     remote_log_release(&s.log);
-    assert_string_equal(answer(&s, true), WHOLE_LOG);
+    assert_string_equal(remote_scene_answer(&s, true), REMOTE_WHOLE_LOG);
     remote_log_release(&s.log);
     assert_int_equal(atomic_load(&s.server.n_connections), 1);  // it was kept
     assert_string_equal(buf_text(&h.body), "{\"text\":\"how are you\"}");
@@ -163,7 +96,7 @@ static void a_request_has_its_headers_and_nothing_else(void **state)
                s.server.url + 7);
     assert_string_equal(buf_text(&h.head), buf_text(&want));
     buf_release(&want);
-    close_scene(&s);
+    remote_scene_close(&s);
     buf_release(&h.head);
     buf_release(&h.body);
 }
@@ -177,33 +110,33 @@ static bool says_status(void *self, struct script_talk *t)
 
 static void refusals_are_told_without_the_key(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
-    check(says_status, &(int){400}, &o, true, "error\nclosed\n", ERR_USAGE, "acme: 400: no, ***");
-    check(says_status, &(int){401}, &o, true, "error\nclosed\n", ERR_KEY, "acme: 401: no, ***");
-    check(says_status, &(int){302}, &o, true, "error\nclosed\n", ERR_UPSTREAM, "redirects (302)");
-    check(says_status, &(int){500}, &o, true, "error\nclosed\n", ERR_UPSTREAM, "500");
+    check(says_status, &(int){400}, &o, true, REMOTE_ERROR_LOG, ERR_USAGE, "acme: 400: no, ***");
+    check(says_status, &(int){401}, &o, true, REMOTE_ERROR_LOG, ERR_KEY, "acme: 401: no, ***");
+    check(says_status, &(int){302}, &o, true, REMOTE_ERROR_LOG, ERR_UPSTREAM, "redirects (302)");
+    check(says_status, &(int){500}, &o, true, REMOTE_ERROR_LOG, ERR_UPSTREAM, "500");
 }
 
 static void what_a_vendor_asks_for_is_passed_on(void **state)
 {
-    static struct scene s;
-    struct remote_options o = options();
+    static struct remote_scene s;
+    struct remote_options o = remote_scene_options();
     (void)state;
-    open_scene(&s, says_status, &(int){429}, &o);
-    assert_string_equal(answer(&s, true), "error\nclosed\n");
+    remote_scene_open(&s, says_status, &(int){429}, &o);
+    assert_string_equal(remote_scene_answer(&s, true), REMOTE_ERROR_LOG);
     assert_int_equal(s.log.error.code, ERR_RATE);
     assert_int_equal(s.log.error.retry_after_s, 60);
     assert_int_equal(s.log.usage.bytes_sent, 22);
     remote_log_release(&s.log);
-    close_scene(&s);
+    remote_scene_close(&s);
 }
 
 #define OK_SSE "HTTP/1.1 200 OK\r\nContent-Type: " SSE "\r\n"
 
 static void what_is_no_answer_is_an_error(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     static const struct {
         const char *bytes, *log, *text;
     } cases[] = {
@@ -214,17 +147,17 @@ static void what_is_no_answer_is_an_error(void **state)
          "cut"},
         {OK_SSE "\r\ndata: t:a\n\ndata: rubbish\n\n", "text a\nusage 7 1 about\nerror\nclosed\n",
          "acme: not a word"},
-        {OK_SSE "\r\ndata: rubbish\n\n", "error\nclosed\n", "acme: not a word"},
-        {OK_SSE "\r\ndata: e:bad\n\n", "error\nclosed\n", "e:bad"},
-        {OK_SSE "\r\n", "error\nclosed\n", "cut"},
-        {OK_SSE "Content-Encoding: gzip\r\n\r\nabcdef", "error\nclosed\n", "compressed"},
-        {"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hello", "error\nclosed\n",
+        {OK_SSE "\r\ndata: rubbish\n\n", REMOTE_ERROR_LOG, "acme: not a word"},
+        {OK_SSE "\r\ndata: e:bad\n\n", REMOTE_ERROR_LOG, "e:bad"},
+        {OK_SSE "\r\n", REMOTE_ERROR_LOG, "cut"},
+        {OK_SSE "Content-Encoding: gzip\r\n\r\nabcdef", REMOTE_ERROR_LOG, "compressed"},
+        {"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hello", REMOTE_ERROR_LOG,
          "'text/html'"},
-        {"HTTP/1.1 200 OK\r\n\r\ndata: t:a\n\n", "error\nclosed\n", "answers with ''"},
-        {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"error\":1}",
-         "error\nclosed\n", "not a word"},
-        {"SSH-2.0-OpenSSH_9.2\r\n", "error\nclosed\n", "acme: "},
-        {"", "error\nclosed\n", "acme: "},
+        {"HTTP/1.1 200 OK\r\n\r\ndata: t:a\n\n", REMOTE_ERROR_LOG, "answers with ''"},
+        {"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"error\":1}", REMOTE_ERROR_LOG,
+         "not a word"},
+        {"SSH-2.0-OpenSSH_9.2\r\n", REMOTE_ERROR_LOG, "acme: "},
+        {"", REMOTE_ERROR_LOG, "acme: "},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -234,14 +167,14 @@ static void what_is_no_answer_is_an_error(void **state)
 
 static void usage_is_told_once_and_counted_where_it_is_missing(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
     check(says_bytes, OK_SSE "\r\ndata: t:hello you\n\ndata: f\n\ndata: end\n\n", &o, true,
           "text hello you\nfinish\nusage 7 3 about\ndone\nclosed\n", ERR_NONE, NULL);
     check(says_bytes, OK_SSE "\r\ndata: u:1,1\n\ndata: t:a\n\ndata: u:7,2\n\ndata: end\n\n", &o,
           true, "text a\nusage 7 2\ndone\nclosed\n", ERR_NONE, NULL);
-    check(says_bytes, OK_SSE "Content-Length: 999\r\n\r\n" WHOLE, &o, true, WHOLE_LOG, ERR_NONE,
-          NULL);
+    check(says_bytes, OK_SSE "Content-Length: 999\r\n\r\n" REMOTE_WHOLE, &o, true, REMOTE_WHOLE_LOG,
+          ERR_NONE, NULL);
 }
 
 static bool sends_endless_line(void *self, struct script_talk *t)
@@ -258,15 +191,15 @@ static bool sends_endless_line(void *self, struct script_talk *t)
 
 static void endless_lines_and_headers_are_given_up(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
     check(sends_endless_line, OK_SSE "\r\ndata: t:a\n\ndata: ", &o, true,
           "text a\nusage 7 1 about\nerror\nclosed\n", ERR_UPSTREAM, "more than 8388608 bytes");
     check(sends_endless_line, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n", &o, true,
-          "error\nclosed\n", ERR_UPSTREAM, "more than 134217728 bytes");
-    check(sends_endless_line, "HTTP/1.1 400 No\r\n\r\n", &o, true, "error\nclosed\n", ERR_USAGE,
+          REMOTE_ERROR_LOG, ERR_UPSTREAM, "more than 134217728 bytes");
+    check(sends_endless_line, "HTTP/1.1 400 No\r\n\r\n", &o, true, REMOTE_ERROR_LOG, ERR_USAGE,
           "400: xxx");
-    check(sends_endless_line, OK_SSE "X: ", &o, true, "error\nclosed\n", ERR_UPSTREAM, "acme: ");
+    check(sends_endless_line, OK_SSE "X: ", &o, true, REMOTE_ERROR_LOG, ERR_UPSTREAM, "acme: ");
 }
 
 static bool sends_many_headers(void *self, struct script_talk *t)
@@ -280,22 +213,22 @@ static bool sends_many_headers(void *self, struct script_talk *t)
 
 static void many_headers_are_given_up(void **state)
 {
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
-    check(sends_many_headers, NULL, &o, true, "error\nclosed\n", ERR_UPSTREAM,
+    check(sends_many_headers, NULL, &o, true, REMOTE_ERROR_LOG, ERR_UPSTREAM,
           "more than 65536 bytes of headers");
 }
 
 static void what_cannot_be_asked_does_not_start(void **state)
 {
-    static struct scene s;
-    struct remote_options o = options();
+    static struct remote_scene s;
+    struct remote_options o = remote_scene_options();
     struct remote_ask ask;
     struct error err = {0};
     struct remote_log log;
     (void)state;
     remote_log_init(&log);
-    open_scene(&s, says_whole, NULL, &o);
+    remote_scene_open(&s, remote_follow_plan, &(struct remote_plan){0}, &o);
     remote_ask_init(&ask, "impossible");
     assert_null(s.remote->ops->start(s.remote, &ask.req, (struct provider_flow){0},
                                      remote_log_sink(&log), &err));
@@ -309,7 +242,7 @@ static void what_cannot_be_asked_does_not_start(void **state)
     assert_null(s.remote->ops->start(s.remote, &ask.req, (struct provider_flow){0},
                                      remote_log_sink(&log), &err));
     assert_int_equal(log.n_events, 0);
-    close_scene(&s);
+    remote_scene_close(&s);
     remote_log_release(&log);
 }
 
@@ -331,7 +264,7 @@ static void keys_go_only_where_nobody_listens(void **state)
                 {"https://api.example/v1", "sk-1"}, {NULL, "sk-1"}};
     struct error err = {0};
     struct remotes *all = remotes_new(&err);
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         o.base_url = bad[i].url;
@@ -354,7 +287,7 @@ static void what_is_not_known_is_said(void **state)
 {
     struct error err = {0};
     struct remotes *all = remotes_new(&err);
-    struct remote_options o = options();
+    struct remote_options o = remote_scene_options();
     struct provider *p = provider_remote_new(all, &o, &err);
     struct model_info info;
     struct provider_load load;
