@@ -49,6 +49,8 @@ def checker(vendor):
                                                            MessageCreateParamsStreaming)
         chat, EmbeddingCreateParams = (MessageCreateParamsNonStreaming, MessageCreateParamsStreaming), None
 
+    adapters = {}  # what they made may need them while it is read
+
     def check(path, body):
         kind = EmbeddingCreateParams if path == "/embeddings" else chat[body.get("stream", False)]
         unknown = set(body) - set(kind.__annotations__) - {k for b in kind.__orig_bases__ for k in getattr(
@@ -56,8 +58,9 @@ def checker(vendor):
         assert not unknown, unknown
         if path == "/embeddings" and isinstance(body["input"][0], list):
             body = {**body, "input": body["input"][0]}  # a list of lists is taken for one of numbers until it is read
-        adapter = pydantic.TypeAdapter(kind)  # what it made may need it while it is read
-        exhausted(adapter.validate_python(body))
+        if kind not in adapters:
+            adapters[kind] = pydantic.TypeAdapter(kind)
+        exhausted(adapters[kind].validate_python(body))
     return check
 
 
