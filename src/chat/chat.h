@@ -153,7 +153,7 @@ struct chat_usage {
     int64_t reasoning_tokens;                              // of the completion; 0 where unknown
     int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly; 0 where unknown
     double queued_s, prefill_s, decode_s;     // 0 where unknown
-    int64_t bytes_sent;                       // that left this machine
+    int64_t bytes_sent, bytes_received;       // that left this machine, and came back
     int64_t cost_picousd;                     // -1: unknown price
     bool estimated;  // counted here, since a vendor's answer was cut or did not say
 };

@@ -349,16 +349,26 @@ static const char *error_type(enum dialect_problem p)
     case PROBLEM_ROUTE: return "not_found_error";
     case PROBLEM_TOO_LARGE: return "request_too_large";
     case PROBLEM_RATE: return "rate_limit_error";
+    case PROBLEM_BUDGET: return "billing_error";
     case PROBLEM_BUSY: return "overloaded_error";
     case PROBLEM_TIMEOUT: return "timeout_error";
+    case PROBLEM_UPSTREAM:
     case PROBLEM_INTERNAL: return "api_error";
     default: return "invalid_request_error";
     }
 }
 
+// The statuses that the vendor's SDK has classes for (anthropic 2.14, _exceptions.py).
+static int status_of(enum dialect_problem p)
+{
+    enum { PAYMENT_REQUIRED = 402, OVERLOADED = 529 };
+    return p == PROBLEM_BUSY     ? OVERLOADED
+           : p == PROBLEM_BUDGET ? PAYMENT_REQUIRED
+                                 : dialect_status(p);
+}
+
 static int write_error(const struct dialect_error *err, struct buf *out)
 {
-    enum { OVERLOADED = 529 };
     buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
                error_type(err->problem));
     json_write_text(out, slice_str(err->text));
@@ -368,7 +378,7 @@ static int write_error(const struct dialect_error *err, struct buf *out)
     else
         buf_text_add(out, "null");
     buf_char(out, '}');
-    return err->problem == PROBLEM_BUSY ? OVERLOADED : dialect_status(err->problem);
+    return status_of(err->problem);
 }
 
 static void write_error_event(const struct chat_event *e, struct buf *out)
@@ -543,6 +553,7 @@ const struct dialect dialect_anthropic = {
     .routes = routes,
     .state_size = sizeof(struct state),
     .id_header = "request-id",
+    .limits = LIMITS_ANTHROPIC,
     .read_request = read_request,
     .write_event = write_event,
     .write_response = write_response,
@@ -556,6 +567,7 @@ const struct dialect dialect_anthropic_count = {
     .routes = count_routes,
     .state_size = sizeof(struct state),
     .id_header = "request-id",
+    .limits = LIMITS_ANTHROPIC,
     .read_request = read_common,
     .write_count = write_count,
     .write_error = write_error,

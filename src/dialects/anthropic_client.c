@@ -25,7 +25,7 @@ static bool end(void *state, struct chat_sink *sink, struct error *err)
 {
     struct anthropic_client_state *s = state;
     if (!s->ended)
-        return error_set(err, ERR_UPSTREAM, "the vendor's answer was cut");
+        return client_cut(&s->answer, sink, err);
     client_push_end(&s->answer, sink);
     return true;
 }

@@ -91,6 +91,9 @@ void client_push_arguments(struct client_answer *a, struct chat_sink *sink, int 
 void client_push_blob(struct chat_sink *sink, int choice, const char *vendor, const json_t *value);
 // CHAT_FINISH of each choice, then CHAT_USAGE if it was told; once.
 void client_push_end(struct client_answer *a, struct chat_sink *sink);
+// Of a stream that was cut: what the vendor had told of its usage is pushed, since it is paid for.
+// Returns false, with err.
+bool client_cut(struct client_answer *a, struct chat_sink *sink, struct error *err);
 // The number, 0 if there is none or it is no count.
 int64_t client_count(const json_t *o, const char *key);
 // A copy in the arena-less state: `slot` is freed with free().

@@ -117,6 +117,14 @@ void client_push_end(struct client_answer *a, struct chat_sink *sink)
         sink->push(sink->self, &(struct chat_event){.kind = CHAT_USAGE, .usage = a->usage});
 }
 
+bool client_cut(struct client_answer *a, struct chat_sink *sink, struct error *err)
+{
+    if (a->has_usage && !a->told)
+        sink->push(sink->self, &(struct chat_event){.kind = CHAT_USAGE, .usage = a->usage});
+    a->told = true;
+    return error_set(err, ERR_UPSTREAM, "the vendor's answer was cut");
+}
+
 int64_t client_count(const json_t *o, const char *key)
 {
     int64_t n = 0;

@@ -433,7 +433,9 @@ static const char *status_of(enum dialect_problem p)
     case PROBLEM_ROUTE: return "NOT_FOUND";
     case PROBLEM_METHOD: return "UNIMPLEMENTED";
     case PROBLEM_TIMEOUT: return "DEADLINE_EXCEEDED";
-    case PROBLEM_RATE: return "RESOURCE_EXHAUSTED";
+    case PROBLEM_RATE:
+    case PROBLEM_BUDGET: return "RESOURCE_EXHAUSTED";
+    case PROBLEM_UPSTREAM:
     case PROBLEM_BUSY: return "UNAVAILABLE";
     case PROBLEM_INTERNAL: return "INTERNAL";
     default: return "INVALID_ARGUMENT";
@@ -445,7 +447,13 @@ int gemini_write_error(const struct dialect_error *err, struct buf *out)
     int status = dialect_status(err->problem);
     buf_printf(out, "{\"error\":{\"code\":%d,\"message\":", status);
     json_write_text(out, slice_str(err->text));
-    buf_printf(out, ",\"status\":\"%s\"}}", status_of(err->problem));
+    buf_printf(out, ",\"status\":\"%s\"", status_of(err->problem));
+    if (err->retry_after_s > 0)
+        buf_printf(out,
+                   ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+                   "\"retryDelay\":\"%ds\"}]",
+                   err->retry_after_s);
+    buf_text_add(out, "}}");
     return status;
 }
 
@@ -643,7 +651,7 @@ static void write_models(const struct dialect_model *models, size_t n, struct bu
 
 #define GEMINI(n)                                                                                  \
     .name = n, .state_size = sizeof(struct state), .id_header = "x-request-id",                    \
-    .write_error = gemini_write_error
+    .limits = LIMITS_NONE, .key_in_query = true, .write_error = gemini_write_error
 
 static const struct dialect_route generate_routes[] = {
     {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT},

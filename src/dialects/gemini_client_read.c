@@ -151,7 +151,7 @@ bool gemini_client_end(void *state, struct chat_sink *sink, struct error *err)
         return error_set(err, ERR_UPSTREAM, "the vendor's answer failed: %s", s->failed);
     }
     if (!all)
-        return error_set(err, ERR_UPSTREAM, "the vendor's answer was cut");
+        return client_cut(&s->answer, sink, err);
     client_push_end(&s->answer, sink);
     return true;
 }

@@ -184,12 +184,18 @@ static void names_of(enum dialect_problem p, const char **type, const char **cod
     case PROBLEM_CONTEXT: *code = "context_length_exceeded"; break;
     case PROBLEM_UNSUPPORTED: *code = "unsupported_value"; break;
     case PROBLEM_KEY: *code = "invalid_api_key"; break;
+    case PROBLEM_FORBIDDEN: *code = "insufficient_permissions"; break;
     case PROBLEM_MODEL: *code = "model_not_found"; break;
     case PROBLEM_ROUTE: *code = "unknown_url"; break;
     case PROBLEM_METHOD: *code = "method_not_supported"; break;
     case PROBLEM_RATE:
         *type = "requests";
         *code = "rate_limit_exceeded";
+        break;
+    case PROBLEM_BUDGET: *type = *code = "insufficient_quota"; break;
+    case PROBLEM_UPSTREAM:
+        *type = "server_error";
+        *code = "upstream_error";
         break;
     case PROBLEM_BUSY:
         *type = "server_error";

@@ -39,7 +39,7 @@ static bool end(void *state, struct chat_sink *sink, struct error *err)
     for (size_t i = 0; i < s->answer.n_choices; i++)
         finished = finished && s->answer.choices[i].finish != CHAT_NOT_FINISHED;
     if (!s->done && !finished)
-        return error_set(err, ERR_UPSTREAM, "the vendor's answer was cut");
+        return client_cut(&s->answer, sink, err);
     client_push_end(&s->answer, sink);
     return true;
 }

@@ -333,25 +333,69 @@ static bool has_tool(const json_t *list, struct slice name)
     return false;
 }
 
-// A choice of one tool in the form of chat completions. NULL with err.
-static json_t *named_choice(const json_t *choice, const json_t *list, struct dialect_error *err)
+// A tool that a choice names, which must be one of the list, as chat completions name it. NULL with
+// err.
+static json_t *named_tool(const json_t *o, const char *at, const json_t *list,
+                          struct dialect_error *err)
 {
     struct slice type, name;
-    if (!needed(choice, "tool_choice", "type", &type, err))
+    struct member_path p = member_path(at, "name", -1);
+    if (!is_object(o, at, err) || !needed(o, at, "type", &type, err))
         return NULL;
     if (!slice_is(type, "function")) {
-        (void)unsupported("tool_choice", "choices of type", type, err);
+        (void)unsupported(at, "choices of type", type, err);
         return NULL;
     }
-    if (!needed(choice, "tool_choice", "name", &name, err))
+    if (!needed(o, at, "name", &name, err))
         return NULL;
     if (!has_tool(list, name)) {
-        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.name",
-                             "'tool_choice.name' is none of 'tools'");
+        (void)dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is none of 'tools'", p.text);
         return NULL;
     }
     return json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name",
-                     json_object_get(choice, "name"));
+                     json_object_get(o, "name"));
+}
+
+// Of the tools those that may be called.
+static json_t *allowed_tools(const json_t *choice, const json_t *list, struct dialect_error *err)
+{
+    const json_t *some = NULL;
+    struct slice mode;
+    if (!needed(choice, "tool_choice", "mode", &mode, err) ||
+        !member_array(choice, "tool_choice", "tools", &some, err))
+        return NULL;
+    if (!slice_is(mode, "auto") && !slice_is(mode, "required")) {
+        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.mode",
+                             "'tool_choice.mode' is not auto or required");
+        return NULL;
+    }
+    size_t n = json_array_size(some);
+    if (n == 0 || n > TOOLS_MAX) {
+        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.tools",
+                             "'tool_choice.tools' is not a list of 1 to %d tools", TOOLS_MAX);
+        return NULL;
+    }
+    json_t *names = json_array();
+    for (size_t i = 0; i < n; i++) {
+        struct member_path p = member_path("tool_choice", "tools", (int)i);
+        json_t *one = named_tool(json_array_get(some, i), p.text, list, err);
+        if (!one) {
+            json_decref(names);
+            return NULL;
+        }
+        json_array_append_new(names, one);
+    }
+    return json_pack("{s:s, s:{s:O, s:o}}", "type", "allowed_tools", "allowed_tools", "mode",
+                     json_object_get(choice, "mode"), "tools", names);
+}
+
+// A choice of tools by name in the form of chat completions. NULL with err.
+static json_t *named_choice(const json_t *choice, const json_t *list, struct dialect_error *err)
+{
+    const char *type = json_get_text(choice, "type");
+    if (type && strcmp(type, "allowed_tools") == 0)
+        return allowed_tools(choice, list, err);
+    return named_tool(choice, "tool_choice", list, err);
 }
 
 static bool read_tools(const json_t *list, json_t *tools, struct dialect_error *err)

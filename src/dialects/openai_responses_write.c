@@ -156,6 +156,7 @@ static const char *error_code(enum dialect_problem p)
     case PROBLEM_REQUEST:
     case PROBLEM_UNSUPPORTED:
     case PROBLEM_CONTEXT: return "invalid_prompt";
+    case PROBLEM_BUDGET:
     case PROBLEM_RATE: return "rate_limit_exceeded";
     default: return "server_error";
     }
