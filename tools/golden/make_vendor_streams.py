@@ -104,6 +104,7 @@ case("openai", "unknown members", [chunk({"content": "a", "annotations": [{}], "
      ["", '{"object":"heartbeat"}'], ["", ""], chunk({}, "stop"), DONE], expect=['text 0 "a"', "finish 0 stop"])
 case("openai", "no usage, no [DONE]", [chunk({"content": "a"}), chunk({}, "stop")],
      expect=['text 0 "a"', "finish 0 stop"])
+case("openai", "nothing at all", [DONE], error="upstream malformed: an answer of nothing")
 case("openai", "cut", [chunk({"content": "a"})], expect=['text 0 "a"'], error="upstream cut")
 case("openai", "an error inside", [chunk({"content": "a"}), ["", json.dumps({"error": {
     "message": "Too many", "type": "requests", "code": "rate_limit_exceeded", "param": None}})]],
