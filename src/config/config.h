@@ -18,8 +18,8 @@ enum config_policy {
     POLICY_WEIGHTED,
 };
 struct config_candidate {
-    const char *model;  // a model reference: "local/...", a path, "openai/gpt-4o-mini"
-    int weight;         // 1 unless written
+    const char *model;  // a model reference: "local/...", a path, "openai/gpt-4o-mini"; no route
+    int weight;         // 1 unless written; 0: only after all others
     int line, column;
 };
 struct config_route {
@@ -77,3 +77,9 @@ bool config_read(const char *path, struct config *out, struct error *err);
 bool config_parse(const char *text, size_t len, const char *name, struct config *out,
                   struct error *err);
 void config_release(struct config *c);
+// NULL if there is none of that name.
+const struct config_route *config_find_route(const struct config *c, const char *name);
+const struct config_provider *config_find_provider(const struct config *c, const char *name);
+// For what is found wrong only later: puts "FILE, line L, column C: " before err's text, keeps its
+// code. Returns false.
+bool config_wrap(const struct config *c, int line, int column, struct error *err);

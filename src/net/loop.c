@@ -25,6 +25,7 @@ struct loop {
     CURLM *multi;
     int64_t curl_at_ns;  // when libcurl wants to be called; -1: it does not
     struct timers timers;
+    struct loop_fd *watched;  // few
     pthread_t thread;
     pthread_mutex_t lock;  // of calls
     pthread_cond_t called;
@@ -138,12 +139,25 @@ static int wait_events(struct loop *l, struct epoll_event *events)
     return n;
 }
 
+static struct loop_fd *find_watched(const struct loop *l, int fd)
+{
+    struct loop_fd *f = l->watched;
+    while (f && f->fd != fd)
+        f = f->next;
+    return f;
+}
+
 static void take_event(struct loop *l, const struct epoll_event *e)
 {
     int n_running, what = 0;
     uint64_t n;
     if (e->data.fd == l->event) {
         (void)!read(l->event, &n, sizeof n);
+        return;
+    }
+    struct loop_fd *watched = find_watched(l, e->data.fd);
+    if (watched) {
+        watched->ready(watched);
         return;
     }
     if (e->events & (EPOLLIN | EPOLLHUP))
@@ -289,7 +303,7 @@ static void run_call(struct loop_task *t)
 void loop_call(struct loop *l, void (*fn)(void *self), void *self)
 {
     struct call c = {.task.run = run_call, .loop = l, .fn = fn, .self = self};
-    if (pthread_equal(pthread_self(), l->thread)) {
+    if (loop_here(l)) {
         fn(self);
         return;
     }
@@ -313,4 +327,32 @@ void loop_timer_set(struct loop *l, struct timer *t, int64_t at_ns)
 void loop_timer_unset(struct loop *l, struct timer *t)
 {
     timers_unset(&l->timers, t);
+}
+
+bool loop_here(const struct loop *l)
+{
+    return pthread_equal(pthread_self(), l->thread);
+}
+
+bool loop_watch(struct loop *l, struct loop_fd *f, struct error *err)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.fd = f->fd};
+    assert(loop_here(l));
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, f->fd, &e) != 0)
+        return error_set(err, ERR_IO, "watch a socket: %s", strerror(errno));
+    f->next = l->watched;
+    l->watched = f;
+    return true;
+}
+
+void loop_unwatch(struct loop *l, struct loop_fd *f)
+{
+    struct epoll_event e = {0};
+    assert(loop_here(l));
+    (void)epoll_ctl(l->epoll, EPOLL_CTL_DEL, f->fd, &e);
+    for (struct loop_fd **at = &l->watched; *at; at = &(*at)->next)
+        if (*at == f) {
+            *at = f->next;
+            return;
+        }
 }

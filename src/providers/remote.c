@@ -28,6 +28,11 @@ struct remotes *remotes_new(struct error *err)
     return r;
 }
 
+struct loop *remotes_loop(struct remotes *r)
+{
+    return r->loop;
+}
+
 void remotes_free(struct remotes *r)
 {
     if (!r)

@@ -20,7 +20,9 @@ struct remotes;
 struct secret;
 
 struct remotes *remotes_new(struct error *err);  // starts the thread
-void remotes_free(struct remotes *r);            // after all of its providers
+struct loop;
+struct loop *remotes_loop(struct remotes *r);  // their thread, for who wants to share it
+void remotes_free(struct remotes *r);          // after all of its providers
 
 struct remote_options {  // copied
     const char *name;    // what it is called: "openai", "groq"

@@ -94,6 +94,7 @@ static void end_badly(struct answer *a, const struct error *err)
     if (r->key_line)
         secret_hide(r->key_line, e.error.text);
     e.usage.bytes_sent = a->post.bytes_sent;
+    e.usage.bytes_received = a->bytes_received;
     e.usage.cost_picousd = -1;
     a->sink.push(a->sink.self, &e);
     be_over(a);

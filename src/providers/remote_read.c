@@ -90,6 +90,8 @@ enum post_take remote_on_body(void *self, struct slice bytes)
 {
     struct answer *a = self;
     a->last_ns = clock_ns();
+    if (!a->paused)  // else the same may come again
+        a->bytes_received += (int64_t)bytes.len;
     if (a->mode == REMOTE_STREAM) {
         enum post_take take = take_stream(a, bytes);
         if (take == POST_TAKEN)

@@ -23,7 +23,7 @@ struct node {
 
 struct job {
     struct plan plan;
-    struct caller caller;
+    struct asker caller;
     struct splitter *splitter;
     struct quotations *quotations;
     const struct summary_options *options;
@@ -433,6 +433,7 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
         return NULL;
     struct job j = {.caller = {.gateway = g,
                                .model = o->model,
+                               .who = o->caller,
                                .progress = o->progress,
                                .progress_self = o->progress_self,
                                .draft = o->draft,

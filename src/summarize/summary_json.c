@@ -14,7 +14,7 @@ static json_t *plan_json(const struct summary *r)
 
 static json_t *cost_json(const struct summary *r)
 {
-    return r->cost_picousd < 0 ? json_null() : json_real((double)r->cost_picousd * 1e-12);
+    return r->cost_picousd < 0 ? json_null() : json_real((double)r->cost_picousd / 1e12);
 }
 
 json_t *summary_plan_json(const struct summary *r)

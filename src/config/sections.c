@@ -1,0 +1,101 @@
+// sections.c - the file as a whole, and its small sections.
+#include "config/sections.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "config/rows.h"
+#include "config/tree.h"
+
+#define ROW(s, f, how, ...)                                                                        \
+    {                                                                                              \
+#f, how, offsetof(struct s, f), __VA_ARGS__                                                \
+    }
+#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
+
+static bool read_server(struct reader *r, const struct row *m, const struct tree_node *v, void *c)
+{
+    static const struct row rows[] = {ROW(config, host, row_text, 0, 0),
+                                      ROW(config, port, row_int, 0, 65535)};
+    return rows_read(r, v, rows, COUNT(rows), m->name, c);
+}
+
+static bool read_cost(struct reader *r, const struct row *m, const struct tree_node *v, void *cost)
+{
+    static const struct row rows[] = {
+        ROW(config_cost, watts, row_number, 0, 1e6),
+        ROW(config_cost, usd_per_kwh, row_number, 0, 1e4),
+        ROW(config_cost, hardware_usd, row_number, 0, 1e9),
+        ROW(config_cost, hardware_years, row_number, 1e-3, 100),
+        ROW(config_cost, usd_per_hour, row_number, 0, 1e6),
+        ROW(config_cost, utilization, row_number, 1e-6, 1),
+    };
+    return rows_read(r, v, rows, COUNT(rows), m->name, cost);
+}
+
+// "//user:word@" or "?password=": the password that a database wants is a secret, too.
+static bool has_password(const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t len = strcspn(host, "/?#");
+    const char *at = memrchr(host, '@', len);
+    return (at && memchr(host, ':', (size_t)(at - host))) || strcasestr(url, "password=");
+}
+
+static bool read_ledger(struct reader *r, const struct row *m, const struct tree_node *v,
+                        void *field)
+{
+    const char *where;
+    if (!row_text(r, m, v, &where))
+        return false;
+    bool postgres =
+        strncmp(where, "postgresql://", 13) == 0 || strncmp(where, "postgres://", 11) == 0;
+    bool file = strncmp(where, "sqlite:", 7) == 0 && where[7];
+    if (!postgres && !file && strcmp(where, "sqlite") != 0)
+        return reader_fault(r, v, "'%s' must be sqlite, sqlite:PATH or postgresql://...", m->name);
+    if (postgres && has_password(where))
+        return reader_fault(r, v,
+                            "no password is written here; put it into the variable PGPASSWORD, or "
+                            "into a file that PGPASSFILE names");
+    if (file)
+        where = arena_printf(r->arena, "sqlite:%s", row_resolve(r, where + 7));
+    *(const char **)field = where;
+    return true;
+}
+
+static bool read_egress_log(struct reader *r, const struct row *m, const struct tree_node *v,
+                            void *field)
+{
+    if (v->kind == TREE_TEXT && slice_is(v->text, "none")) {
+        *(const char **)field = "";
+        return true;
+    }
+    return row_path(r, m, v, field);
+}
+
+bool sections_read(struct reader *r, const struct tree_node *root)
+{
+    static const struct row rows[] = {
+        ROW(config, default_model, row_text, 0, 0),
+        ROW(config, allow_vendors, row_bool, 0, 0),
+        {"models", section_routes, 0, 0, 0},
+        {"providers", section_providers, 0, 0, 0},
+        {"redactions", section_redactions, 0, 0, 0},
+        {"server", read_server, 0, 0, 0},
+        ROW(config, ledger, read_ledger, 0, 0),
+        ROW(config, prices, row_path, 0, 0),
+        ROW(config, egress_log, read_egress_log, 0, 0),
+        ROW(config, cost, read_cost, 0, 0),
+    };
+    if (!rows_read(r, root, rows, COUNT(rows), "the configuration", r->config))
+        return false;
+    for (size_t i = 0; root->kind == TREE_MAP && i < root->n; i++)
+        if (slice_is(root->items[2 * i]->text, "default_model") &&
+            !section_check_reference(r, r->config->default_model, root->items[2 * i + 1]))
+            return false;
+    return section_check_routes(r);
+}
