@@ -13,6 +13,8 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 
+// One a line.
+// clang-format off
 const struct command *const commands[] = {
     &command_summarize,
     &command_compare,
@@ -35,6 +37,7 @@ const struct command *const commands[] = {
     &command_prices,
     NULL,
 };
+// clang-format on
 
 static const char *current = "";  // the running command's name, for messages
 static atomic_int n_interrupts;   // lock-free, as handlers need; any thread may run one
