@@ -26,10 +26,13 @@ struct chat_message {
     // name, reasoning_content. NULL: nothing but role and text.
     const struct json_t *raw;
     // OpenAI's content parts, in order, where some are no text ({"type":"image_url","image_url":
-    // {"url":"data:image/png;base64,..."}}, "text" among them); else NULL.
+    // {"url":"data:image/png;base64,..."}}, "text" among them) or are marked for a vendor's cache
+    // ("cache_control"); else NULL. {"type":"vendor","vendor","value"}: what only that vendor
+    // knows.
     const struct json_t *parts;
     // What only its vendor can read and wants back (signatures of thoughts): an array of
-    // {"vendor","value"}, each with the value as it came, or NULL. See CHAT_BLOB.
+    // {"vendor","value"}, each with the value as it came and what is before it of this message, in
+    // "bytes" of its text and "calls"; or NULL. See CHAT_BLOB.
     const struct json_t *blobs;
 };
 

@@ -169,7 +169,7 @@ const struct command command_summarize = {
                    "left this machine go to "
                    "standard error, or all of it as one value with --json. --dry-run prints the "
                    "plan and calls nothing.",
-    .options = "model words style ask language json dry-run offline threads pin ctx isa kv "
+    .options = "model words style ask language json dry-run config offline threads pin ctx isa kv "
                "quantize packed "
                "speculate draft",
     .min_words = 1,

@@ -63,23 +63,19 @@ static int64_t bound(struct gateway_answer *f)
 static bool take_limits(struct gateway_answer *f, struct error *err)
 {
     const struct caller *who = f->request.caller;
-    struct limits_state state;
     int64_t answer =
         f->request.max_tokens >= 0 ? f->request.max_tokens : (int64_t)ANSWER_TOKENS_GUESS;
-    if (!who || !who->key)
+    if (!who)
         return true;
-    f->taken_tokens = f->need.tokens_guess + answer * n_choices(&f->request);
-    f->limited = limits_take(f->g->limits, who->key, f->taken_tokens, clock_ns(), &state, err);
-    if (who->told)
-        who->told->limits = state;
-    return f->limited;
+    return limits_take(f->g->limits, who->key,
+                       f->need.tokens_guess + answer * n_choices(&f->request), clock_ns(),
+                       &f->limits, who->told ? &who->told->limits : NULL, err);
 }
 
 static void give_limits(struct gateway_answer *f, int64_t used)
 {
-    if (f->limited)
-        limits_give(f->g->limits, f->request.caller->key, f->taken_tokens, used, clock_ns());
-    f->limited = false;
+    if (f->limits.open)
+        limits_give(f->g->limits, f->request.caller->key, &f->limits, used, clock_ns());
 }
 
 bool account_open(struct gateway_answer *f, struct error *err)

@@ -53,7 +53,7 @@ static struct attempt *attempt_new(struct gateway_answer *f)
     a->request = f->request;
     a->request.caller = NULL;
     a->request.model = a->candidate->model;
-    a->n_holds = 2;  // the starter's, its events'
+    atomic_init(&a->n_holds, 2);  // the starter's, its events'
     return a;
 }
 
@@ -67,11 +67,7 @@ static void attempt_free(struct attempt *a)
 // Takes one hold away; the last frees it, and what it asked.
 static void let_go(struct attempt *a)
 {
-    struct gateway_answer *f = a->flight;
-    pthread_mutex_lock(&f->lock);
-    bool last = --a->n_holds == 0;
-    pthread_mutex_unlock(&f->lock);
-    if (last)
+    if (atomic_fetch_sub(&a->n_holds, 1) == 1)
         attempt_free(a);
 }
 
@@ -89,8 +85,9 @@ static bool prepare(struct attempt *a, struct error *err)
     if (f->local_only || g->o.offline)
         return error_set(err, ERR_FORBIDDEN, "%s is a vendor's, and nothing of this may leave",
                          a->candidate->shown);
-    if (g->rules && (!f->target.route || f->target.route->redact) &&
-        !redaction_begin(g->rules, &a->request, &a->arena, &a->request, &a->redaction, err))
+    if (f->routing->rules && (!f->target.route || f->target.route->redact) &&
+        !redaction_begin(f->routing->rules, &a->request, &a->arena, &a->request, &a->redaction,
+                         err))
         return false;
     struct egress_line line = egress_line(a, "begun");
     return !g->o.egress || egress_begin(g->o.egress, &line, err);
@@ -132,8 +129,9 @@ static void closed(void *self)
         f->now = NULL;
     pthread_mutex_unlock(&f->lock);
     free_answer(a, answer, several);
-    flight_closed(f, a);
+    bool failed_over = a->failed_over;
     let_go(a);
+    flight_closed(f, failed_over);
 }
 
 void attempt_cancel(struct attempt *a)
@@ -197,7 +195,7 @@ bool attempt_begin(struct gateway_answer *f, struct error *err)
     pthread_mutex_unlock(&f->lock);
     a->begun_ns = clock_ns();
     if (f->target.route)
-        router_began(f->g->router, f->target.route->name, a->step, &f->router_need);
+        router_began(f->routing->router, f->target.route->name, a->step, &f->router_need);
     if (f->request.caller && f->request.caller->told)
         (void)snprintf(f->request.caller->told->served, sizeof f->request.caller->told->served,
                        "%s", a->candidate->shown);
@@ -225,7 +223,7 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
     bool failed = failure && failure->code;
     log_end(a, usage, failed ? "failed" : "done");
     if (failed && f->n_steps > 1)
-        log_warn("%s: %s", a->candidate->shown, failure->text);
+        log_info("%s: %s", a->candidate->shown, failure->text);
     if (!f->target.route)
         return;
     int64_t now = clock_ns();
@@ -234,5 +232,5 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
                                .first_ns = a->first_ns ? a->first_ns - a->begun_ns : -1,
                                .total_ns = now - a->begun_ns,
                                .tokens = usage->completion_tokens};
-    router_ended(f->g->router, f->target.route->name, a->step, &o);
+    router_ended(f->routing->router, f->target.route->name, a->step, &o);
 }

@@ -65,17 +65,31 @@ static void show(struct list *l, const struct model_name *name)
     l->items[l->n++] = name;
 }
 
-static const struct model_name *make(struct model_names *m, const char *id, const char *path)
+static const struct model_name *make(struct model_names *m, const char *id, const char *path,
+                                     bool route)
 {
     struct entry *e = memory_array(struct entry, 1);
     struct stat st;
     (void)snprintf(e->name.id, sizeof e->name.id, "%s", id);
     e->reference = memory_text(path);
     e->name.reference = e->reference;
-    e->name.created = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
+    e->name.route = route;
+    e->name.created = !route && stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
     e->next = m->all;
     m->all = e;
     return &e->name;
+}
+
+static bool add(struct model_names *m, const char *id, const char *path, struct error *err)
+{
+    pthread_mutex_lock(&m->lock);
+    bool ok = !with_id(&m->shown, id);
+    if (ok) {
+        show(&m->shown, make(m, id, path, false));
+        m->n_added = m->shown.n;
+    }
+    pthread_mutex_unlock(&m->lock);
+    return ok || error_set(err, ERR_USAGE, "two models are called '%s'", id);
 }
 
 bool model_names_add(struct model_names *m, const char *reference, struct error *err)
@@ -84,14 +98,34 @@ bool model_names_add(struct model_names *m, const char *reference, struct error 
     if (!model_ref_path(reference, path, err))
         return false;
     model_ref_name(path, id, sizeof id);
+    return add(m, id, path, err);
+}
+
+bool model_names_set_routes(struct model_names *m, const char *const *ids, size_t n,
+                            struct error *err)
+{
+    struct list next = {0};
+    const char *taken = NULL;
     pthread_mutex_lock(&m->lock);
-    bool ok = !with_id(&m->shown, id);
-    if (ok) {
-        show(&m->shown, make(m, id, path));
-        m->n_added = m->shown.n;
+    for (size_t i = 0; i < m->n_added; i++)
+        if (!m->shown.items[i]->route)
+            show(&next, m->shown.items[i]);
+    for (size_t i = 0; i < n && !taken; i++) {
+        if (with_id(&next, ids[i]))
+            taken = ids[i];
+        else
+            show(&next, make(m, ids[i], ids[i], true));
+    }
+    if (taken) {
+        free(next.items);
+    } else {
+        free(m->shown.items);
+        m->shown = next;
+        m->n_added = next.n;
+        m->mark = 0;  // the store's are read again
     }
     pthread_mutex_unlock(&m->lock);
-    return ok || error_set(err, ERR_USAGE, "two models are called '%s'", id);
+    return !taken || error_set(err, ERR_USAGE, "two models are called '%s'", taken);
 }
 
 // The same name with the same file, be it from a list that is gone.
@@ -115,7 +149,7 @@ static void show_stored(struct model_names *m, const char *stored)
         model_ref_name(path, id, sizeof id);
         const struct model_name *name = known(m, id, path);
         if (!with_id(&m->shown, id))
-            show(&m->shown, name ? name : make(m, id, path));
+            show(&m->shown, name ? name : make(m, id, path, false));
     }
 }
 

@@ -16,14 +16,19 @@ enum { MODEL_ID_BYTES = 128 };
 
 struct model_name {
     char id[MODEL_ID_BYTES];
-    const char *reference;  // the path of its file or folder
-    int64_t created;        // of the file; since 1970, in s
+    const char *reference;  // the path of its file or folder; of a route its id
+    bool route;
+    int64_t created;  // of the file; since 1970, in s
 };
 struct model_names *model_names_new(void);
 void model_names_free(struct model_names *m);  // NULL is fine
 // By the name of its file, folder or place in the local store (providers/model_ref.h). False with
 // err: there is no such model, or (ERR_USAGE) its id is taken.
 bool model_names_add(struct model_names *m, const char *reference, struct error *err);
+// Names that stand for themselves: the routes, all of them, instead of those before; behind what
+// was added. False with err (ERR_USAGE): one is taken, and nothing has changed.
+bool model_names_set_routes(struct model_names *m, const char *const *ids, size_t n,
+                            struct error *err);
 // From now on also the models of the local store, but for ids that are taken.
 void model_names_follow_store(struct model_names *m);
 bool model_names_any(struct model_names *m);  // whether there are any; takes no time

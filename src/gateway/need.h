@@ -8,13 +8,11 @@
 #include "chat/chat.h"
 
 struct need {
-    // Tokens of the prompt: no tokenizer that knows every byte makes more tokens than there are
-    // bytes, and a chat format adds a few for each message; images by IMAGE_TOKENS_MAX. The guess
-    // takes three bytes for a token, which prose in most languages needs more of.
+    // Tokens of the prompt, by whatever tokenizer: at most (providers/remote.h), and a guess that
+    // is rather too high, since what is planned with it must fit.
     int64_t tokens_most, tokens_guess;
     bool tools, schema, vision;
     uint64_t prefix;  // a hash of what the conversation begins with: its first two messages' texts
 };
-enum { IMAGE_TOKENS_MAX = 8192, MESSAGE_TOKENS_MAX = 16, REQUEST_TOKENS_MAX = 64 };
 
 void need_of(const struct chat_request *req, struct need *out);

@@ -20,8 +20,11 @@ bool redaction_rules_new(const struct config_redaction *list, size_t n,
                          struct redaction_rules **out, struct error *err);
 void redaction_rules_free(struct redaction_rules *r);
 // A request with everything replaced that the rules find: texts, parts, results of tools, arguments
-// of calls, tools' descriptions, `body` dropped. It lives in the arena and the redaction. False
-// with err if it cannot be done (a limit): then the request must not leave.
+// of calls, tools' descriptions, stop texts; `body` dropped, a session and blobs with finds too. It
+// lives in the arena and the redaction, and shares what did not change. False with err if it cannot
+// be done: ERR_LIMIT (a pattern takes too long), ERR_UNSUPPORTED (a find where nothing can be
+// replaced: names of tools and members, addresses; token ids, files), ERR_FORMAT (not UTF-8). Then
+// the request must not leave. Without rules, *out is *in and *made NULL.
 bool redaction_begin(const struct redaction_rules *rules, const struct chat_request *in,
                      struct arena *arena, struct chat_request *out, struct redaction **made,
                      struct error *err);

@@ -3,8 +3,9 @@
 // A route has candidates and a policy; a candidate is a model of a provider, with one or several
 // replicas. The router knows health, load and speed, but starts nothing: the gateway does, and
 // tells what became of it. A request only goes where it can be served whole: context, tools,
-// schema, vision. Threads: any; a route's configuration is fixed, its measurements are under a lock
-// that is held for moments.
+// schema, vision. Measurements belong to a provider's model: routes that share one share them.
+// Threads: any; a route's configuration is fixed, measurements are under a lock that is held for
+// moments. Besides that it is pure: time and lots are handed in.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@ struct error;
 struct provider;
 struct router;
 
-enum { ROUTER_STEPS_MAX = 32 };
+enum { ROUTER_STEPS_MAX = 32 };  // also candidates of a route, and replicas of one of them
 
 struct router_replica {
     struct provider *provider;
@@ -37,11 +38,13 @@ struct router_need {
     bool local_only;
     const char *session;  // or NULL
     uint64_t prefix;      // a hash of what the conversation begins with; 0: none
-    uint64_t seed;        // decides what is drawn by lot
+    uint64_t seed;        // decides what is drawn by lot; a session's lot is always the same
+    int64_t now_ns;       // clock_ns(); 0: it is asked
 };
 struct router_facts {         // of a candidate for this request, as the gateway knows them
     int context, max_output;  // 0: not known
-    bool tools, schema, vision, known;
+    bool tools, schema, vision, known;           // not known: it may be tried
+    bool no_embeddings, no_tokens, no_logprobs;  // it has none of these
     int64_t price;    // a guess of this request's cost; -1: unpriced; 0: local
     int64_t waiting;  // local: requests in its queue
     bool able;        // false: whoever serves it cannot (why says so)
@@ -63,9 +66,12 @@ const char *router_route_name(const struct router *r, size_t i);
 const struct router_candidate *router_candidates(const struct router *r, const char *name,
                                                  size_t *n);
 // Orders the candidates of a route that can serve the request (facts[n], one each); a candidate's
-// replicas follow each other, the best first. Returns the number of steps; 0 with err, which says
-// of every candidate why not: ERR_FORBIDDEN (local-only, and only vendors could), ERR_CONTEXT (with
-// both numbers), ERR_UNSUPPORTED, ERR_BUSY (all rest).
+// replicas follow each other, the best first: where the session or else the prefix was before,
+// unless that one is much busier than others. Who failed three times in a row rests for 1 to 30 s,
+// then one request tries: meanwhile it is left out, or last where all of a candidate rest. Returns
+// the number of steps; 0 with err, which says of every candidate why not: ERR_FORBIDDEN
+// (local-only, and only vendors could), ERR_CONTEXT (with both numbers), ERR_UNSUPPORTED, ERR_BUSY
+// (all rest).
 size_t router_plan(struct router *r, const char *name, const struct router_need *need,
                    const struct router_facts *facts, struct router_step steps[ROUTER_STEPS_MAX],
                    struct error *err);
@@ -76,6 +82,7 @@ struct router_outcome {
     bool answered;                       // events came
     bool failed;                         // its own fault: not the client's
     int64_t first_ns, total_ns, tokens;  // -1: not known
+    int64_t now_ns;                      // clock_ns(); 0: it is asked
 };
 void router_ended(struct router *r, const char *name, struct router_step s,
                   const struct router_outcome *o);

@@ -53,8 +53,7 @@ bool targets_is_vendors(const struct targets *t, const char *name)
 {
     char vendor[64];
     const char *model;
-    return !find_route(t, name) && vendors_split(t->vendors, name, vendor, &model) &&
-           !file_exists(name);
+    return !find_route(t, name) && vendors_split(t->vendors, name, vendor, &model);
 }
 
 static void set_local(struct candidate *c, const char *reference, struct arena *a)
@@ -70,11 +69,11 @@ static void set_local(struct candidate *c, const char *reference, struct arena *
 
 // Whether it is a vendor's model: then the candidate is made, if with `missing`.
 static bool set_vendor(const struct targets *t, struct candidate *c, const char *reference,
-                       struct arena *a)
+                       bool files, struct arena *a)
 {
     char vendor[64];
     const char *model;
-    if (!vendors_split(t->vendors, reference, vendor, &model) || file_exists(reference))
+    if (!vendors_split(t->vendors, reference, vendor, &model) || (files && file_exists(reference)))
         return false;
     *c = (struct candidate){.provider_name = arena_text(a, slice_str(vendor)),
                             .model = arena_text(a, slice_str(model)),
@@ -85,9 +84,9 @@ static bool set_vendor(const struct targets *t, struct candidate *c, const char 
 }
 
 static void set_candidate(const struct targets *t, struct candidate *c, const char *reference,
-                          struct arena *a)
+                          bool files, struct arena *a)
 {
-    if (!reference || !set_vendor(t, c, reference, a))
+    if (!reference || !set_vendor(t, c, reference, files, a))
         set_local(c, reference, a);
 }
 
@@ -99,7 +98,7 @@ static bool add_route(struct targets *t, size_t i, struct provider *local, struc
     struct router_candidate *told = arena_new(&t->arena, struct router_candidate, r->n_candidates);
     for (size_t k = 0; k < r->n_candidates; k++) {
         struct candidate *c = &list[k];
-        set_candidate(t, c, r->candidates[k].model, &t->arena);
+        set_candidate(t, c, r->candidates[k].model, true, &t->arena);
         size_t n = c->vendor ? c->vendor->n_replicas : 1;
         struct router_replica *replicas = arena_new(&t->arena, struct router_replica, n);
         for (size_t m = 0; m < n; m++)
@@ -131,20 +130,22 @@ bool targets_routes(struct targets *t, struct provider *local, struct router *ro
     return true;
 }
 
-bool targets_find(const struct targets *t, const char *name, struct arena *a, struct target *out,
-                  struct error *err)
+bool targets_find(const struct targets *t, const char *name, bool files, struct arena *a,
+                  struct target *out, struct error *err)
 {
     if (name && !*name)
         name = NULL;
-    if (!name && t->config && t->config->default_model && model_ref_unnamed(NULL))
+    if (!name && !model_ref_unnamed(NULL))
+        name = getenv("HEARTH_MODEL");
+    if (!name && t->config)
         name = t->config->default_model;
-    const struct target *route = name && !file_exists(name) ? find_route(t, name) : NULL;
+    const struct target *route = name && !(files && file_exists(name)) ? find_route(t, name) : NULL;
     if (route) {
         *out = *route;
         return true;
     }
     struct candidate *c = arena_new(a, struct candidate, 1);
-    set_candidate(t, c, name, a);
+    set_candidate(t, c, name, files, a);
     *out = (struct target){.candidates = c, .n = 1};
     if (!c->missing.code)
         return true;

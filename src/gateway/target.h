@@ -37,9 +37,10 @@ void targets_free(struct targets *t);
 bool targets_routes(struct targets *t, struct provider *local, struct router *router,
                     struct error *err);
 bool targets_is_route(const struct targets *t, const char *name);
-// Whether a name is that of a vendor's model and of nothing here.
+// Whether a name is that of a vendor's model and of no route.
 bool targets_is_vendors(const struct targets *t, const char *name);
-// What a name means (NULL: the default). A direct one's candidate is made in the arena. False with
-// err: what could be two things, or a vendor that cannot be asked.
-bool targets_find(const struct targets *t, const char *name, struct arena *a, struct target *out,
-                  struct error *err);
+// What a name means (NULL: the default). A direct one's candidate is made in the arena. Without
+// `files` no name is a path, and no disk is looked at: for names that others sent. False with err:
+// what could be two things, or a vendor that cannot be asked.
+bool targets_find(const struct targets *t, const char *name, bool files, struct arena *a,
+                  struct target *out, struct error *err);

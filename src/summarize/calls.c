@@ -31,6 +31,7 @@ static void ask_prepare(struct asked *a, const struct asker *c, const struct pro
     json_object_set_new(a->extras, "enable_thinking", json_false());
     a->request = (struct chat_request){.input = INPUT_MESSAGES,
                                        .model = c->model,
+                                       .caller = c->who,
                                        .messages = &a->message,
                                        .n_messages = 1,
                                        .extras = a->extras,

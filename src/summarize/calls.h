@@ -18,6 +18,7 @@ struct gateway;
 struct asker {
     struct gateway *gateway;
     const char *model;
+    const struct caller *who;  // or NULL
     // done of total calls; false cancels
     bool (*progress)(void *self, int done, int total, const char *what);
     void *progress_self;

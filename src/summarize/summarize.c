@@ -434,6 +434,7 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
         return NULL;
     struct job j = {.caller = {.gateway = g,
                                .model = o->model,
+                               .who = o->caller,
                                .progress = o->progress,
                                .progress_self = o->progress_self,
                                .draft = o->draft,
