@@ -449,9 +449,14 @@ static void check_plan(const struct scene *s, size_t n, size_t n_local)
         assert_int_equal(s->err.code, ERR_BUSY);
 }
 
+static uint64_t draw(uint64_t *seed, uint64_t m)
+{
+    return hash_mix(*seed = hash_mix(*seed)) % m;
+}
+
 static void shuffle(struct scene *s, size_t n, uint64_t seed)
 {
-#define DRAW(m) (hash_mix(seed = hash_mix(seed)) % (m))
+#define DRAW(m) draw(&seed, m)
     s->need.tools = DRAW(3) == 0;
     s->need.schema = DRAW(3) == 0;
     s->need.vision = DRAW(3) == 0;
