@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "cli/planned_cost.h"
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "documents/document.h"
@@ -37,10 +36,15 @@ static bool read_style(const char *name, enum summary_style *style, struct error
 }
 
 // A plan with a vendor's model calls nothing, so that nobody tells what it would have cost.
-static void price_plan(const struct settings *s, struct summary *r)
+static void price_plan(const struct job *j, struct summary *r)
 {
-    if (s->dry_run && !r->local)
-        r->cost_picousd = planned_cost(s, r);
+    const struct prices *all = j->stack.prices;
+    const char *named = model_option(j->s);
+    const struct price *p = all && named ? prices_named(all, named) : NULL;
+    p = all && !p ? prices_named(all, r->model) : p;
+    if (j->s->dry_run && !r->local && p)
+        r->cost_picousd =
+            price_of_calls(p, r->plan.calls, r->plan.prompt_tokens, r->plan.completion_tokens);
 }
 
 static void print_plan(const struct job *j, const struct summary *r)
@@ -144,7 +148,7 @@ static int run(struct settings *s)
         ok = (r = summarize(j.stack.gateway, j.documents, j.n_documents, &o, &err)) != NULL;
     progress_clear(&j.stack.progress);
     if (ok)
-        price_plan(s, r);
+        price_plan(&j, r);
     int status = ok ? print(&j, r) : fail_error(&err);
     summary_free(r);
     stack_close(&j.stack);

@@ -35,6 +35,7 @@ static void ask_prepare(struct asked *a, const struct asker *c, const struct pro
                                        .messages = &a->message,
                                        .n_messages = 1,
                                        .extras = a->extras,
+                                       .stream = true,  // a vendor then tells when it begins
                                        .max_tokens = -1};
     chat_sampling_unset(&a->request.sampling);
     a->request.sampling.temperature = 0;
