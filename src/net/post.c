@@ -14,7 +14,7 @@
 #include "base/secret.h"
 #include "net/http_head.h"
 
-enum { EASIES_KEPT = 256, RECEIVE_BYTES = 32 << 10 };
+enum { EASIES_KEPT = 256, RECEIVE_BYTES = 16 << 10 };
 
 struct post_endpoint {
     struct loop *loop;
