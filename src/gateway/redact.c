@@ -101,10 +101,12 @@ bool redaction_begin(const struct redaction_rules *rules, const struct chat_requ
                      struct arena *arena, struct chat_request *out, struct redaction **made,
                      struct error *err)
 {
+    const struct chat_request before = *in;  // since out may be the same
     *made = NULL;
-    *out = *in;
+    *out = before;
     if (!rules)
         return true;
+    in = &before;
     struct redaction *r = memory_array(struct redaction, 1);
     r->rules = rules;
     r->in = in;

@@ -25,6 +25,7 @@ void redaction_rules_free(struct redaction_rules *r);
 // be done: ERR_LIMIT (a pattern takes too long), ERR_UNSUPPORTED (a find where nothing can be
 // replaced: names of tools and members, addresses; token ids, files), ERR_FORMAT (not UTF-8). Then
 // the request must not leave. Without rules, *out is *in and *made NULL.
+// `out` may be `in`.
 bool redaction_begin(const struct redaction_rules *rules, const struct chat_request *in,
                      struct arena *arena, struct chat_request *out, struct redaction **made,
                      struct error *err);
