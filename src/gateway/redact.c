@@ -131,7 +131,7 @@ bool redaction_begin(const struct redaction_rules *rules, const struct chat_requ
 
 size_t redaction_n(const struct redaction *r)
 {
-    return r ? r->n_replaced : 0;
+    return r ? r->n_entries : 0;
 }
 
 void redaction_free(struct redaction *r)

@@ -29,7 +29,7 @@ void redaction_rules_free(struct redaction_rules *r);
 bool redaction_begin(const struct redaction_rules *rules, const struct chat_request *in,
                      struct arena *arena, struct chat_request *out, struct redaction **made,
                      struct error *err);
-size_t redaction_n(const struct redaction *r);  // texts replaced, for the log
+size_t redaction_n(const struct redaction *r);  // different texts that were replaced, for the log
 // Passes an event of the answer on to the sink, with texts put back; what may be the beginning of a
 // placeholder waits for the next event, at most until the choice ends.
 void redaction_event(struct redaction *r, const struct chat_event *e, const struct chat_sink *to);
