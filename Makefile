@@ -24,7 +24,7 @@ CFLAGS_ALL := -std=c17 -D_GNU_SOURCE -ffp-contract=off -Isrc -Iinclude -include 
 LIBS := $(pkg_libs) -lm -ldl -pthread
 
 # Without the command line, everything is one library, which tests and fuzzers link.
-LIB_SRC  := $(sort $(shell find src -name '*.c' -not -path 'src/cli/*'))
+LIB_SRC  := $(sort $(shell find src -name '*.c' -not -path 'src/cli/*' -not -name store_postgres.c))
 CLI_SRC  := $(sort $(wildcard src/cli/*.c))
 TEST_SRC := $(sort $(shell find tests/unit tests/kernels tests/golden tests/simulation -name 'test_*.c' 2>/dev/null))
 HELP_SRC := $(sort $(wildcard tests/support/*.c))
@@ -37,7 +37,10 @@ REPLAY := $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz/replay_%,$(FUZZ_SRC))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz-clang/%,$(FUZZ_SRC))
 BENCHES := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
 
-all: $(B)/hearth
+# PostgreSQL is a shared object beside the binary, loaded when a ledger asks for it; left out without libpq.
+POSTGRES := $(if $(shell pkg-config --exists libpq && echo yes),$(B)/hearth-postgres.so)
+
+all: $(B)/hearth $(POSTGRES)
 
 # One instruction set a file, compiled with that file's flags; the baseline is plain x86-64 or AArch64.
 machine := $(shell $(CC) -dumpmachine)
@@ -71,6 +74,13 @@ $(B)/libhearth.a: $(call obj,$(LIB_SRC))
 $(B)/hearth: $(call obj,$(CLI_SRC)) $(B)/libhearth.a
 	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ $(LIBS)
 
+$(B)/pic/src/ledger/store_postgres.o: CFLAGS_ALL += $(shell pkg-config --cflags libpq 2>/dev/null)
+$(B)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -c -o $@ $<
+$(B)/hearth-postgres.so: $(patsubst %,$(B)/pic/src/%.o,ledger/store_postgres base/error base/memory)
+	$(CC) $(FLAGS_$(BUILD)) -shared -o $@ $^ $(shell pkg-config --libs libpq)
+
 $(TESTS): $(B)/%: $(B)/%.o $(call obj,$(HELP_SRC)) $(B)/libhearth.a
 	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -lcmocka $(LIBS)
 
@@ -86,8 +96,18 @@ build/fuzz-clang/src/local/kernels/%.o: CFLAGS_ALL := $(filter-out -fsanitize=% 
 build/fuzz-clang/fuzz_%: build/fuzz-clang/tests/fuzz/fuzz_%.o build/fuzz-clang/libhearth.a
 	clang $(FLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
+# A double of the vendors' APIs, which shares nothing with src/ but buffers and JSON (tests/double).
+DOUBLE_SRC := $(sort $(wildcard tests/double/*.c)) $(addprefix src/base/,base64.c buf.c clock.c error.c hash.c json.c mapping.c memory.c utf8.c)
+DOUBLE := $(B)/tests/double/vendor_double
+LOAD := $(B)/bench/proxy_load
+$(DOUBLE): $(call obj,$(DOUBLE_SRC))
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -ljansson -lcrypto -lm
+$(LOAD): $(call obj,bench/proxy_load.c bench/proxy_answer.c src/base/buf.c src/base/clock.c src/base/memory.c src/base/utf8.c)
+	$(CC) $(FLAGS_$(BUILD)) -o $@ $^
+double: $(DOUBLE) $(LOAD)        ## build the double of the vendors' APIs, and the load for it and its proxies
+
 libhearth: $(B)/libhearth.a
-tests: $(TESTS) $(REPLAY)        ## build every test program
+tests: $(TESTS) $(REPLAY) $(DOUBLE) $(POSTGRES) ## build every test program
 test: all tests                  ## build and run all tests
 	tools/run-tests $(B)
 
@@ -109,7 +129,7 @@ asan:                            ## the tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=asan test
 tsan:                            ## the engine's and the threads' tests under ThreadSanitizer
 	$(MAKE) BUILD=tsan test-threads
-threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_local test_gateway test_router test_egress test_summarize test_api
+threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_remote test_local test_gateway test_flight test_ledger test_limits test_model_names test_router test_egress test_summarize test_api
 THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
 SERVER_TESTS := tests/e2e/test_serve.py tests/e2e/test_serve_hostile.py tests/e2e/test_serve_streams.py tests/e2e/test_serve_models.py tests/e2e/test_serve_summaries.py
 test-threads: $(THREAD_TESTS) $(B)/hearth
@@ -133,7 +153,7 @@ fuzz-server:                     ## 100,000 bad requests to a real server under 
 	$(MAKE) BUILD=asan all
 	HEARTH_BIN=build/asan/hearth tools/fuzz-server --requests 100000
 
-bench: all $(BENCHES)            ## build the benchmarks of bench/
+bench: all $(BENCHES) $(LOAD)    ## build the benchmarks of bench/
 golden:                          ## make the golden files again (needs Python packages, see tools/README.md)
 	tools/make-golden
 check:                           ## layers, headers alone, sizes, format, cppcheck, clang-tidy
@@ -144,7 +164,9 @@ format:                          ## clang-format every file of ours
 PREFIX ?= /usr/local
 install: all                     ## install below PREFIX
 	install -D $(B)/hearth $(DESTDIR)$(PREFIX)/bin/hearth
+	[ -z "$(POSTGRES)" ] || install -D -m 644 $(POSTGRES) $(DESTDIR)$(PREFIX)/lib/hearth/hearth-postgres.so
 	for f in models/*.gguf; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/hearth/$$(basename $$f); done
+	install -D -m 644 share/hearth/prices.json $(DESTDIR)$(PREFIX)/share/hearth/prices.json
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	for c in $$($(B)/hearth help --commands); do \
 	  $(B)/hearth help --man $$c > $(DESTDIR)$(PREFIX)/share/man/man1/hearth-$$c.1; done
@@ -156,6 +178,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test double simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

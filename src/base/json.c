@@ -7,7 +7,22 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mapping.h"
+#include "base/memory.h"
 #include "base/utf8.h"
+
+enum { LOOK_BYTES = 64 << 10 };  // less is not looked for
+
+// Values are small allocations, which abort: jansson goes on after some that failed, as if what it
+// could not keep had not been there, and crashes after others.
+static void *take(size_t bytes)
+{
+    return memory_resize(NULL, bytes, 1);
+}
+
+__attribute__((constructor)) static void use_memory(void)
+{
+    json_set_alloc_funcs(take, free);
+}
 
 // At most this much memory will the values of a text take: each begins or ends with one of these
 // characters, whose weights were measured (bytes that jansson takes for an empty object, an empty
@@ -18,10 +33,12 @@ static bool check_memory(struct slice text, struct error *err)
     size_t bytes = 0;
     for (size_t i = 0; i < text.len; i++)
         bytes += weights[(unsigned char)text.ptr[i]];
-    if (bytes <= JSON_MEMORY_MAX)
-        return true;
-    return error_set(err, ERR_LIMIT, "JSON: its values would take up to %zu MiB, at most %d",
-                     bytes >> 20, JSON_MEMORY_MAX >> 20);
+    if (bytes > JSON_MEMORY_MAX)
+        return error_set(err, ERR_LIMIT, "JSON: its values would take up to %zu MiB, at most %d",
+                         bytes >> 20, JSON_MEMORY_MAX >> 20);
+    bytes += 2 * text.len;  // texts, and the one that is being read
+    return bytes < LOOK_BYTES || memory_has_room(bytes) ||
+           error_set(err, ERR_MEMORY, "JSON: no memory for values of %zu bytes", bytes);
 }
 
 static json_t *parse(struct slice text, size_t flags, struct error *err)
@@ -50,6 +67,53 @@ json_t *json_parse(struct slice text, struct error *err)
 json_t *json_parse_unique(struct slice text, struct error *err)
 {
     return parse(text, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, err);
+}
+
+// Puts quotes around numbers in a text that is JSON.
+static void quote_numbers(struct slice text, struct buf *out)
+{
+    bool in_text = false;
+    buf_reserve(out, text.len + text.len / 2);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        size_t n = 1;
+        if (in_text && c == '\\') {
+            n = 2;
+        } else if (c == '"') {
+            in_text = !in_text;
+        } else if (!in_text && (c == '-' || (c >= '0' && c <= '9'))) {
+            while (i + n < text.len && strchr("0123456789+-.eE", text.ptr[i + n]))
+                n++;
+            buf_text_add(out, "\"\\u0000");
+            buf_add(out, text.ptr + i, n);
+            buf_char(out, '"');
+            i += n - 1;
+            continue;
+        }
+        buf_add(out, text.ptr + i, n);
+        i += n - 1;
+    }
+}
+
+json_t *json_parse_exact(struct slice text, struct error *err)
+{
+    struct buf quoted = {0};
+    json_t *value = json_parse(text, err);  // its errors name places in the text as it is
+    if (!value)
+        return NULL;
+    json_decref(value);
+    quote_numbers(text, &quoted);
+    value = json_parse(buf_view(&quoted), err);
+    buf_release(&quoted);
+    return value;
+}
+
+bool json_number_text(const json_t *value, struct slice *text)
+{
+    if (!json_is_string(value) || json_string_length(value) < 2 || json_string_value(value)[0])
+        return false;
+    *text = slice_of(json_string_value(value) + 1, json_string_length(value) - 1);
+    return true;
 }
 
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err)

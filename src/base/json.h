@@ -15,13 +15,20 @@ struct error;
 
 // A new reference, or NULL with err (ERR_FORMAT), which names line and column.
 // Nesting is bounded by jansson (2048); the caller bounds the bytes; and since values can take 80
-// times the memory of their text, what would take more than JSON_MEMORY_MAX is refused unparsed.
+// times the memory of their text, what would take more than JSON_MEMORY_MAX (ERR_LIMIT) or than
+// there is (ERR_MEMORY) is refused unparsed. Values take their memory as memory_new does.
 enum { JSON_MEMORY_MAX = 512 << 20 };
 json_t *json_parse(struct slice text, struct error *err);
 // The same, and a member that appears twice in an object is an error.
 json_t *json_parse_unique(struct slice text, struct error *err);
 // The same from a file of at most max_bytes; errors name the path.
 json_t *json_read_file(const char *path, size_t max_bytes, struct error *err);
+
+// The same with numbers as they were written, since a double changes decimals: each is a text that
+// begins with NUL, read with json_number_text and by nothing else here.
+json_t *json_parse_exact(struct slice text, struct error *err);
+// False if the value is no number of json_parse_exact.
+bool json_number_text(const json_t *value, struct slice *text);
 
 enum json_style {
     JSON_STYLE_COMPACT,   // {"a":1,"b":[1,2]}

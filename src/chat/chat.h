@@ -26,10 +26,13 @@ struct chat_message {
     // name, reasoning_content. NULL: nothing but role and text.
     const struct json_t *raw;
     // OpenAI's content parts, in order, where some are no text ({"type":"image_url","image_url":
-    // {"url":"data:image/png;base64,..."}}, "text" among them); else NULL.
+    // {"url":"data:image/png;base64,..."}}, "text" among them) or are marked for a vendor's cache
+    // ("cache_control"); else NULL. {"type":"vendor","vendor","value"}: what only that vendor
+    // knows.
     const struct json_t *parts;
     // What only its vendor can read and wants back (signatures of thoughts): an array of
-    // {"vendor","value"}, each with the value as it came, or NULL. See CHAT_BLOB.
+    // {"vendor","value"}, each with the value as it came and what is before it of this message, in
+    // "bytes" of its text and "calls"; or NULL. See CHAT_BLOB.
     const struct json_t *blobs;
 };
 
@@ -150,7 +153,7 @@ struct chat_usage {
     int64_t reasoning_tokens;                              // of the completion; 0 where unknown
     int64_t drafted_tokens, accepted_tokens;  // guessed ahead, and rightly; 0 where unknown
     double queued_s, prefill_s, decode_s;     // 0 where unknown
-    int64_t bytes_sent;                       // that left this machine
+    int64_t bytes_sent, bytes_received;       // that left this machine, and came back
     int64_t cost_picousd;                     // -1: unknown price
     bool estimated;  // counted here, since a vendor's answer was cut or did not say
 };

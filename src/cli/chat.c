@@ -260,7 +260,8 @@ const struct command command_chat = {
                    "/help, /system TEXT, /reset, /again, /save FILE, /exit.\n\n"
                    "Where standard input is no terminal, every line is one message.",
     .options =
-        "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
+        "config offline max-tokens temperature top-k top-p min-p typical-p repetition-penalty "
+        "presence-penalty "
         "frequency-penalty logit-bias seed stop ctx system threads pin isa kv quantize packed "
         "speculate draft",
     .min_words = 0,

@@ -34,11 +34,18 @@ struct settings {
     int words;
     const char *style, *ask, *language;
     bool dry_run, offline;
+    const char *config;  // the configuration file; NULL: the default
+    const char *ledger;  // NULL: as the configuration says
     // tokenize, render, quantize, bench, perplexity
     bool no_special, batch_lines, no_generation_prompt;
     const char *template_path, *type, *calibration, *save_logits, *against, *batch_sizes,
         *prompt_sizes;
     int repeats, depth;
+    // cost, compare; amounts are decimals, read where they are used
+    const char *watts, *idle_watts, *kwh, *hardware, *years, *hourly, *utilization;
+    const char *input_share, *prefill_speed, *decode_speed, *svg;
+    struct text_list rivals;
+    bool parallel;
     // pull
     const char *revision, *name;
     int connections;
@@ -46,6 +53,13 @@ struct settings {
     const char *host, *tool_format, *pooling, *tls_cert, *tls_key;
     int port, max_seqs, timeout, drain, deadline, queue_max, load_wait;
     int64_t models_memory;
+    bool allow_vendors, metrics_open;
+    // keys, usage
+    const char *owner, *expires, *key_models, *budget, *budget_day, *budget_month;
+    int64_t requests_per_minute, tokens_per_minute;
+    int concurrency;
+    bool admin, local_only, csv;
+    const char *by, *since, *until, *key;
     // everywhere
     bool json, verbose, quiet, help;
     // what is not an option
@@ -80,4 +94,5 @@ bool interrupted(void);
 void interrupt_clear(void);
 void interrupt_catch(void);
 void interrupt_catch_all(void);  // SIGTERM too
-void interrupt_wait(void);       // until the first of them
+// With interrupt_catch_all: until the first of them (false), or a SIGHUP (true).
+bool interrupt_wait(void);

@@ -196,7 +196,7 @@ const struct command command_embed = {
         "first one (cls), or their mean. Models trained for embeddings say which in their files; "
         "others get the mean. Whether two texts that mean the same come out alike is a matter of "
         "the model's training.",
-    .options = "pooling json batch threads pin ctx isa kv quantize packed",
+    .options = "config offline pooling json batch threads pin ctx isa kv quantize packed",
     .min_words = 1,
     .max_words = 2,
     .run = run,

@@ -9,33 +9,31 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 
+// One a line.
+// clang-format off
 const struct command *const commands[] = {
-    &command_summarize,
-    &command_run,
-    &command_chat,
-    &command_serve,
-    &command_show,
-    &command_fit,
-    &command_pull,
-    &command_list,
-    &command_rm,
-    &command_tokenize,
-    &command_detokenize,
-    &command_render,
-    &command_embed,
-    &command_quantize,
-    &command_bench,
-    &command_perplexity,
-    NULL,
+    &command_summarize,  &command_compare,
+    &command_run,        &command_chat,
+    &command_serve,      &command_keys,
+    &command_usage,      &command_show,
+    &command_fit,        &command_pull,
+    &command_list,       &command_rm,
+    &command_tokenize,   &command_detokenize,
+    &command_render,     &command_embed,
+    &command_quantize,   &command_bench,
+    &command_perplexity, &command_cost,
+    &command_prices,     NULL,
 };
+// clang-format on
 
 static const char *current = "";  // the running command's name, for messages
 static atomic_int n_interrupts;   // lock-free, as handlers need; any thread may run one
-static atomic_bool catches_all;
+static atomic_bool catches_all, reload_asked;
 static sem_t interrupt_came;  // if so
 
 static void on_interrupt(int signal_number)
@@ -45,6 +43,13 @@ static void on_interrupt(int signal_number)
         _exit(EXIT_INTERRUPTED);
     if (catches_all)
         (void)sem_post(&interrupt_came);
+}
+
+static void on_hangup(int signal_number)
+{
+    (void)signal_number;
+    reload_asked = true;
+    (void)sem_post(&interrupt_came);
 }
 
 bool interrupted(void)
@@ -72,12 +77,15 @@ void interrupt_catch_all(void)
     catches_all = true;
     (void)sigaction(SIGINT, &a, NULL);
     (void)sigaction(SIGTERM, &a, NULL);
+    a.sa_handler = on_hangup;
+    (void)sigaction(SIGHUP, &a, NULL);
 }
 
-void interrupt_wait(void)
+bool interrupt_wait(void)
 {
-    while (!interrupted())
+    while (!interrupted() && !reload_asked)
         (void)sem_wait(&interrupt_came);  // again if another signal woke it
+    return !interrupted() && atomic_exchange(&reload_asked, false);
 }
 
 int fail_text(enum exit_status status, const char *format, ...)
@@ -130,6 +138,7 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    memory_heed_limit();
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, told like any other
     (void)signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow

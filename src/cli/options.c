@@ -88,6 +88,13 @@ static const struct option option_rows[] = {
     {"ask", 0, "TEXT", "a question that the summary should answer", FIELD(ask)},
     {"language", 0, "L", "language of the summary", FIELD(language)},
     {"dry-run", 0, NULL, "print the plan, do nothing", FIELD(dry_run)},
+    {"config", 0, "FILE",
+     "the configuration: routes, vendors, rules (default: hearth.yaml in $HEARTH_HOME, else in "
+     "$XDG_CONFIG_HOME/hearth)",
+     FIELD(config)},
+    {"allow-vendors", 0, NULL,
+     "vendors' models may be named without a route, while there are no keys", FIELD(allow_vendors)},
+    {"metrics-open", 0, NULL, "/metrics needs no key", FIELD(metrics_open)},
     {"offline", 0, NULL, "refuse any model that is not on this machine", FIELD(offline)},
     {"no-special", 0, NULL, "add no special tokens, and read none in the text", FIELD(no_special)},
     {"batch", 0, NULL, "standard input has one JSON string a line; one JSON array a line comes out",
@@ -107,13 +114,36 @@ static const struct option option_rows[] = {
     {"sequences", 0, "N,N", "batch sizes to time (default 8; 0: none)", FIELD(batch_sizes)},
     {"repeats", 'r', "N", "how often each is timed; medians are printed (default 3)",
      FIELD(repeats), .min = 1, .max = 1000},
+    {"watts", 0, "W", "what the machine draws while it computes (default: measured, else assumed)",
+     FIELD(watts)},
+    {"idle-watts", 0, "W", "what it draws while it waits (default: as while it computes)",
+     FIELD(idle_watts)},
+    {"kwh", 0, "USD", "the price of a kilowatt-hour (default 0.15)", FIELD(kwh)},
+    {"hardware", 0, "USD", "what the machine cost (default 1000)", FIELD(hardware)},
+    {"years", 0, "Y", "years that it is used (default 4)", FIELD(years)},
+    {"hourly", 0, "USD", "the price of an hour of a rented machine, with its power", FIELD(hourly)},
+    {"utilization", 0, "U", "the part of all hours that it computes, from 0 to 1 (default 0.25)",
+     FIELD(utilization)},
+    {"rivals", 0, "VENDOR/MODEL",
+     "compare with this vendor's model; may be repeated (default: the cheapest of OpenAI, "
+     "Anthropic and Google)",
+     FIELD(rivals)},
+    {"input-share", 0, "U", "the part of all tokens that is read, not written (default 0.8)",
+     FIELD(input_share)},
+    {"prefill", 0, "N", "tokens a second that it reads; with --decode, nothing is measured",
+     FIELD(prefill_speed)},
+    {"decode", 0, "N", "tokens a second that it writes, of all texts together",
+     FIELD(decode_speed)},
+    {"svg", 0, "FILE", "draw the costs of a month over its tokens (- is standard output)",
+     FIELD(svg)},
+    {"parallel", 0, NULL, "ask all models at once", FIELD(parallel)},
     {"revision", 0, "REV", "a branch, tag or commit of the repository (default main)",
      FIELD(revision)},
-    {"name", 0, "NAME", "call it so in the local store (default: the repository's own name)",
-     FIELD(name)},
+    {"name", 0, "NAME", "call it so (a model's default: the repository's own name)", FIELD(name)},
     {"connections", 0, "N", "fetch over so many connections at once (default 4)",
      FIELD(connections), .min = 1, .max = 16},
-    {"host", 0, "ADDRESS", "address to listen on, of this machine only (default 127.0.0.1)",
+    {"host", 0, "ADDRESS",
+     "address to listen on (default 127.0.0.1; others than this machine's own need keys)",
      FIELD(host)},
     {"port", 0, "N", "port to listen on (default 8080; 0: any that is free)", FIELD(port), .min = 0,
      .max = 65535},
@@ -150,6 +180,30 @@ static const struct option option_rows[] = {
      FIELD(pooling)},
     {"max-seqs", 0, "N", "texts that are written at once; more wait (default 64)", FIELD(max_seqs),
      .min = 1, .max = 4096},
+    {"owner", 0, "TEXT", "whose key it is", FIELD(owner)},
+    {"expires", 0, "D",
+     "when a key ends: 2026-12-31 (at its beginning, UTC), 30d, 12h (default: never)",
+     FIELD(expires)},
+    {"models", 0, "M,...", "models that a key may ask for, '*' in them for anything (default: all)",
+     FIELD(key_models)},
+    {"budget", 0, "USD", "what a key may spend in all", FIELD(budget)},
+    {"budget-day", 0, "USD", "what a key may spend on a day (UTC)", FIELD(budget_day)},
+    {"budget-month", 0, "USD", "what a key may spend in a month (UTC)", FIELD(budget_month)},
+    {"rpm", 0, "N", "requests a minute (default: no bound)", FIELD(requests_per_minute), .min = 1,
+     .max = 1e9},
+    {"tpm", 0, "N", "tokens a minute (default: no bound)", FIELD(tokens_per_minute), .min = 1,
+     .max = 1e12},
+    {"concurrency", 0, "N", "requests at once (default: no bound)", FIELD(concurrency), .min = 1,
+     .max = 1000000},
+    {"local-only", 0, NULL, "no byte of its requests leaves this machine", FIELD(local_only)},
+    {"admin", 0, NULL, "it may also ask for /admin/", FIELD(admin)},
+    {"by", 0, "WHAT", "a line for each key, model (usual), day or provider", FIELD(by)},
+    {"since", 0, "D", "from 2026-11-01 (UTC) on, or 30d, 12h before now (default: ever)",
+     FIELD(since)},
+    {"until", 0, "D", "to the end of 2026-11-30 (UTC), or 30d, 12h before now (default: now)",
+     FIELD(until)},
+    {"key", 0, "ID", "only what this key used", FIELD(key)},
+    {"csv", 0, NULL, "print comma-separated values with a heading", FIELD(csv)},
     {"json", 0, NULL, "print exactly one JSON value", FIELD(json)},
     {"verbose", 'v', NULL, "say more on standard error", FIELD(verbose)},
     {"quiet", 'q', NULL, "no progress, only errors", FIELD(quiet)},
@@ -181,8 +235,11 @@ bool option_applies(const struct option *o, const struct command *c)
 
 const char *option_name(const struct option *o, const struct command *c)
 {
-    // In `bench`, --batch takes sizes; in `tokenize` it is a switch. One word, two rows.
-    return strcmp(o->name, "sequences") == 0 && !listed(c->options, "batch") ? "batch" : o->name;
+    // In `bench`, --batch takes sizes; in `tokenize` it is a switch. One word, two rows. So with
+    // --against, which in `perplexity` is a file.
+    if (strcmp(o->name, "sequences") == 0 && !listed(c->options, "batch"))
+        return "batch";
+    return strcmp(o->name, "rivals") == 0 && !listed(c->options, "against") ? "against" : o->name;
 }
 
 void settings_init(struct settings *s)
@@ -205,12 +262,12 @@ void settings_init(struct settings *s)
         .prompt_sizes = "512",
         .repeats = 3,
         .batch_sizes = "8",
-        .host = "127.0.0.1",
-        .port = 8080,
+        .port = -1,
         .timeout = 60,
         .drain = 30,
         .deadline = 3600,
         .load_wait = 120,
+        .by = "model",
     };
 }
 
@@ -225,6 +282,7 @@ void settings_release(struct settings *s)
     free(s->models.items);
     free(s->stops.items);
     free(s->biases.items);
+    free(s->rivals.items);
     free(s->words_given.items);
 }
 

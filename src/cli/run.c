@@ -177,7 +177,8 @@ const struct command command_run = {
         "The files may be removed at any time; --packed says how much room they may "
         "take together (auto: a quarter of what the disk has free), or off.",
     .options =
-        "max-tokens temperature top-k top-p min-p typical-p repetition-penalty presence-penalty "
+        "config offline max-tokens temperature top-k top-p min-p typical-p repetition-penalty "
+        "presence-penalty "
         "frequency-penalty logit-bias seed stop ctx raw system json logprobs num-return-sequences "
         "threads pin isa kv quantize packed speculate draft schema grammar regex",
     .min_words = 1,

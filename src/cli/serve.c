@@ -10,36 +10,17 @@
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "gateway/gateway.h"
-#include "hub/store.h"
+#include "providers/remote.h"
 #include "server/server.h"
 
-static bool add_models(struct gateway *g, const struct settings *s, struct error *err)
+// Those of -m first, then the routes; with neither, the default.
+static bool add_models(const struct stack *st, const struct settings *s, struct error *err)
 {
-    if (s->models.n == 0)
-        return gateway_add_model(g, NULL, err);
     for (size_t i = 0; i < s->models.n; i++)
-        if (!gateway_add_model(g, s->models.items[i], err))
+        if (!gateway_add_model(st->gateway, s->models.items[i], err))
             return false;
-    return true;
-}
-
-// Then what was pulled, but for names that are taken: who pulled a model wants to use it.
-static void add_stored(struct gateway *g)
-{
-    struct store store;
-    struct manifest_list list;
-    if (!store_open(&store, NULL))
-        return;
-    store_list(&store, &list);
-    for (size_t i = 0; i < list.n; i++) {
-        char shown[MANIFEST_SHOWN_BYTES], reference[MANIFEST_SHOWN_BYTES + 8];
-        struct error err = {0};
-        manifest_shown(&list.items[i], shown);
-        (void)snprintf(reference, sizeof reference, "local/%s", shown);
-        if (!gateway_add_model(g, reference, &err) && err.code != ERR_USAGE)
-            log_warn("%s", err.text);
-    }
-    manifest_list_release(&list);
+    return gateway_add_routes(st->gateway, err) &&
+           (gateway_n_models(st->gateway) || gateway_add_model(st->gateway, NULL, err));
 }
 
 static void set_memory(struct settings *s)
@@ -49,7 +30,7 @@ static void set_memory(struct settings *s)
         s->models_memory = (int64_t)(free_bytes - free_bytes / 10);
 }
 
-enum { PEM_BYTES_MAX = 1 << 20 };
+enum { PEM_BYTES_MAX = 1 << 20, DEFAULT_PORT = 8080 };
 
 static bool read_tls(const struct settings *s, struct buf *certificate, struct buf *key,
                      struct error *err)
@@ -62,25 +43,62 @@ static bool read_tls(const struct settings *s, struct buf *certificate, struct b
            file_read(s->tls_key, PEM_BYTES_MAX, key, err);
 }
 
-static void tell_address(const struct settings *s, const struct server *server)
+// Option beats file.
+static const char *host_of(const struct settings *s, const struct config *c)
 {
-    bool v6 = strchr(s->host, ':');
-    (void)printf("listening on http%s://%s%s%s:%d\n", s->tls_cert ? "s" : "", v6 ? "[" : "",
-                 s->host, v6 ? "]" : "", server_port(server));
+    return s->host ? s->host : c->host ? c->host : "127.0.0.1";
+}
+
+static int port_of(const struct settings *s, const struct config *c)
+{
+    return s->port >= 0 ? s->port : c->port >= 0 ? c->port : DEFAULT_PORT;
+}
+
+static void tell_address(const struct settings *s, const struct config *c,
+                         const struct server *server)
+{
+    const char *host = host_of(s, c);
+    bool v6 = strchr(host, ':');
+    (void)printf("listening on http%s://%s%s%s:%d\n", s->tls_cert ? "s" : "", v6 ? "[" : "", host,
+                 v6 ? "]" : "", server_port(server));
     (void)fflush(stdout);
+}
+
+// With errors in it the old one stays in force.
+static void reload(struct stack *st, const struct settings *s)
+{
+    struct config c = {0};
+    struct error err = {0};
+    if (config_read(s->config, &c, &err) && gateway_reload(st->gateway, &c, &err)) {
+        log_info("the configuration was read again");
+        return;
+    }
+    config_release(&c);
+    log_warn("%s; the configuration from before stays in force", err.text);
+}
+
+// The first model is loaded. A route may lack vendors' keys at first, and others can be asked all
+// the same.
+static bool load_first(struct stack *st, struct error *err)
+{
+    struct model_info info;
+    bool ok = gateway_describe(st->gateway, NULL, &info, err);
+    progress_clear(&st->progress);
+    if (ok || interrupted() || !st->config.n_routes)
+        return ok;
+    log_warn("%s", err->text);
+    return true;
 }
 
 // Until the first Ctrl-C or SIGTERM; then what runs may come to its end.
 static bool serve(struct stack *st, struct server *server, const struct settings *s,
                   struct error *err)
 {
-    struct model_info info;
-    bool ok = gateway_describe(st->gateway, NULL, &info, err);  // loads the first model
-    progress_clear(&st->progress);
-    if (!ok)
+    if (!load_first(st, err))
         return interrupted();  // asked to end before it could begin: that is no failure
     server_ready(server);
-    interrupt_wait();
+    while (interrupt_wait())
+        reload(st, s);
     int n = server_drain(server, s->drain, NULL);
     if (n)
         log_warn("%d requests were cut off after %d s", n, s->drain);
@@ -91,9 +109,7 @@ static int serve_command(struct settings *s)
 {
     struct stack st;
     struct error err = {0};
-    struct server_options o = {.host = s->host,
-                               .port = s->port,
-                               .timeout_s = s->timeout,
+    struct server_options o = {.timeout_s = s->timeout,
                                .answer_s = s->deadline,
                                .queue_max = s->queue_max,
                                .load_wait_s = s->load_wait,
@@ -102,17 +118,23 @@ static int serve_command(struct settings *s)
     struct buf certificate = {0}, key = {0};
     interrupt_catch_all();
     set_memory(s);
-    bool ok = stack_open(&st, s, model_option(s), &err) && add_models(st.gateway, s, &err) &&
+    bool ok = stack_open_server(&st, s, &err) && add_models(&st, s, &err) &&
               read_tls(s, &certificate, &key, &err);
     if (ok) {
-        add_stored(st.gateway);
+        o.host = host_of(s, &st.config);
+        o.port = port_of(s, &st.config);
+        o.ledger = st.ledger;
+        o.loop = st.remotes ? remotes_loop(st.remotes) : NULL;
+        o.allow_vendors = s->allow_vendors || st.config.allow_vendors;
+        o.metrics_open = s->metrics_open;
+        gateway_follow_store(st.gateway);
         o.certificate = certificate.ptr;
         o.key = key.ptr;
         server = server_open(st.gateway, &o, &err);
         ok = server != NULL;
     }
     if (ok) {
-        tell_address(s, server);
+        tell_address(s, &st.config, server);
         ok = serve(&st, server, s, &err);
     }
     buf_release(&certificate);
@@ -146,7 +168,9 @@ const struct command command_serve = {
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",
-    .options = "model host port timeout deadline queue-max models-memory load-wait drain tls-cert "
+    .options = "model config offline ledger allow-vendors metrics-open host port timeout deadline "
+               "queue-max models-memory load-wait "
+               "drain tls-cert "
                "tls-key tool-format pooling max-seqs ctx threads "
                "pin isa kv quantize packed "
                "speculate draft",

@@ -6,15 +6,20 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mapping.h"
 #include "base/system.h"
 #include "cli/command.h"
+#include "gateway/egress.h"
 #include "gateway/gateway.h"
+#include "gateway/prices.h"
+#include "ledger/ledger.h"
 #include "local/engine/engine.h"
 #include "local/eval/probe.h"
 #include "providers/local.h"
 #include "providers/model_list.h"
 #include "providers/model_ref.h"
 #include "providers/provider.h"
+#include "providers/remote.h"
 
 static bool show_loading(void *self, const char *model, uint64_t done, uint64_t total)
 {
@@ -63,7 +68,7 @@ static bool read_speculate(const char *text, int *out, struct error *err)
     return true;
 }
 
-bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err)
+static bool open_local(struct stack *st, const struct settings *s, struct error *err)
 {
     struct local_options o = {.threads = s->threads,
                               .ctx = s->ctx,
@@ -80,23 +85,100 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
                               .draft = s->draft,
                               .progress = show_loading,
                               .progress_self = st};
+    return read_speculate(s->speculate, &o.speculate, err) &&
+           (st->local = provider_local_new(&o, err)) != NULL;
+}
+
+// Whether a reference may name what is not on this machine.
+static bool may_leave(const struct config *c, const char *model)
+{
+    if (!model || !*model)
+        model = getenv("HEARTH_MODEL");
+    if (!model || !*model)
+        model = c->default_model;
+    if (!model || file_exists(model) || strncmp(model, "local/", 6) == 0)
+        return false;
+    for (size_t i = 0; i < c->n_routes; i++)
+        if (strcmp(c->routes[i].name, model) == 0)
+            return true;
+    return strchr(model, '/');
+}
+
+static bool open_books(struct stack *st, const struct settings *s, struct error *err)
+{
+    const struct config *c = &st->config;
+    return (st->prices = prices_open(c->prices, err)) != NULL &&
+           (st->ledger = ledger_open(s->ledger ? s->ledger : c->ledger, err)) != NULL;
+}
+
+static bool open_outside(struct stack *st, struct error *err)
+{
+    return (st->egress = egress_open(st->config.egress_log, err)) != NULL &&
+           (st->remotes = remotes_new(err)) != NULL;
+}
+
+static bool open_gateway(struct stack *st, const struct settings *s, struct error *err)
+{
+    struct gateway_options o = {.local = st->local,
+                                .config = &st->config,
+                                .ledger = st->ledger,
+                                .prices = st->prices,
+                                .egress = st->egress,
+                                .remotes = st->remotes,
+                                .offline = s->offline};
+    st->gateway = gateway_open(&o, err);
+    return st->gateway;
+}
+
+static bool open_all(struct stack *st, const struct settings *s, bool books, bool outside,
+                     struct error *err)
+{
     *st = (struct stack){0};
-    if (!read_speculate(s->speculate, &o.speculate, err))
-        return false;
     progress_init(&st->progress, s->quiet);
-    st->local = provider_local_new(&o, err);
-    if (!st->local)
+    if (!config_read(s->config, &st->config, err) || !open_local(st, s, err))
         return false;
-    st->gateway = gateway_new(st->local);
-    tell_if_shipped(s, model);
+    return (!books || open_books(st, s, err)) && (!outside || open_outside(st, err)) &&
+           open_gateway(st, s, err);
+}
+
+bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err)
+{
+    struct config c;
+    if (!config_read(s->config, &c, err)) {
+        *st = (struct stack){0};
+        return false;
+    }
+    bool outside = may_leave(&c, model);
+    for (size_t i = 0; i < s->models.n; i++)
+        outside = outside || may_leave(&c, s->models.items[i]);
+    bool unnamed = !c.default_model;
+    config_release(&c);
+    if (!open_all(st, s, outside && !s->offline, outside && !s->offline, err))
+        return false;
+    if (unnamed)
+        tell_if_shipped(s, model);
+    return true;
+}
+
+bool stack_open_server(struct stack *st, const struct settings *s, struct error *err)
+{
+    if (!open_all(st, s, true, !s->offline, err))
+        return false;
+    if (!s->models.n && !st->config.n_routes)
+        tell_if_shipped(s, NULL);
     return true;
 }
 
 void stack_close(struct stack *st)
 {
     gateway_free(st->gateway);
+    remotes_free(st->remotes);
+    egress_close(st->egress);
+    ledger_close(st->ledger);
+    prices_free(st->prices);
     if (st->local)
         st->local->ops->free(st->local);
+    config_release(&st->config);
     *st = (struct stack){0};
 }
 

@@ -4,14 +4,25 @@
 
 #include "chat/chat.h"
 #include "cli/progress.h"
+#include "config/config.h"
 
+struct egress;
 struct error;
 struct gateway;
+struct ledger;
+struct prices;
 struct provider;
+struct remotes;
 struct settings;
 
 struct stack {
+    struct config config;
     struct provider *local;
+    // Where a vendor may be asked; else NULL.
+    struct ledger *ledger;
+    struct prices *prices;
+    struct egress *egress;
+    struct remotes *remotes;
     struct gateway *gateway;
     struct progress progress;  // of loading; commands use it for their own work too
 };
@@ -19,6 +30,9 @@ struct stack {
 // For a command that will ask for this model (NULL: nobody named one; then a line on standard error
 // says that the one in the box is used). Nothing is loaded before it is asked for. False with err.
 bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err);
+// For one that serves others: whatever they name, every request is in the books.
+bool stack_open_server(struct stack *st, const struct settings *s, struct error *err);
+// Waits until the books are written.
 void stack_close(struct stack *st);
 
 // The sampling members of a request from the command line; lists live as long as the arena.

@@ -22,6 +22,11 @@ static void release_choice(struct dialect_choice *c)
         free(c->tools[i].name);
         buf_release(&c->tools[i].arguments);
     }
+    for (size_t i = 0; i < c->n_blobs; i++) {
+        free(c->blobs[i].vendor);
+        buf_release(&c->blobs[i].value);
+    }
+    free(c->blobs);
     free(c->tools);
     free(c->tokens);
     free(c->embedding);
@@ -77,14 +82,28 @@ static void keep_embedding(struct dialect_choice *c, const struct chat_event *e)
     memcpy(c->embedding, e->embedding, e->n_embedding * sizeof *c->embedding);
 }
 
-// The run that an event belongs to, a new one where it is of another kind. A token without text
-// begins none: it may be a mark between two.
+static void keep_blob(struct dialect_choice *c, const struct chat_event *e)
+{
+    memory_grow(c->blobs, c->blobs_capacity, c->n_blobs + 1);
+    struct dialect_blob *b = &c->blobs[c->n_blobs++];
+    *b = (struct dialect_blob){.vendor = memory_text(e->blob_vendor), .n_parts = c->n_parts};
+    buf_slice(&b->value, e->blob);
+}
+
+static bool ends_in_blob(const struct dialect_choice *c)
+{
+    return c->n_blobs > 0 && c->blobs[c->n_blobs - 1].n_parts == c->n_parts;
+}
+
+// The run that an event belongs to, a new one where it is of another kind, or behind a blob. A
+// token without text begins none: it may be a mark between two.
 static void note_part(struct dialect_choice *c, const struct chat_event *e)
 {
     bool arguments = e->kind == CHAT_TOOL_ARGUMENTS;
     enum chat_event_kind kind = arguments ? CHAT_TOOL_CALL : e->kind;
     struct dialect_part *last = c->n_parts ? &c->parts[c->n_parts - 1] : NULL;
-    if (e->kind == CHAT_TOOL_CALL || ((!last || last->kind != kind) && e->text.len && !arguments)) {
+    bool other = !last || last->kind != kind || ends_in_blob(c);
+    if (e->kind == CHAT_TOOL_CALL || (other && e->text.len && !arguments)) {
         memory_grow(c->parts, c->parts_capacity, c->n_parts + 1);
         size_t first_token = c->n_parts ? c->parts[c->n_parts - 1].end_token : 0;
         last = &c->parts[c->n_parts++];
@@ -113,6 +132,7 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
             buf_slice(&c->tools[c->n_tools - 1].arguments, e->text);
         break;
     case CHAT_EMBEDDING: keep_embedding(c, e); break;
+    case CHAT_BLOB: keep_blob(c, e); return;
     case CHAT_FINISH:
         c->finish = e->finish;
         buf_slice(&c->stop, e->stop);
@@ -127,7 +147,8 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
 
 static bool has_room(struct dialect_answer *a, const struct chat_event *e)
 {
-    a->n_bytes += e->text.len + (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
+    a->n_bytes +=
+        e->text.len + e->blob.len + (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
     if (a->n_bytes + a->arena.used_bytes > ANSWER_BYTES_MAX && !a->error.code)
         (void)error_set(&a->error, ERR_LIMIT,
                         "the answer has more than %d bytes: ask for a stream, fewer choices or "

@@ -22,6 +22,12 @@ struct dialect_part {
                                     // its place in tools
     size_t first_token, end_token;  // of the choice's tokens
 };
+// What only a vendor reads; it stands behind the first n_parts parts.
+struct dialect_blob {
+    char *vendor;
+    struct buf value;  // JSON
+    size_t n_parts;
+};
 struct dialect_choice {
     struct buf text, reasoning;
     struct dialect_tool *tools;
@@ -32,6 +38,8 @@ struct dialect_choice {
     size_t n_embedding;
     struct dialect_part *parts;
     size_t n_parts, parts_capacity;
+    struct dialect_blob *blobs;
+    size_t n_blobs, blobs_capacity;
     enum chat_finish finish;
     struct buf stop;  // the stop text that ended it, or empty
 };

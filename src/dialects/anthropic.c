@@ -19,7 +19,8 @@ struct state {
     int64_t n_prompt;
     bool started, told_end;
     enum block open;
-    int index;  // of the block that is open, or the next one
+    bool is_signed;  // the thoughts that are open have their signature
+    int index;       // of the block that is open, or the next one
     enum chat_finish finish;
     struct slice stop;
 };
@@ -36,11 +37,17 @@ static bool read_thinking(const json_t *body, json_t *extras, struct dialect_err
         return false;
     if (!thinking)
         return true;
-    bool on = slice_is(type, "enabled") || slice_is(type, "adaptive");
+    bool on =
+        slice_is(type, "enabled") || slice_is(type, "adaptive") || slice_is(type, "between_tools");
     if (!on && !slice_is(type, "disabled"))
         return dialect_refuse(err, PROBLEM_REQUEST, "thinking.type",
                               "'thinking.type' is not enabled, adaptive or disabled");
     json_object_set_new(extras, "enable_thinking", json_boolean(on));
+    int budget = -1;
+    if (!member_int(thinking, "thinking", "budget_tokens", 0, TOKENS_MAX, &budget, err))
+        return false;
+    if (budget >= 0)
+        json_object_set_new(extras, "thinking_budget", json_integer(budget));
     return true;
 }
 
@@ -83,12 +90,18 @@ static bool read_extras(struct dialect_call *c, const json_t *body, struct diale
 static bool read_common(const struct http_request *in, struct dialect_call *c,
                         struct dialect_error *err)
 {
-    struct slice model = {0};
-    if (!member_text(in->body, "", "model", &model, err))
+    struct slice model = {0}, user = {0};
+    const json_t *metadata = NULL;
+    if (!member_text(in->body, "", "model", &model, err) ||
+        !member_object(in->body, "", "metadata", &metadata, err) ||
+        !member_text(metadata, "metadata", "user_id", &user, err))
         return false;
     if (!model.ptr)
         return dialect_refuse(err, PROBLEM_REQUEST, "model", "'model' is missing");
     c->request.model = model.ptr;
+    c->request.session = user.len ? user.ptr : NULL;
+    c->request.wire = "anthropic";
+    c->request.body = in->body;
     return anthropic_tools(c, in->body, err) && read_extras(c, in->body, err) &&
            anthropic_messages(c, in->body, err);
 }
@@ -132,10 +145,17 @@ static void write_stop(enum chat_finish f, struct slice stop, struct buf *out)
 
 static void write_usage(const struct chat_usage *u, struct buf *out)
 {
+    int64_t written = u->cache_write_5m_tokens + u->cache_write_1h_tokens;
     buf_printf(out,
-               "{\"input_tokens\":%" PRId64 ",\"cache_creation_input_tokens\":0,"
-               "\"cache_read_input_tokens\":%" PRId64 ",\"output_tokens\":%" PRId64,
-               u->prompt_tokens - u->cached_tokens, u->cached_tokens, u->completion_tokens);
+               "{\"input_tokens\":%" PRId64 ",\"cache_creation_input_tokens\":%" PRId64
+               ",\"cache_read_input_tokens\":%" PRId64,
+               u->prompt_tokens - u->cached_tokens - written, written, u->cached_tokens);
+    if (written)
+        buf_printf(out,
+                   ",\"cache_creation\":{\"ephemeral_5m_input_tokens\":%" PRId64
+                   ",\"ephemeral_1h_input_tokens\":%" PRId64 "}",
+                   u->cache_write_5m_tokens, u->cache_write_1h_tokens);
+    buf_printf(out, ",\"output_tokens\":%" PRId64, u->completion_tokens);
     if (u->reasoning_tokens)
         buf_printf(out, ",\"output_tokens_details\":{\"thinking_tokens\":%" PRId64 "}",
                    u->reasoning_tokens);
@@ -182,21 +202,40 @@ static void write_start(struct dialect_call *c, struct buf *out)
     write_ping(out);
 }
 
+static void write_signature(struct state *s, struct slice signature, struct buf *out)
+{
+    begin_event("content_block_delta", out);
+    buf_printf(out,
+               ",\"index\":%d,\"delta\":{\"type\":\"signature_delta\",\"signature\":", s->index);
+    json_write_text(out, signature);
+    buf_char(out, '}');
+    end_event(out);
+    s->is_signed = true;
+}
+
 static void close_block(struct state *s, struct buf *out)
 {
     if (s->open == BLOCK_NONE)
         return;
-    if (s->open == BLOCK_THINKING) {
-        begin_event("content_block_delta", out);
-        buf_printf(out, ",\"index\":%d,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"\"}",
-                   s->index);
-        end_event(out);
-    }
+    if (s->open == BLOCK_THINKING && !s->is_signed)
+        write_signature(s, slice_str(""), out);
     begin_event("content_block_stop", out);
     buf_printf(out, ",\"index\":%d", s->index);
     end_event(out);
     s->open = BLOCK_NONE;
     s->index++;
+}
+
+// An id of the vendor's own is as it was.
+static void write_call_head(const char *id, const char *name, struct buf *out)
+{
+    struct buf made = {0};
+    buf_printf(&made, "%s%s", strncmp(id, "toolu_", 6) == 0 ? "" : "toolu_", id);
+    buf_text_add(out, "{\"type\":\"tool_use\",\"id\":");
+    json_write_text(out, buf_view(&made));
+    buf_text_add(out, ",\"name\":");
+    json_write_text(out, slice_str(name));
+    buf_release(&made);
 }
 
 static void open_block(struct dialect_call *c, enum block kind, const struct chat_event *e,
@@ -208,6 +247,7 @@ static void open_block(struct dialect_call *c, enum block kind, const struct cha
         return;
     close_block(s, out);
     s->open = kind;
+    s->is_signed = false;
     begin_event("content_block_start", out);
     buf_printf(out, ",\"index\":%d,\"content_block\":", s->index);
     if (kind == BLOCK_TEXT) {
@@ -215,11 +255,58 @@ static void open_block(struct dialect_call *c, enum block kind, const struct cha
     } else if (kind == BLOCK_THINKING) {
         buf_text_add(out, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
     } else {
-        buf_printf(out, "{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":", e->tool_id);
-        json_write_text(out, slice_str(e->tool_name));
+        write_call_head(e->tool_id, e->tool_name, out);
         buf_text_add(out, ",\"input\":{}}");
     }
     end_event(out);
+}
+
+// Of a blob of the vendor's: the signature of the thoughts before it, or a block of its own. False
+// if it is neither.
+struct marked {
+    struct slice signature, data;
+};
+static bool read_blob(const char *vendor, const json_t *value, struct marked *out)
+{
+    const json_t *signature = json_object_get(value, "signature");
+    const json_t *data = json_object_get(value, "data");
+    *out = (struct marked){0};
+    if (strcmp(vendor, "anthropic") != 0)
+        return false;
+    if (json_is_string(signature))
+        out->signature = json_slice(signature);
+    else if (json_is_string(data))
+        out->data = json_slice(data);
+    return out->signature.len || out->data.len;
+}
+
+static void write_redacted(struct slice data, struct buf *out)
+{
+    buf_text_add(out, "{\"type\":\"redacted_thinking\",\"data\":");
+    json_write_text(out, data);
+    buf_char(out, '}');
+}
+
+static void write_blob(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    struct state *s = c->state;
+    struct marked m;
+    json_t *value = json_parse(e->blob, NULL);
+    if (read_blob(e->blob_vendor, value, &m) && m.signature.len) {
+        open_block(c, BLOCK_THINKING, e, out);
+        write_signature(s, m.signature, out);
+        close_block(s, out);
+    } else if (m.data.len) {
+        write_start(c, out);
+        close_block(s, out);
+        begin_event("content_block_start", out);
+        buf_printf(out, ",\"index\":%d,\"content_block\":", s->index);
+        write_redacted(m.data, out);
+        end_event(out);
+        s->open = BLOCK_TEXT;  // whatever has no more to say
+        close_block(s, out);
+    }
+    json_decref(value);
 }
 
 static void write_delta(struct dialect_call *c, enum block kind, const char *type,
@@ -262,16 +349,26 @@ static const char *error_type(enum dialect_problem p)
     case PROBLEM_ROUTE: return "not_found_error";
     case PROBLEM_TOO_LARGE: return "request_too_large";
     case PROBLEM_RATE: return "rate_limit_error";
+    case PROBLEM_BUDGET: return "billing_error";
     case PROBLEM_BUSY: return "overloaded_error";
     case PROBLEM_TIMEOUT: return "timeout_error";
+    case PROBLEM_UPSTREAM:
     case PROBLEM_INTERNAL: return "api_error";
     default: return "invalid_request_error";
     }
 }
 
+// The statuses that the vendor's SDK has classes for (anthropic 2.14, _exceptions.py).
+static int status_of(enum dialect_problem p)
+{
+    enum { PAYMENT_REQUIRED = 402, OVERLOADED = 529 };
+    return p == PROBLEM_BUSY     ? OVERLOADED
+           : p == PROBLEM_BUDGET ? PAYMENT_REQUIRED
+                                 : dialect_status(p);
+}
+
 static int write_error(const struct dialect_error *err, struct buf *out)
 {
-    enum { OVERLOADED = 529 };
     buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
                error_type(err->problem));
     json_write_text(out, slice_str(err->text));
@@ -281,7 +378,7 @@ static int write_error(const struct dialect_error *err, struct buf *out)
     else
         buf_text_add(out, "null");
     buf_char(out, '}');
-    return err->problem == PROBLEM_BUSY ? OVERLOADED : dialect_status(err->problem);
+    return status_of(err->problem);
 }
 
 static void write_error_event(const struct chat_event *e, struct buf *out)
@@ -318,6 +415,7 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     case CHAT_TOOL_ARGUMENTS:
         write_delta(c, BLOCK_TOOL, "input_json_delta", "partial_json", e, out);
         break;
+    case CHAT_BLOB: write_blob(c, e, out); break;
     case CHAT_FINISH:
         s->finish = e->finish;
         s->stop = slice_of(arena_text(c->arena, e->stop), e->stop.len);
@@ -347,29 +445,87 @@ static void write_input(const struct dialect_tool *tool, struct buf *out)
     json_decref(input);
 }
 
+static void write_thoughts(struct slice text, struct slice signature, struct buf *out)
+{
+    buf_text_add(out, "{\"type\":\"thinking\",\"thinking\":");
+    json_write_text(out, text);
+    buf_text_add(out, ",\"signature\":");
+    json_write_text(out, signature);
+    buf_char(out, '}');
+}
+
+// The blobs behind this many parts. Signatures are written with their thoughts, unless those are
+// empty.
+static void write_blobs(const struct dialect_choice *choice, size_t n_parts, const char **comma,
+                        struct buf *out)
+{
+    bool thought = n_parts > 0 && choice->parts[n_parts - 1].kind == CHAT_REASONING;
+    for (size_t i = 0; i < choice->n_blobs; i++) {
+        const struct dialect_blob *b = &choice->blobs[i];
+        struct marked m;
+        json_t *value = b->n_parts == n_parts ? json_parse(buf_view(&b->value), NULL) : NULL;
+        bool known = read_blob(b->vendor, value, &m), taken = known && thought && m.signature.len;
+        if (known && !taken) {
+            buf_text_add(out, *comma);
+            *comma = ",";
+            if (m.data.len)
+                write_redacted(m.data, out);
+            else
+                write_thoughts(slice_str(""), m.signature, out);
+        }
+        thought = thought && !taken;
+        json_decref(value);
+    }
+}
+
+// Of the thoughts in this part, or empty.
+static json_t *signature_of(const struct dialect_choice *choice, size_t part, struct slice *out)
+{
+    *out = slice_str("");
+    for (size_t i = 0; i < choice->n_blobs; i++) {
+        const struct dialect_blob *b = &choice->blobs[i];
+        struct marked m;
+        json_t *value = b->n_parts == part + 1 ? json_parse(buf_view(&b->value), NULL) : NULL;
+        if (read_blob(b->vendor, value, &m) && m.signature.len) {
+            *out = m.signature;
+            return value;
+        }
+        json_decref(value);
+    }
+    return NULL;
+}
+
+static void write_part(const struct dialect_choice *choice, size_t i, struct buf *out)
+{
+    const struct dialect_part *p = &choice->parts[i];
+    struct slice signature;
+    if (p->kind == CHAT_REASONING) {
+        json_t *value = signature_of(choice, i, &signature);
+        write_thoughts(slice_sub(buf_view(&choice->reasoning), p->start, p->end - p->start),
+                       signature, out);
+        json_decref(value);
+    } else if (p->kind == CHAT_TEXT) {
+        buf_text_add(out, "{\"type\":\"text\",\"text\":");
+        json_write_text(out, slice_sub(buf_view(&choice->text), p->start, p->end - p->start));
+        buf_char(out, '}');
+    } else {
+        const struct dialect_tool *tool = &choice->tools[p->start];
+        write_call_head(tool->id, tool->name, out);
+        buf_text_add(out, ",\"input\":");
+        write_input(tool, out);
+        buf_char(out, '}');
+    }
+}
+
 static void write_blocks(const struct dialect_choice *choice, struct buf *out)
 {
     const char *comma = "";
-    if (choice->reasoning.len) {
-        buf_text_add(out, "{\"type\":\"thinking\",\"thinking\":");
-        json_write_text(out, buf_view(&choice->reasoning));
-        buf_text_add(out, ",\"signature\":\"\"}");
+    write_blobs(choice, 0, &comma, out);
+    for (size_t i = 0; i < choice->n_parts; i++) {
+        buf_text_add(out, comma);
         comma = ",";
-    }
-    if (choice->text.len) {
-        buf_printf(out, "%s{\"type\":\"text\",\"text\":", comma);
-        json_write_text(out, buf_view(&choice->text));
-        buf_char(out, '}');
-        comma = ",";
-    }
-    for (size_t i = 0; i < choice->n_tools; i++) {
-        buf_printf(out, "%s{\"type\":\"tool_use\",\"id\":\"toolu_%s\",\"name\":", comma,
-                   choice->tools[i].id);
-        json_write_text(out, slice_str(choice->tools[i].name));
-        buf_text_add(out, ",\"input\":");
-        write_input(&choice->tools[i], out);
-        buf_char(out, '}');
-        comma = ",";
+        write_part(choice, i, out);
+        write_blobs(choice, i + 1, &comma, out);
     }
 }
 
@@ -397,6 +553,7 @@ const struct dialect dialect_anthropic = {
     .routes = routes,
     .state_size = sizeof(struct state),
     .id_header = "request-id",
+    .limits = LIMITS_ANTHROPIC,
     .read_request = read_request,
     .write_event = write_event,
     .write_response = write_response,
@@ -410,6 +567,7 @@ const struct dialect dialect_anthropic_count = {
     .routes = count_routes,
     .state_size = sizeof(struct state),
     .id_header = "request-id",
+    .limits = LIMITS_ANTHROPIC,
     .read_request = read_common,
     .write_count = write_count,
     .write_error = write_error,

@@ -7,12 +7,19 @@
 
 enum { TOOLS_MAX = 1024 };
 
+// What was said in blocks: texts, and what is none.
+struct said {
+    struct buf text;
+    json_t *parts;  // all of it, as OpenAI's parts
+    bool mixed;     // the text is not all
+};
 // One message while its blocks are read.
 struct reading {
     struct turns *turns;
     bool assistant, user;  // or neither: system
-    struct buf text, thoughts;
-    json_t *calls;
+    struct said said;
+    struct buf thoughts;
+    json_t *calls, *blobs;
 };
 
 static bool missing(const char *at, const char *key, struct dialect_error *err)
@@ -52,13 +59,76 @@ static void add_text(struct buf *to, struct slice text)
     buf_slice(to, text);
 }
 
-// A text, or blocks of type text, joined by line ends.
-static bool read_texts(const json_t *value, const char *at, struct buf *out,
-                       struct dialect_error *err)
+static void said_begin(struct said *s, struct dialect_call *c)
 {
-    struct slice type, text;
+    *s = (struct said){.parts = dialect_keep(c, json_array())};
+}
+
+static const json_t *said_parts(const struct said *s)
+{
+    return s->mixed ? s->parts : NULL;
+}
+
+// An image or a document, as a part. NULL if it is none whose source is known.
+static json_t *sourced_part(const json_t *block, bool image)
+{
+    const json_t *source = json_object_get(block, "source");
+    const char *type = json_get_text(source, "type");
+    const char *media = json_get_text(source, "media_type"), *data = json_get_text(source, "data");
+    const char *url = json_get_text(source, "url"), *title = json_get_text(block, "title");
+    bool inside = type && strcmp(type, "base64") == 0 && media && data && *data;
+    json_t *part = NULL;
+    struct buf made = {0};
+    if (inside)
+        buf_printf(&made, "data:%s;base64,%s", media, data);
+    if (image && inside)
+        part = turns_image_part(buf_view(&made));
+    else if (image && type && strcmp(type, "url") == 0 && url && *url)
+        part = turns_image_part(slice_str(url));
+    else if (image && type && strcmp(type, "file") == 0)
+        part = turns_vendor_part("anthropic", block);
+    else if (!image && inside && strcmp(media, "application/pdf") == 0)
+        part = turns_file_part(slice_str(title ? title : ""), buf_view(&made));
+    else if (!image && json_is_object(source))
+        part = turns_vendor_part("anthropic", block);
+    buf_release(&made);
+    return part;
+}
+
+// A text, or, of users and tools, an image or a document.
+static bool take_block(struct said *s, const json_t *block, const char *at, struct slice type,
+                       bool only_text, struct dialect_error *err)
+{
+    struct slice text = {0};
+    json_t *part = NULL, *cache = json_object_get(block, "cache_control");
+    if (slice_is(type, "text")) {
+        if (!needed(block, at, "text", &text, err))
+            return false;
+        add_text(&s->text, text);
+        part = turns_text_part(text);
+    } else if (!only_text && slice_is(type, "image")) {
+        part = sourced_part(block, true);
+    } else if (!only_text && slice_is(type, "document")) {
+        part = sourced_part(block, false);
+    }
+    if (!part)
+        return unsupported(at, type, err);
+    if (json_is_object(cache)) {
+        json_object_set(part, "cache_control", cache);
+        s->mixed = true;
+    }
+    s->mixed = s->mixed || !slice_is(type, "text");
+    json_array_append_new(s->parts, part);
+    return true;
+}
+
+// A text, or blocks; the texts joined by line ends.
+static bool read_blocks(const json_t *value, const char *at, bool only_text, struct said *out,
+                        struct dialect_error *err)
+{
+    struct slice type;
     if (json_is_string(value)) {
-        buf_slice(out, json_slice(value));
+        buf_slice(&out->text, json_slice(value));
         return true;
     }
     if (!json_is_array(value))
@@ -68,15 +138,27 @@ static bool read_texts(const json_t *value, const char *at, struct buf *out,
     for (size_t i = 0; i < json_array_size(value); i++) {
         const json_t *block = json_array_get(value, i);
         struct member_path p = member_path(at, "", (int)i);
-        if (!block_type(block, p.text, &type, err))
+        if (!block_type(block, p.text, &type, err) ||
+            !take_block(out, block, p.text, type, only_text, err))
             return false;
-        if (!slice_is(type, "text"))
-            return unsupported(p.text, type, err);
-        if (!needed(block, p.text, "text", &text, err))
-            return false;
-        add_text(out, text);
     }
     return true;
+}
+
+// What of a block only the vendor knows, for when it gets it back.
+static void keep_marks(json_t *blobs, const json_t *block, const char *type, size_t n_calls)
+{
+    json_t *cache = json_object_get(block, "cache_control");
+    json_t *failed = json_object_get(block, "is_error");
+    bool marked = json_is_object(cache), wrong = json_is_true(failed);
+    if (!marked && !wrong)
+        return;
+    json_t *value = json_pack("{s:s}", "type", type);
+    if (marked)
+        json_object_set(value, "cache_control", cache);
+    if (wrong)
+        json_object_set(value, "is_error", failed);
+    turns_blob(blobs, "anthropic", value, 0, n_calls);
 }
 
 static bool read_tool_use(struct reading *r, const json_t *block, const char *at,
@@ -95,44 +177,64 @@ static bool read_tool_result(struct reading *r, const json_t *block, const char 
                              struct dialect_error *err)
 {
     struct slice id;
-    struct buf text = {0};
+    struct said said;
+    struct dialect_call *c = r->turns->c;
     const json_t *content = json_object_get(block, "content");
     struct member_path p = member_path(at, "content", -1);
     if (!needed(block, at, "tool_use_id", &id, err))
         return false;
-    bool ok = !content || json_is_null(content) || read_texts(content, p.text, &text, err);
-    struct arena *a = r->turns->c->arena;
+    said_begin(&said, c);
+    bool ok = !content || json_is_null(content) || read_blocks(content, p.text, false, &said, err);
+    struct chat_message *m = NULL;
     if (ok)
-        turns_result(r->turns, id.ptr, NULL, slice_of(arena_text(a, buf_view(&text)), text.len));
-    buf_release(&text);
+        m = turns_result(r->turns, id.ptr, NULL,
+                         slice_of(arena_text(c->arena, buf_view(&said.text)), said.text.len));
+    if (m) {
+        json_t *blobs = dialect_keep(c, json_array());
+        keep_marks(blobs, block, "tool_result", 0);
+        m->parts = said_parts(&said);
+        m->blobs = json_array_size(blobs) > 0 ? blobs : NULL;
+    }
+    buf_release(&said.text);
     return ok;
+}
+
+// Thoughts that their author signed, or that only it can read, come back to it as they are.
+static bool read_thoughts(struct reading *r, const json_t *block, const char *at, bool redacted,
+                          struct dialect_error *err)
+{
+    static const char *const members[] = {"type", "thinking", "signature", "data"};
+    struct slice text = {0}, signature = {0};
+    if (!redacted && !needed(block, at, "thinking", &text, err))
+        return false;
+    if (!member_text(block, at, redacted ? "data" : "signature", &signature, err))
+        return false;
+    add_text(&r->thoughts, text);
+    if (!signature.len)
+        return true;
+    json_t *value = json_object();
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        if (json_object_get(block, members[i]))
+            json_object_set(value, members[i], json_object_get(block, members[i]));
+    }
+    turns_blob(r->blobs, "anthropic", value, r->said.text.len, json_array_size(r->calls));
+    return true;
 }
 
 static bool read_block(struct reading *r, const json_t *block, const char *at,
                        struct dialect_error *err)
 {
-    struct slice type, text;
+    struct slice type;
     if (!block_type(block, at, &type, err))
         return false;
-    if (slice_is(type, "text")) {
-        if (!needed(block, at, "text", &text, err))
-            return false;
-        add_text(&r->text, text);
-        return true;
-    }
     if (r->assistant && slice_is(type, "tool_use"))
         return read_tool_use(r, block, at, err);
-    if (r->assistant && slice_is(type, "thinking")) {
-        if (!needed(block, at, "thinking", &text, err))
-            return false;
-        add_text(&r->thoughts, text);
-        return true;
-    }
-    if (r->assistant && slice_is(type, "redacted_thinking"))
-        return true;  // thoughts that only their author can read
+    bool redacted = slice_is(type, "redacted_thinking");
+    if (r->assistant && (redacted || slice_is(type, "thinking")))
+        return read_thoughts(r, block, at, redacted, err);
     if (r->user && slice_is(type, "tool_result"))
         return read_tool_result(r, block, at, err);
-    return unsupported(at, type, err);
+    return take_block(&r->said, block, at, type, !r->user, err);
 }
 
 static struct slice kept(const struct reading *r, const struct buf *b)
@@ -143,20 +245,33 @@ static struct slice kept(const struct reading *r, const struct buf *b)
 static bool read_content(struct reading *r, const json_t *content, const char *at,
                          struct dialect_error *err)
 {
+    size_t n = json_array_size(content);
     if (json_is_string(content)) {
-        buf_slice(&r->text, json_slice(content));
+        buf_slice(&r->said.text, json_slice(content));
         return true;
     }
     if (!json_is_array(content))
         return dialect_refuse(err, PROBLEM_REQUEST, at,
                               "'%s' must be a string or an array of blocks, not %s", at,
                               member_type(content));
-    for (size_t i = 0; i < json_array_size(content); i++) {
+    for (size_t i = 0; i < n; i++) {
         struct member_path p = member_path(at, "", (int)i);
         if (!read_block(r, json_array_get(content, i), p.text, err))
             return false;
     }
+    if (r->assistant && n)
+        keep_marks(r->blobs, json_array_get(content, n - 1), "last", json_array_size(r->calls));
     return true;
+}
+
+static void add_message(struct reading *r, size_t before)
+{
+    struct turns *t = r->turns;
+    struct slice text = kept(r, &r->said.text);
+    if (r->assistant)
+        turns_assistant(t, text, kept(r, &r->thoughts), json_incref(r->calls), r->blobs);
+    else if (r->said.text.len || r->said.mixed || t->n == before)  // results need no text beside
+        turns_text(t, r->user ? ROLE_USER : ROLE_SYSTEM, text, said_parts(&r->said));
 }
 
 static bool read_message(struct turns *t, const json_t *m, const char *at,
@@ -178,14 +293,14 @@ static bool read_message(struct turns *t, const json_t *m, const char *at,
         return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not user, assistant or system",
                               p.text);
     }
+    said_begin(&r.said, t->c);
     r.calls = json_array();
+    r.blobs = dialect_keep(t->c, json_array());
     bool ok = read_content(&r, json_object_get(m, "content"), p.text, err);
-    if (ok && r.assistant)
-        turns_assistant(t, kept(&r, &r.text), kept(&r, &r.thoughts), json_incref(r.calls));
-    else if (ok && (r.text.len || t->n == before))  // results of tools need no text beside them
-        turns_text(t, r.user ? ROLE_USER : ROLE_SYSTEM, kept(&r, &r.text));
+    if (ok)
+        add_message(&r, before);
     json_decref(r.calls);
-    buf_release(&r.text);
+    buf_release(&r.said.text);
     buf_release(&r.thoughts);
     return ok;
 }
@@ -193,13 +308,15 @@ static bool read_message(struct turns *t, const json_t *m, const char *at,
 static bool read_system(struct turns *t, const json_t *body, struct dialect_error *err)
 {
     const json_t *system = json_object_get(body, "system");
-    struct buf text = {0};
+    struct said said;
     if (!system || json_is_null(system))
         return true;
-    bool ok = read_texts(system, "system", &text, err);
+    said_begin(&said, t->c);
+    bool ok = read_blocks(system, "system", true, &said, err);
+    struct slice text = slice_of(arena_text(t->c->arena, buf_view(&said.text)), said.text.len);
     if (ok && text.len)
-        turns_text(t, ROLE_SYSTEM, slice_of(arena_text(t->c->arena, buf_view(&text)), text.len));
-    buf_release(&text);
+        turns_text(t, ROLE_SYSTEM, text, said_parts(&said));
+    buf_release(&said.text);
     return ok;
 }
 

@@ -33,7 +33,7 @@ enum dialect_problem {
     PROBLEM_TIMEOUT,      // the request did not arrive in time: 408
     PROBLEM_TOO_LARGE,    // the body: 413
     PROBLEM_RATE,         // this account asks too often: 429
-    PROBLEM_BUDGET,       // it has nothing left to spend: 429
+    PROBLEM_BUDGET,       // it has nothing left to spend: 429 (Anthropic: 402); not for a retry
     PROBLEM_BUSY,         // everybody asks too often, or the server is about to end: 503
     PROBLEM_INTERNAL,     // 500
     PROBLEM_UPSTREAM,     // a vendor failed: 502
@@ -41,9 +41,10 @@ enum dialect_problem {
 };
 struct dialect_error {
     enum dialect_problem problem;
-    char text[320];          // one line, UTF-8
-    char member[96];         // what of the request it is about: "messages[0].content"; or empty
-    int retry_after_s;       // of PROBLEM_BUSY: seconds until another try is worth it; 0: unknown
+    char text[320];   // one line, UTF-8
+    char member[96];  // what of the request it is about: "messages[0].content"; or empty
+    // Of PROBLEM_BUSY and PROBLEM_RATE: seconds until another try is worth it; 0: unknown.
+    int retry_after_s;
     const char *request_id;  // set by the server before write_error; NULL: unknown
 };
 int dialect_status(enum dialect_problem p);  // the HTTP status that most vendors give it
@@ -98,11 +99,16 @@ struct dialect_route {
     enum dialect_action action;
 };
 
+// How answers tell what a key may still ask for (server/account_headers.c).
+enum dialect_limits { LIMITS_OPENAI, LIMITS_ANTHROPIC, LIMITS_NONE };
+
 struct dialect {
     const char *name;
     const struct dialect_route *routes;
     size_t state_size;
     const char *id_header;  // header of answers that carries the request's id
+    enum dialect_limits limits;
+    bool key_in_query;  // its clients may send their key as ?key=
     // False with err. in->body is borrowed and lives as long as the call, so that request members
     // may point into it. Sets request.stream, and whatever later writing needs in c->state.
     bool (*read_request)(const struct http_request *in, struct dialect_call *c,

@@ -69,9 +69,21 @@ static enum dialect_problem problem_of(enum error_code code)
     }
 }
 
+// What the layers below say of a message begins with it: "'messages[0].content[1].type': ...".
+static bool names_message(const char *text, char member[96])
+{
+    const char *end = strncmp(text, "'messages[", 10) == 0 ? strchr(text + 1, '\'') : NULL;
+    if (!end || end[1] != ':')
+        return false;
+    (void)snprintf(member, 96, "%.*s", (int)(end - text - 1), text + 1);
+    return true;
+}
+
 bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
 {
-    (void)dialect_refuse(err, problem_of(from->code), NULL, "%s", from->text);
+    char member[sizeof err->member];
+    bool named = names_message(from->text, member);
+    (void)dialect_refuse(err, problem_of(from->code), named ? member : NULL, "%s", from->text);
     err->retry_after_s = from->retry_after_s;
     return false;
 }

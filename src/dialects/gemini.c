@@ -6,6 +6,7 @@
 // are counted apart.
 #include "dialects/gemini.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 
 #include "base/buf.h"
@@ -20,6 +21,7 @@ struct choice {  // of a stream
     enum chat_finish finish;
     bool calling;  // name and arguments of a call are being collected, in the arena
     const char *id, *name;
+    struct slice signature;  // of the call
     char *arguments;
     size_t n_arguments, capacity;
     char *malformed;  // a call that could not be read
@@ -49,10 +51,22 @@ static bool whole(const json_t *o, const char *camel, const char *snake, int min
     return member_int(o, "generationConfig", key, min, max, value, err);
 }
 
+// "HIGH" as others write it.
+static void set_level(json_t *extras, struct slice level)
+{
+    char word[16];
+    if (!level.len || level.len >= sizeof word || slice_is(level, "THINKING_LEVEL_UNSPECIFIED"))
+        return;
+    for (size_t i = 0; i <= level.len; i++)
+        word[i] = i < level.len ? (char)tolower((unsigned char)level.ptr[i]) : 0;
+    json_object_set_new(extras, "reasoning_effort", json_string(word));
+}
+
 static bool read_thinking(struct dialect_call *c, const json_t *config, struct dialect_error *err)
 {
     static const char at[] = "generationConfig.thinkingConfig";
     struct state *s = c->state;
+    struct slice level = {0};
     int budget = -1;
     const char *key;
     const json_t *thinking = gemini_member(config, "thinkingConfig", "thinking_config", NULL);
@@ -66,10 +80,16 @@ static bool read_thinking(struct dialect_call *c, const json_t *config, struct d
     (void)gemini_member(thinking, "thinkingBudget", "thinking_budget", &key);
     if (!member_int(thinking, at, key, -1, TOKENS_MAX, &budget, err))
         return false;
-    if (budget < 0 && !s->thoughts)
+    (void)gemini_member(thinking, "thinkingLevel", "thinking_level", &key);
+    if (!member_text(thinking, at, key, &level, err))
+        return false;
+    if (budget < 0 && !s->thoughts && !level.len)
         return true;  // as the model likes
     json_t *extras = dialect_keep(c, json_object());
     json_object_set_new(extras, "enable_thinking", json_boolean(budget != 0));
+    if (budget > 0)
+        json_object_set_new(extras, "thinking_budget", json_integer(budget));
+    set_level(extras, level);
     c->request.extras = extras;
     return true;
 }
@@ -148,6 +168,8 @@ static bool read_generate(const struct http_request *in, struct dialect_call *c,
     struct state *s = c->state;
     const json_t *cached = gemini_member(in->body, "cachedContent", "cached_content", NULL);
     c->request.model = arena_text(c->arena, in->matched);
+    c->request.wire = "gemini";
+    c->request.body = in->body;
     if (cached && !json_is_null(cached))
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, "cachedContent",
                               "'cachedContent' is not supported");
@@ -195,16 +217,43 @@ static const char *finish_reason(enum chat_finish f, bool malformed)
     }
 }
 
-static void write_text_part(struct slice text, bool thought, struct buf *out)
+// Ends a part with its signature, if it has one.
+static void write_signature(struct slice signature, struct buf *out)
+{
+    if (signature.len) {
+        buf_text_add(out, ",\"thoughtSignature\":");
+        json_write_text(out, signature);
+    }
+    buf_char(out, '}');
+}
+
+static void write_text_part(struct slice text, bool thought, struct slice signature,
+                            struct buf *out)
 {
     buf_text_add(out, "{\"text\":");
     json_write_text(out, text);
-    buf_text_add(out, thought ? ",\"thought\":true}" : "}");
+    if (thought)
+        buf_text_add(out, ",\"thought\":true");
+    write_signature(signature, out);
+}
+
+// A blob of the vendor's: a new reference that holds the signature; or NULL.
+static json_t *read_blob(const char *vendor, struct slice blob, struct slice *signature,
+                         bool *thought)
+{
+    json_t *value = strcmp(vendor, "gemini") == 0 ? json_parse(blob, NULL) : NULL;
+    const json_t *text = json_object_get(value, "thoughtSignature");
+    *thought = json_is_true(json_object_get(value, "thought"));
+    *signature = json_is_string(text) ? json_slice(text) : slice_str("");
+    if (signature->len)
+        return value;
+    json_decref(value);
+    return NULL;
 }
 
 // False if the arguments are no object.
 static bool write_call_part(const char *id, const char *name, struct slice arguments,
-                            struct buf *out)
+                            struct slice signature, struct buf *out)
 {
     json_t *args = turns_arguments(arguments);
     if (!args)
@@ -215,7 +264,8 @@ static bool write_call_part(const char *id, const char *name, struct slice argum
     json_write_text(out, slice_str(name));
     buf_text_add(out, ",\"args\":");
     json_write(out, args, JSON_STYLE_COMPACT);
-    buf_text_add(out, "}}");
+    buf_char(out, '}');
+    write_signature(signature, out);
     json_decref(args);
     return true;
 }
@@ -289,7 +339,7 @@ static void end_call(struct dialect_call *c, int index, struct buf *out)
         return;
     choice->calling = false;
     struct slice arguments = slice_of(choice->arguments, choice->n_arguments);
-    if (write_call_part(choice->id, choice->name, arguments, &part))
+    if (write_call_part(choice->id, choice->name, arguments, choice->signature, &part))
         write_part_chunk(c, index, buf_view(&part), out);
     else
         choice->malformed = malformed_text(c->arena, choice->name, arguments);
@@ -303,6 +353,7 @@ static void begin_call(struct dialect_call *c, const struct chat_event *e)
     choice->id = arena_text(c->arena, slice_str(e->tool_id));
     choice->name = arena_text(c->arena, slice_str(e->tool_name));
     choice->n_arguments = 0;
+    choice->signature = slice_str("");
 }
 
 static void add_arguments(struct dialect_call *c, struct choice *choice, struct slice text)
@@ -327,9 +378,28 @@ static void write_text_chunk(struct dialect_call *c, const struct chat_event *e,
     struct buf part = {0};
     if (e->text.len == 0 || (thought && !s->thoughts))
         return;
-    write_text_part(e->text, thought, &part);
+    write_text_part(e->text, thought, slice_str(""), &part);
     write_part_chunk(c, e->choice, buf_view(&part), out);
     buf_release(&part);
+}
+
+// A call takes the signature behind it; else a part without text does.
+static void write_blob(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    struct choice *choice = &((struct state *)c->state)->choices[e->choice];
+    struct slice signature;
+    struct buf part = {0};
+    bool thought;
+    json_t *value = read_blob(e->blob_vendor, e->blob, &signature, &thought);
+    if (value && choice->calling && !thought && !choice->signature.len) {
+        choice->signature = slice_of(arena_text(c->arena, signature), signature.len);
+    } else if (value) {
+        end_call(c, e->choice, out);
+        write_text_part(slice_str(""), thought, signature, &part);
+        write_part_chunk(c, e->choice, buf_view(&part), out);
+    }
+    buf_release(&part);
+    json_decref(value);
 }
 
 static void write_end(struct dialect_call *c, const struct chat_usage *u, struct buf *out)
@@ -363,7 +433,9 @@ static const char *status_of(enum dialect_problem p)
     case PROBLEM_ROUTE: return "NOT_FOUND";
     case PROBLEM_METHOD: return "UNIMPLEMENTED";
     case PROBLEM_TIMEOUT: return "DEADLINE_EXCEEDED";
-    case PROBLEM_RATE: return "RESOURCE_EXHAUSTED";
+    case PROBLEM_RATE:
+    case PROBLEM_BUDGET: return "RESOURCE_EXHAUSTED";
+    case PROBLEM_UPSTREAM:
     case PROBLEM_BUSY: return "UNAVAILABLE";
     case PROBLEM_INTERNAL: return "INTERNAL";
     default: return "INVALID_ARGUMENT";
@@ -375,7 +447,13 @@ int gemini_write_error(const struct dialect_error *err, struct buf *out)
     int status = dialect_status(err->problem);
     buf_printf(out, "{\"error\":{\"code\":%d,\"message\":", status);
     json_write_text(out, slice_str(err->text));
-    buf_printf(out, ",\"status\":\"%s\"}}", status_of(err->problem));
+    buf_printf(out, ",\"status\":\"%s\"", status_of(err->problem));
+    if (err->retry_after_s > 0)
+        buf_printf(out,
+                   ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","
+                   "\"retryDelay\":\"%ds\"}]",
+                   err->retry_after_s);
+    buf_text_add(out, "}}");
     return status;
 }
 
@@ -413,6 +491,7 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
         begin_call(c, e);
         break;
     case CHAT_TOOL_ARGUMENTS: add_arguments(c, choice, e->text); break;
+    case CHAT_BLOB: write_blob(c, e, out); break;
     case CHAT_FINISH:
         end_call(c, e->choice, out);
         choice->finish = e->finish;
@@ -431,35 +510,93 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     }
 }
 
+struct candidate {  // while its parts are written
+    struct dialect_call *c;
+    const struct dialect_choice *choice;
+    const char *malformed, *comma;
+    size_t n_blobs;  // that were written
+};
+
+// The next blob if it stands behind this many parts: as read_blob.
+static json_t *next_blob(struct candidate *w, size_t n_parts, struct slice *signature,
+                         bool *thought)
+{
+    while (w->n_blobs < w->choice->n_blobs && w->choice->blobs[w->n_blobs].n_parts == n_parts) {
+        const struct dialect_blob *b = &w->choice->blobs[w->n_blobs];
+        json_t *value = read_blob(b->vendor, buf_view(&b->value), signature, thought);
+        if (value)
+            return value;
+        w->n_blobs++;
+    }
+    *signature = slice_str("");
+    return NULL;
+}
+
+static void write_blobs(struct candidate *w, size_t n_parts, struct buf *out)
+{
+    struct slice signature;
+    bool thought;
+    json_t *value;
+    while ((value = next_blob(w, n_parts, &signature, &thought))) {
+        buf_text_add(out, w->comma);
+        w->comma = ",";
+        write_text_part(slice_str(""), thought, signature, out);
+        w->n_blobs++;
+        json_decref(value);
+    }
+}
+
+// One run of what was said, as a part with the signature behind it.
+static void write_part(struct candidate *w, size_t i, struct buf *out)
+{
+    const struct state *s = w->c->state;
+    const struct dialect_part *p = &w->choice->parts[i];
+    bool thoughts = p->kind == CHAT_REASONING, thought;
+    const struct buf *from = thoughts ? &w->choice->reasoning : &w->choice->text;
+    struct slice signature;
+    struct buf part = {0};
+    if (thoughts && !s->thoughts)
+        return;
+    json_t *value = next_blob(w, i + 1, &signature, &thought);
+    bool taken = value && thought == thoughts;
+    if (!taken)
+        signature = slice_str("");
+    if (p->kind == CHAT_TOOL_CALL) {
+        const struct dialect_tool *t = &w->choice->tools[p->start];
+        if (!write_call_part(t->id, t->name, buf_view(&t->arguments), signature, &part)) {
+            w->malformed = malformed_text(w->c->arena, t->name, buf_view(&t->arguments));
+            taken = false;
+        }
+    } else {
+        write_text_part(slice_sub(buf_view(from), p->start, p->end - p->start), thoughts, signature,
+                        &part);
+    }
+    if (part.len) {
+        buf_text_add(out, w->comma);
+        buf_slice(out, buf_view(&part));
+        w->comma = ",";
+    }
+    w->n_blobs += taken;
+    json_decref(value);
+    buf_release(&part);
+}
+
 static void write_candidate(struct dialect_call *c, const struct dialect_choice *choice,
                             size_t index, struct buf *out)
 {
-    const struct state *s = c->state;
-    const char *malformed = NULL, *comma = "";
+    struct candidate w = {.c = c, .choice = choice, .comma = ""};
     buf_text_add(out, "{\"content\":{\"parts\":[");
-    if (choice->reasoning.len && s->thoughts) {
-        write_text_part(buf_view(&choice->reasoning), true, out);
-        comma = ",";
+    write_blobs(&w, 0, out);
+    for (size_t i = 0; i < choice->n_parts; i++) {
+        write_part(&w, i, out);
+        write_blobs(&w, i + 1, out);
     }
-    if (choice->text.len || choice->n_tools == 0) {
-        buf_text_add(out, comma);
-        write_text_part(buf_view(&choice->text), false, out);
-        comma = ",";
-    }
-    for (size_t i = 0; i < choice->n_tools; i++) {
-        struct buf part = {0};
-        const struct dialect_tool *t = &choice->tools[i];
-        if (write_call_part(t->id, t->name, buf_view(&t->arguments), &part)) {
-            buf_text_add(out, comma);
-            buf_slice(out, buf_view(&part));
-            comma = ",";
-        } else {
-            malformed = malformed_text(c->arena, t->name, buf_view(&t->arguments));
-        }
-        buf_release(&part);
+    if (!choice->text.len && choice->n_tools == 0) {
+        buf_text_add(out, w.comma);
+        write_text_part(slice_str(""), false, slice_str(""), out);
     }
     buf_text_add(out, "],\"role\":\"model\"}");
-    write_finish(choice->finish, malformed, out);
+    write_finish(choice->finish, w.malformed, out);
     buf_printf(out, ",\"index\":%zu}", index);
 }
 
@@ -514,7 +651,7 @@ static void write_models(const struct dialect_model *models, size_t n, struct bu
 
 #define GEMINI(n)                                                                                  \
     .name = n, .state_size = sizeof(struct state), .id_header = "x-request-id",                    \
-    .write_error = gemini_write_error
+    .limits = LIMITS_NONE, .key_in_query = true, .write_error = gemini_write_error
 
 static const struct dialect_route generate_routes[] = {
     {"POST", "/v1beta/models/*:generateContent", DIALECT_CHAT},

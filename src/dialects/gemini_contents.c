@@ -14,7 +14,9 @@ struct reading {  // one content while its parts are read
     struct turns *turns;
     bool model;
     struct buf text, thoughts;
-    json_t *calls;
+    json_t *calls, *blobs;
+    json_t *parts;  // all that a user says, as OpenAI's parts
+    bool mixed;     // the text is not all
 };
 
 const json_t *gemini_member(const json_t *o, const char *camel, const char *snake, const char **key)
@@ -64,6 +66,8 @@ static bool read_result(struct reading *r, const json_t *result, const char *at,
         return false;
     if (name.len == 0 && id.len == 0)
         return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is missing", p.text);
+    if (json_array_size(json_object_get(result, "parts")) > 0)
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, at, "'%s.parts' are not supported", at);
     struct buf text = {0};
     if (response)
         json_write(&text, response, JSON_STYLE_SPACED);
@@ -81,7 +85,69 @@ static bool read_text(struct reading *r, const json_t *part, const char *at,
         !member_bool(part, at, "thought", &thought, err))
         return false;
     buf_slice(thought ? &r->thoughts : &r->text, text);
+    if (!r->model && !thought)
+        json_array_append_new(r->parts, turns_text_part(text));
     return true;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return text && strncmp(text, with, strlen(with)) == 0;
+}
+
+// {"inlineData":{"mimeType","data"}} and {"fileData":{"mimeType","fileUri"}} as parts; NULL if it
+// is neither.
+static json_t *media_part(const json_t *part)
+{
+    const json_t *in = gemini_member(part, "inlineData", "inline_data", NULL);
+    const json_t *file = gemini_member(part, "fileData", "file_data", NULL), *o = in ? in : file;
+    const json_t *type = gemini_member(o, "mimeType", "mime_type", NULL);
+    const json_t *uri = gemini_member(file, "fileUri", "file_uri", NULL);
+    const char *media = json_string_value(type), *data = json_get_text(in, "data");
+    json_t *made = NULL;
+    struct buf url = {0};
+    if (in && media && data && *data) {
+        buf_printf(&url, "data:%s;base64,%s", media, data);
+        if (begins(media, "image/"))
+            made = turns_image_part(buf_view(&url));
+        else if (strcmp(media, "audio/wav") == 0 || strcmp(media, "audio/mp3") == 0)
+            made = json_pack("{s:s, s:{s:s, s:s}}", "type", "input_audio", "input_audio", "data",
+                             data, "format", media + strlen("audio/"));
+        else
+            made = turns_file_part(slice_str(""), buf_view(&url));
+    } else if (!in && json_string_length(uri) > 0) {
+        bool image = begins(media, "image/") && begins(json_string_value(uri), "http");
+        made = image ? turns_image_part(json_slice(uri)) : turns_vendor_part("gemini", part);
+    }
+    buf_release(&url);
+    return made;
+}
+
+static bool read_media(struct reading *r, const json_t *part, const char *at,
+                       struct dialect_error *err)
+{
+    json_t *made = r->model ? NULL : media_part(part);
+    if (!made)
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, at,
+                              "'%s': only text, calls of functions by the model and responses to "
+                              "them are supported",
+                              at);
+    json_array_append_new(r->parts, made);
+    r->mixed = true;
+    return true;
+}
+
+// It belongs to what was read just before.
+static void read_signature(struct reading *r, const json_t *part)
+{
+    const json_t *signature = gemini_member(part, "thoughtSignature", "thought_signature", NULL);
+    if (!r->model || json_string_length(signature) == 0)
+        return;
+    json_t *value = json_object();
+    if (json_is_true(json_object_get(part, "thought")))
+        json_object_set_new(value, "thought", json_true());
+    json_object_set(value, "thoughtSignature", (json_t *)signature);
+    turns_blob(r->blobs, "gemini", value, r->text.len, json_array_size(r->calls));
 }
 
 static bool read_part(struct reading *r, const json_t *part, const char *at,
@@ -105,10 +171,7 @@ static bool read_part(struct reading *r, const json_t *part, const char *at,
         return read_text(r, part, at, err);
     if (gemini_member(part, "thoughtSignature", "thought_signature", NULL))
         return true;
-    return dialect_refuse(err, PROBLEM_UNSUPPORTED, at,
-                          "'%s': only text, calls of functions by the model and responses to them "
-                          "are supported",
-                          at);
+    return read_media(r, part, at, err);
 }
 
 static bool read_parts(struct reading *r, const json_t *content, const char *at,
@@ -122,6 +185,7 @@ static bool read_parts(struct reading *r, const json_t *content, const char *at,
         struct member_path p = member_path(at, "parts", (int)i);
         if (!read_part(r, json_array_get(parts, i), p.text, err))
             return false;
+        read_signature(r, json_array_get(parts, i));
     }
     return true;
 }
@@ -139,11 +203,13 @@ static bool read_content(struct turns *t, const json_t *content, const char *at,
     if (!r.model && !slice_is(role, "user") && !slice_is(role, "function"))
         return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not user or model", p.text);
     r.calls = json_array();
+    r.blobs = dialect_keep(t->c, json_array());
+    r.parts = dialect_keep(t->c, json_array());
     bool ok = read_parts(&r, content, at, err);
     if (ok && r.model)
-        turns_assistant(t, keep(&r, &r.text), keep(&r, &r.thoughts), json_incref(r.calls));
-    else if (ok && (r.text.len || t->n == before))
-        turns_text(t, ROLE_USER, keep(&r, &r.text));
+        turns_assistant(t, keep(&r, &r.text), keep(&r, &r.thoughts), json_incref(r.calls), r.blobs);
+    else if (ok && (r.text.len || r.mixed || t->n == before))
+        turns_text(t, ROLE_USER, keep(&r, &r.text), r.mixed ? r.parts : NULL);
     json_decref(r.calls);
     buf_release(&r.text);
     buf_release(&r.thoughts);
@@ -157,9 +223,12 @@ static bool read_system(struct turns *t, const json_t *body, struct dialect_erro
     const json_t *system = gemini_member(body, "systemInstruction", "system_instruction", &key);
     if (!system || json_is_null(system))
         return true;
+    r.parts = dialect_keep(t->c, json_array());
     bool ok = read_parts(&r, system, key, err);
+    if (ok && r.mixed)
+        ok = dialect_refuse(err, PROBLEM_UNSUPPORTED, key, "'%s': only text is supported", key);
     if (ok && r.text.len)
-        turns_text(t, ROLE_SYSTEM, keep(&r, &r.text));
+        turns_text(t, ROLE_SYSTEM, keep(&r, &r.text), NULL);
     buf_release(&r.text);
     buf_release(&r.thoughts);
     return ok;

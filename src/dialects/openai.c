@@ -96,6 +96,19 @@ bool openai_sampling(struct dialect_call *c, const json_t *body, struct dialect_
            member_stops(c, body, "stop", err) && read_biases(c, body, err);
 }
 
+bool openai_session(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    static const char *const names[] = {"prompt_cache_key", "user", "safety_identifier"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct slice name = {0};
+        if (!member_text(body, "", names[i], &name, err))
+            return false;
+        if (name.len && !c->request.session)
+            c->request.session = name.ptr;
+    }
+    return true;
+}
+
 bool openai_stream(struct dialect_call *c, const json_t *body, bool *include_usage,
                    struct dialect_error *err)
 {
@@ -119,10 +132,15 @@ void openai_write_usage(const struct chat_usage *u, struct buf *out)
 {
     buf_printf(out,
                "{\"prompt_tokens\":%" PRId64 ",\"completion_tokens\":%" PRId64
-               ",\"total_tokens\":%" PRId64 ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64
-               "}}",
+               ",\"total_tokens\":%" PRId64
+               ",\"prompt_tokens_details\":{\"cached_tokens\":%" PRId64,
                u->prompt_tokens, u->completion_tokens, u->prompt_tokens + u->completion_tokens,
                u->cached_tokens);
+    if (u->cache_write_5m_tokens + u->cache_write_1h_tokens)
+        buf_printf(out, ",\"cache_write_tokens\":%" PRId64,
+                   u->cache_write_5m_tokens + u->cache_write_1h_tokens);
+    buf_printf(out, "},\"completion_tokens_details\":{\"reasoning_tokens\":%" PRId64 "}}",
+               u->reasoning_tokens);
 }
 
 // Without the closing brace.
@@ -166,12 +184,18 @@ static void names_of(enum dialect_problem p, const char **type, const char **cod
     case PROBLEM_CONTEXT: *code = "context_length_exceeded"; break;
     case PROBLEM_UNSUPPORTED: *code = "unsupported_value"; break;
     case PROBLEM_KEY: *code = "invalid_api_key"; break;
+    case PROBLEM_FORBIDDEN: *code = "insufficient_permissions"; break;
     case PROBLEM_MODEL: *code = "model_not_found"; break;
     case PROBLEM_ROUTE: *code = "unknown_url"; break;
     case PROBLEM_METHOD: *code = "method_not_supported"; break;
     case PROBLEM_RATE:
         *type = "requests";
         *code = "rate_limit_exceeded";
+        break;
+    case PROBLEM_BUDGET: *type = *code = "insufficient_quota"; break;
+    case PROBLEM_UPSTREAM:
+        *type = "server_error";
+        *code = "upstream_error";
         break;
     case PROBLEM_BUSY:
         *type = "server_error";

@@ -11,6 +11,9 @@ bool openai_sampling(struct dialect_call *c, const json_t *body, struct dialect_
 // stream, and *include_usage of stream_options.
 bool openai_stream(struct dialect_call *c, const json_t *body, bool *include_usage,
                    struct dialect_error *err);
+// What the client calls whatever belongs together: prompt_cache_key, else user or
+// safety_identifier.
+bool openai_session(struct dialect_call *c, const json_t *body, struct dialect_error *err);
 // "stop", "length" ...
 const char *openai_finish(enum chat_finish f);
 void openai_write_usage(const struct chat_usage *u, struct buf *out);

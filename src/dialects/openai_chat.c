@@ -69,9 +69,12 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     if (!member_text(body, "", "model", &model, err) ||
         !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
         !read_logprobs(c, body, err) || !read_max_tokens(c, body, err) ||
-        !read_format(c, body, err) || !openai_tools(c, body, err) || !read_extras(c, body, err))
+        !read_format(c, body, err) || !openai_tools(c, body, err) || !read_extras(c, body, err) ||
+        !openai_session(c, body, err))
         return false;
     c->request.model = model.ptr;
+    c->request.wire = "openai";
+    c->request.body = body;
     return openai_messages(c, body, err);
 }
 

@@ -77,13 +77,16 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     struct slice model = {0}, format = slice_str("float");
     if (!member_text(body, "", "model", &model, err) ||
         !member_text(body, "", "encoding_format", &format, err) ||
-        !member_int(body, "", "dimensions", 1, EMBED_DIMENSIONS_MAX, &c->request.dimensions, err))
+        !member_int(body, "", "dimensions", 1, EMBED_DIMENSIONS_MAX, &c->request.dimensions, err) ||
+        !openai_session(c, body, err))
         return false;
     s->base64 = slice_is(format, "base64");
     if (!s->base64 && !slice_is(format, "float"))
         return dialect_refuse(err, PROBLEM_REQUEST, "encoding_format",
                               "'encoding_format' is neither float nor base64");
     c->request.model = model.ptr;
+    c->request.wire = "openai";
+    c->request.body = body;
     return read_input(c, body, err);
 }
 

@@ -31,16 +31,46 @@ static bool read_role(const json_t *m, const char *at, enum chat_role *role,
                           "'%s' is not system, developer, user, assistant or tool", p.text);
 }
 
-static bool add_part(const json_t *part, const char *at, struct buf *text,
+// What stands beside texts: its member, and what that must hold if it is an object.
+static bool check_media(const json_t *part, const char *at, struct slice type, bool *known,
+                        struct dialect_error *err)
+{
+    static const struct {
+        const char *type, *needs;
+    } kinds[] = {{"image_url", "url"}, {"input_audio", "data"}, {"file", NULL}};
+    *known = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const json_t *o = NULL;
+        struct slice text = {0};
+        struct member_path p = member_path(at, kinds[i].type, -1);
+        if (!slice_is(type, kinds[i].type))
+            continue;
+        *known = true;
+        if (!member_object(part, at, kinds[i].type, &o, err) ||
+            (kinds[i].needs && !member_text(o, p.text, kinds[i].needs, &text, err)))
+            return false;
+        return (o && (text.len || !kinds[i].needs)) ||
+               dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s%s%s' is missing", p.text,
+                              kinds[i].needs ? "." : "", kinds[i].needs ? kinds[i].needs : "");
+    }
+    return true;
+}
+
+// *mixed is set if the part is more than its text.
+static bool add_part(const json_t *part, const char *at, struct buf *text, bool *mixed,
                      struct dialect_error *err)
 {
     struct slice type = {0}, s = {0};
     struct member_path p = member_path(at, "type", -1);
+    bool media;
     if (!json_is_object(part))
         return dialect_refuse(err, PROBLEM_REQUEST, at, "'%s' must be an object, not %s", at,
                               member_type(part));
-    if (!member_text(part, at, "type", &type, err))
+    if (!member_text(part, at, "type", &type, err) || !check_media(part, at, type, &media, err))
         return false;
+    *mixed = *mixed || media || json_is_object(json_object_get(part, "cache_control"));
+    if (media)
+        return true;
     bool refusal = slice_is(type, "refusal");
     if (!slice_is(type, "text") && !refusal)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, p.text,
@@ -56,15 +86,15 @@ static bool add_part(const json_t *part, const char *at, struct buf *text,
 
 // A text, an array of parts whose texts are joined, or nothing.
 static bool read_content(struct dialect_call *c, const json_t *m, const char *at, bool needed,
-                         struct slice *out, struct dialect_error *err)
+                         struct chat_message *out, struct dialect_error *err)
 {
     const json_t *v = json_object_get(m, "content");
     struct member_path p = member_path(at, "content", -1);
     struct buf text = {0};
-    bool ok = true;
-    *out = slice_str("");
+    bool ok = true, mixed = false;
+    out->text = slice_str("");
     if (json_is_string(v)) {
-        *out = json_slice(v);
+        out->text = json_slice(v);
         return true;
     }
     if (!v || json_is_null(v))
@@ -75,10 +105,12 @@ static bool read_content(struct dialect_call *c, const json_t *m, const char *at
                               member_type(v));
     for (size_t i = 0; ok && i < json_array_size(v); i++) {
         struct member_path part = member_path(at, "content", (int)i);
-        ok = add_part(json_array_get(v, i), part.text, &text, err);
+        ok = add_part(json_array_get(v, i), part.text, &text, &mixed, err);
     }
     if (ok)
-        *out = slice_of(arena_text(c->arena, buf_view(&text)), text.len);
+        out->text = slice_of(arena_text(c->arena, buf_view(&text)), text.len);
+    if (mixed)
+        out->parts = v;
     buf_release(&text);
     return ok;
 }
@@ -160,7 +192,7 @@ static bool read_message(struct dialect_call *c, const json_t *m, const char *at
         return dialect_refuse(err, PROBLEM_REQUEST, at, "'%s' must be an object, not %s", at,
                               member_type(m));
     return read_role(m, at, &out->role, err) &&
-           read_content(c, m, at, out->role != ROLE_ASSISTANT, &out->text, err) &&
+           read_content(c, m, at, out->role != ROLE_ASSISTANT, out, err) &&
            read_raw(c, m, at, out, err);
 }
 

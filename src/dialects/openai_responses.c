@@ -117,6 +117,41 @@ static bool check_metadata(const json_t *body, struct dialect_error *err)
     return true;
 }
 
+// What both routes of the vendor have, in the words of chat completions.
+static json_t *chat_body(const json_t *body)
+{
+    static const char *const shared[] = {"metadata",
+                                         "service_tier",
+                                         "user",
+                                         "safety_identifier",
+                                         "prompt_cache_key",
+                                         "prompt_cache_retention",
+                                         "top_k",
+                                         "min_p",
+                                         "typical_p",
+                                         "repetition_penalty",
+                                         "chat_template_kwargs"};
+    static const char *const of_schema[] = {"name", "description", "strict"};
+    const json_t *text = json_object_get(body, "text"), *format = json_object_get(text, "format");
+    json_t *chat = json_object(), *schema = json_object();
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+        json_t *v = json_object_get(body, shared[i]);
+        if (v)
+            json_object_set(chat, shared[i], v);
+    }
+    if (json_object_get(text, "verbosity"))
+        json_object_set(chat, "verbosity", json_object_get(text, "verbosity"));
+    for (size_t i = 0; i < sizeof of_schema / sizeof *of_schema; i++) {
+        json_t *v = json_object_get(format, of_schema[i]);
+        if (v)
+            json_object_set(schema, of_schema[i], v);
+    }
+    if (json_object_get(format, "schema"))
+        json_object_set_new(chat, "response_format", json_pack("{s:O}", "json_schema", schema));
+    json_decref(schema);
+    return chat;
+}
+
 static bool read_common(const struct http_request *in, struct dialect_call *c,
                         struct dialect_error *err)
 {
@@ -125,9 +160,12 @@ static bool read_common(const struct http_request *in, struct dialect_call *c,
     struct slice model = {0};
     s->body = body;
     if (!member_text(body, "", "model", &model, err) || !refuse_unsupported(body, err) ||
-        !read_text(c, body, err) || !read_extras(c, body, err) || !responses_tools(c, body, err))
+        !read_text(c, body, err) || !read_extras(c, body, err) || !responses_tools(c, body, err) ||
+        !openai_session(c, body, err))
         return false;
     c->request.model = model.ptr;
+    c->request.wire = "openai";
+    c->request.body = dialect_keep(c, chat_body(body));
     return responses_input(c, body, err);
 }
 

@@ -45,7 +45,32 @@ static bool unsupported(const char *at, const char *what, struct slice type,
                           p.text, what, (int)(type.len < 40 ? type.len : 40), type.ptr);
 }
 
-static bool add_part(const json_t *part, const char *at, struct buf *out, struct dialect_error *err)
+// What a message or a tool says in parts.
+struct content {
+    struct buf *text;
+    json_t *parts;  // OpenAI's, as chat completions have them; NULL: only texts are taken
+    bool mixed;     // there are others
+};
+
+// {"type":"input_image","image_url"} and {"type":"input_file","filename","file_data"} as parts;
+// NULL if it is neither, or is stored with the vendor.
+static json_t *media_part(const json_t *part, struct slice type)
+{
+    const char *url = json_get_text(part, "image_url"), *data = json_get_text(part, "file_data");
+    const char *name = json_get_text(part, "filename");
+    json_t *made = NULL, *detail = json_object_get(part, "detail");
+    if (slice_is(type, "input_image") && url && *url) {
+        made = turns_image_part(slice_str(url));
+        if (json_is_string(detail))
+            json_object_set(json_object_get(made, "image_url"), "detail", detail);
+    } else if (slice_is(type, "input_file") && data && *data) {
+        made = turns_file_part(slice_str(name ? name : ""), slice_str(data));
+    }
+    return made;
+}
+
+static bool add_part(const json_t *part, const char *at, struct content *out,
+                     struct dialect_error *err)
 {
     static const char *const kinds[] = {"input_text", "output_text", "text", "summary_text",
                                         "reasoning_text"};
@@ -55,22 +80,30 @@ static bool add_part(const json_t *part, const char *at, struct buf *out, struct
     bool refusal = slice_is(type, "refusal"), known = refusal;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         known = known || slice_is(type, kinds[i]);
+    json_t *media = known || !out->parts ? NULL : media_part(part, type);
+    if (media) {
+        json_array_append_new(out->parts, media);
+        out->mixed = true;
+        return true;
+    }
     if (!known)
         return unsupported(at, "parts of type", type, err);
     if (!needed(part, at, refusal ? "refusal" : "text", &text, err))
         return false;
-    buf_slice(out, text);
+    buf_slice(out->text, text);
+    if (out->parts)
+        json_array_append_new(out->parts, turns_text_part(text));
     return true;
 }
 
 // A text, or parts whose texts are joined.
-static bool read_content(const json_t *o, const char *at, const char *key, struct buf *out,
+static bool read_content(const json_t *o, const char *at, const char *key, struct content *out,
                          struct dialect_error *err)
 {
     const json_t *v = json_object_get(o, key);
     struct member_path p = member_path(at, key, -1);
     if (json_is_string(v)) {
-        buf_slice(out, json_slice(v));
+        buf_slice(out->text, json_slice(v));
         return true;
     }
     if (!v || json_is_null(v))
@@ -87,6 +120,12 @@ static bool read_content(const json_t *o, const char *at, const char *key, struc
     return true;
 }
 
+static bool read_texts(const json_t *o, const char *at, const char *key, struct buf *out,
+                       struct dialect_error *err)
+{
+    return read_content(o, at, key, &(struct content){.text = out}, err);
+}
+
 static struct slice kept(const struct reading *r, const struct buf *b)
 {
     return slice_of(arena_text(r->turns.c->arena, buf_view(b)), b->len);
@@ -96,7 +135,7 @@ static struct slice kept(const struct reading *r, const struct buf *b)
 static void end_message(struct reading *r)
 {
     if (r->spoken)
-        turns_assistant(&r->turns, kept(r, &r->text), kept(r, &r->thoughts), r->calls);
+        turns_assistant(&r->turns, kept(r, &r->text), kept(r, &r->thoughts), r->calls, NULL);
     else
         json_decref(r->calls);
     r->calls = json_array();
@@ -123,7 +162,7 @@ static bool read_message(struct reading *r, const json_t *item, const char *at,
         if (r->text.len)
             buf_char(&r->text, '\n');
         r->spoken = true;
-        return read_content(item, at, "content", &r->text, err);
+        return read_texts(item, at, "content", &r->text, err);
     }
     size_t i = 0, n = sizeof roles / sizeof *roles;
     while (i < n && !slice_is(role, roles[i].name))
@@ -132,9 +171,10 @@ static bool read_message(struct reading *r, const json_t *item, const char *at,
         return dialect_refuse(err, PROBLEM_REQUEST, p.text,
                               "'%s' is not user, assistant, system or developer", p.text);
     end_message(r);
-    bool ok = read_content(item, at, "content", &text, err);
+    struct content said = {.text = &text, .parts = dialect_keep(r->turns.c, json_array())};
+    bool ok = read_content(item, at, "content", &said, err);
     if (ok)
-        turns_text(&r->turns, roles[i].role, kept(r, &text));
+        turns_text(&r->turns, roles[i].role, kept(r, &text), said.mixed ? said.parts : NULL);
     buf_release(&text);
     return ok;
 }
@@ -150,8 +190,8 @@ static bool read_reasoning(struct reading *r, const json_t *item, const char *at
     if (r->spoken)
         end_message(r);
     if (json_array_size(content) > 0)
-        return read_content(item, at, "content", &r->thoughts, err);
-    return json_array_size(summary) == 0 || read_content(item, at, "summary", &r->thoughts, err);
+        return read_texts(item, at, "content", &r->thoughts, err);
+    return json_array_size(summary) == 0 || read_texts(item, at, "summary", &r->thoughts, err);
 }
 
 static bool read_call(struct reading *r, const json_t *item, const char *at,
@@ -177,9 +217,11 @@ static bool read_result(struct reading *r, const json_t *item, const char *at,
     if (!needed(item, at, "call_id", &id, err))
         return false;
     end_message(r);
-    bool ok = read_content(item, at, "output", &text, err);
-    if (ok)
-        turns_result(&r->turns, id.ptr, NULL, kept(r, &text));
+    struct content said = {.text = &text, .parts = dialect_keep(r->turns.c, json_array())};
+    bool ok = read_content(item, at, "output", &said, err);
+    struct chat_message *m = ok ? turns_result(&r->turns, id.ptr, NULL, kept(r, &text)) : NULL;
+    if (m && said.mixed)
+        m->parts = said.parts;
     buf_release(&text);
     return ok;
 }
@@ -227,13 +269,13 @@ static void add_instructions(struct reading *r, const json_t *input, struct slic
 {
     const char *role = json_get_text(json_array_get(input, 0), "role");
     bool developer = role && strcmp(role, "developer") == 0;
-    turns_text(&r->turns, developer ? ROLE_DEVELOPER : ROLE_SYSTEM, text);
+    turns_text(&r->turns, developer ? ROLE_DEVELOPER : ROLE_SYSTEM, text, NULL);
 }
 
 static bool read_input(struct reading *r, const json_t *input, struct dialect_error *err)
 {
     if (json_is_string(input)) {
-        turns_text(&r->turns, ROLE_USER, json_slice(input));
+        turns_text(&r->turns, ROLE_USER, json_slice(input), NULL);
         return true;
     }
     if (!input || json_is_null(input))
@@ -291,25 +333,69 @@ static bool has_tool(const json_t *list, struct slice name)
     return false;
 }
 
-// A choice of one tool in the form of chat completions. NULL with err.
-static json_t *named_choice(const json_t *choice, const json_t *list, struct dialect_error *err)
+// A tool that a choice names, which must be one of the list, as chat completions name it. NULL with
+// err.
+static json_t *named_tool(const json_t *o, const char *at, const json_t *list,
+                          struct dialect_error *err)
 {
     struct slice type, name;
-    if (!needed(choice, "tool_choice", "type", &type, err))
+    struct member_path p = member_path(at, "name", -1);
+    if (!is_object(o, at, err) || !needed(o, at, "type", &type, err))
         return NULL;
     if (!slice_is(type, "function")) {
-        (void)unsupported("tool_choice", "choices of type", type, err);
+        (void)unsupported(at, "choices of type", type, err);
         return NULL;
     }
-    if (!needed(choice, "tool_choice", "name", &name, err))
+    if (!needed(o, at, "name", &name, err))
         return NULL;
     if (!has_tool(list, name)) {
-        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.name",
-                             "'tool_choice.name' is none of 'tools'");
+        (void)dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is none of 'tools'", p.text);
         return NULL;
     }
     return json_pack("{s:s, s:{s:O}}", "type", "function", "function", "name",
-                     json_object_get(choice, "name"));
+                     json_object_get(o, "name"));
+}
+
+// Of the tools those that may be called.
+static json_t *allowed_tools(const json_t *choice, const json_t *list, struct dialect_error *err)
+{
+    const json_t *some = NULL;
+    struct slice mode;
+    if (!needed(choice, "tool_choice", "mode", &mode, err) ||
+        !member_array(choice, "tool_choice", "tools", &some, err))
+        return NULL;
+    if (!slice_is(mode, "auto") && !slice_is(mode, "required")) {
+        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.mode",
+                             "'tool_choice.mode' is not auto or required");
+        return NULL;
+    }
+    size_t n = json_array_size(some);
+    if (n == 0 || n > TOOLS_MAX) {
+        (void)dialect_refuse(err, PROBLEM_REQUEST, "tool_choice.tools",
+                             "'tool_choice.tools' is not a list of 1 to %d tools", TOOLS_MAX);
+        return NULL;
+    }
+    json_t *names = json_array();
+    for (size_t i = 0; i < n; i++) {
+        struct member_path p = member_path("tool_choice", "tools", (int)i);
+        json_t *one = named_tool(json_array_get(some, i), p.text, list, err);
+        if (!one) {
+            json_decref(names);
+            return NULL;
+        }
+        json_array_append_new(names, one);
+    }
+    return json_pack("{s:s, s:{s:O, s:o}}", "type", "allowed_tools", "allowed_tools", "mode",
+                     json_object_get(choice, "mode"), "tools", names);
+}
+
+// A choice of tools by name in the form of chat completions. NULL with err.
+static json_t *named_choice(const json_t *choice, const json_t *list, struct dialect_error *err)
+{
+    const char *type = json_get_text(choice, "type");
+    if (type && strcmp(type, "allowed_tools") == 0)
+        return allowed_tools(choice, list, err);
+    return named_tool(choice, "tool_choice", list, err);
 }
 
 static bool read_tools(const json_t *list, json_t *tools, struct dialect_error *err)

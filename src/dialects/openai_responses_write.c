@@ -142,11 +142,12 @@ static void write_usage(const struct chat_usage *u, struct buf *out)
 {
     buf_printf(out,
                "{\"input_tokens\":%" PRId64 ",\"input_tokens_details\":{\"cached_tokens\":%" PRId64
-               ",\"cache_write_tokens\":0},\"output_tokens\":%" PRId64
+               ",\"cache_write_tokens\":%" PRId64 "},\"output_tokens\":%" PRId64
                ",\"output_tokens_details\":{\"reasoning_tokens\":%" PRId64
                "},\"total_tokens\":%" PRId64 "}",
-               u->prompt_tokens, u->cached_tokens, u->completion_tokens, u->reasoning_tokens,
-               u->prompt_tokens + u->completion_tokens);
+               u->prompt_tokens, u->cached_tokens,
+               u->cache_write_5m_tokens + u->cache_write_1h_tokens, u->completion_tokens,
+               u->reasoning_tokens, u->prompt_tokens + u->completion_tokens);
 }
 
 static const char *error_code(enum dialect_problem p)
@@ -155,6 +156,7 @@ static const char *error_code(enum dialect_problem p)
     case PROBLEM_REQUEST:
     case PROBLEM_UNSUPPORTED:
     case PROBLEM_CONTEXT: return "invalid_prompt";
+    case PROBLEM_BUDGET:
     case PROBLEM_RATE: return "rate_limit_exceeded";
     default: return "server_error";
     }

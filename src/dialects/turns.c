@@ -44,12 +44,75 @@ static void join(struct turns *t, struct slice *to, struct slice text)
     *to = slice_of(t->joined, needed - 1);
 }
 
-void turns_text(struct turns *t, enum chat_role role, struct slice text)
+json_t *turns_text_part(struct slice text)
+{
+    json_t *part = json_object();
+    json_object_set_new(part, "type", json_string("text"));
+    json_object_set_new(part, "text", json_stringn_nocheck(text.len ? text.ptr : "", text.len));
+    return part;
+}
+
+json_t *turns_image_part(struct slice url)
+{
+    json_t *part = json_object(), *image = json_object();
+    json_object_set_new(part, "type", json_string("image_url"));
+    json_object_set_new(image, "url", json_stringn_nocheck(url.ptr, url.len));
+    json_object_set_new(part, "image_url", image);
+    return part;
+}
+
+json_t *turns_file_part(struct slice name, struct slice url)
+{
+    json_t *part = json_object(), *file = json_object();
+    json_object_set_new(part, "type", json_string("file"));
+    if (name.len)
+        json_object_set_new(file, "filename", json_stringn_nocheck(name.ptr, name.len));
+    json_object_set_new(file, "file_data", json_stringn_nocheck(url.ptr, url.len));
+    json_object_set_new(part, "file", file);
+    return part;
+}
+
+json_t *turns_vendor_part(const char *vendor, const json_t *value)
+{
+    json_t *part = json_object();
+    json_object_set_new(part, "type", json_string("vendor"));
+    json_object_set_new(part, "vendor", json_string(vendor));
+    json_object_set(part, "value", (json_t *)value);
+    return part;
+}
+
+void turns_blob(json_t *blobs, const char *vendor, json_t *value, size_t bytes, size_t calls)
+{
+    json_t *blob = json_object();
+    json_object_set_new(blob, "vendor", json_string(vendor));
+    json_object_set_new(blob, "value", value);
+    json_object_set_new(blob, "bytes", json_integer((json_int_t)bytes));
+    json_object_set_new(blob, "calls", json_integer((json_int_t)calls));
+    json_array_append_new(blobs, blob);
+}
+
+static void add_parts(json_t *to, struct slice text, const json_t *parts)
+{
+    if (parts)
+        json_array_extend(to, (json_t *)parts);
+    else if (text.len)
+        json_array_append_new(to, turns_text_part(text));
+}
+
+void turns_text(struct turns *t, enum chat_role role, struct slice text, const json_t *parts)
 {
     struct chat_message *last = t->n ? &t->messages[t->n - 1] : NULL;
-    if (!last || last->role != role || last->raw) {
-        (void)add(t, role, text);
+    if (!last || last->role != role || last->raw || last->blobs) {
+        add(t, role, text)->parts = parts;
         return;
+    }
+    if (parts || last->parts) {
+        if (!last->parts || last->parts != t->joined_parts) {
+            t->joined_parts = dialect_keep(t->c, json_array());
+            add_parts(t->joined_parts, last->text, last->parts);
+            last->parts = t->joined_parts;
+        }
+        add_parts(t->joined_parts, text, parts);
     }
     join(t, &last->text, text);
 }
@@ -81,12 +144,13 @@ static json_t *message(const char *role, struct slice content)
     return m;
 }
 
-void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls)
+void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls,
+                     const json_t *blobs)
 {
-    bool called = json_array_size(calls) > 0;
-    if (!called && thoughts.len == 0) {
+    bool called = json_array_size(calls) > 0, marked = json_array_size(blobs) > 0;
+    if (!called && thoughts.len == 0 && !marked) {
         json_decref(calls);
-        turns_text(t, ROLE_ASSISTANT, text);
+        turns_text(t, ROLE_ASSISTANT, text, NULL);
         return;
     }
     json_t *raw = dialect_keep(t->c, message("assistant", text));
@@ -96,7 +160,9 @@ void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, 
     if (called)
         json_object_set(raw, "tool_calls", calls);
     json_decref(calls);
-    add(t, ROLE_ASSISTANT, text)->raw = raw;
+    struct chat_message *m = add(t, ROLE_ASSISTANT, text);
+    m->raw = raw;
+    m->blobs = marked ? blobs : NULL;
 }
 
 static struct turn_call *find_call(struct turns *t, const char *id, const char *name)
@@ -110,10 +176,11 @@ static struct turn_call *find_call(struct turns *t, const char *id, const char *
     return NULL;
 }
 
-void turns_result(struct turns *t, const char *id, const char *name, struct slice text)
+struct chat_message *turns_result(struct turns *t, const char *id, const char *name,
+                                  struct slice text)
 {
     if (t->n > TURNS_MAX)
-        return;  // turns_end refuses, and looking for calls takes time
+        return NULL;  // turns_end refuses, and looking for calls takes time
     struct turn_call *call = find_call(t, id, name ? name : "");
     json_t *raw = dialect_keep(t->c, message("tool", text));
     if (call) {
@@ -124,7 +191,9 @@ void turns_result(struct turns *t, const char *id, const char *name, struct slic
     json_object_set_new(raw, "tool_call_id", json_string(id ? id : "call"));
     if (name)
         json_object_set_new(raw, "name", json_string(name));
-    add(t, ROLE_TOOL, text)->raw = raw;
+    struct chat_message *m = add(t, ROLE_TOOL, text);
+    m->raw = raw;
+    return m;
 }
 
 bool turns_end(struct turns *t, const char *member, struct dialect_error *err)

@@ -1,211 +1,371 @@
 #include "gateway/gateway.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/memory.h"
-#include "gateway/several.h"
-#include "providers/model_ref.h"
+#include "config/config.h"
+#include "gateway/impl.h"
+#include "gateway/model_names.h"
+#include "gateway/prices.h"
+#include "gateway/vendors.h"
 
-struct named_model {
-    char id[128];
-    char *reference;
-    int64_t created;
-};
-struct gateway {
-    struct provider *local;
-    struct named_model *models;  // fixed before the first request
-    size_t n_models, capacity;
-    pthread_mutex_t lock;
-    uint64_t next_id;  // of a request, under lock
-};
-struct gateway_answer {
-    struct gateway *g;
-    struct answer *answer;    // NULL:
-    struct several *several;  // those to several prompts
+enum {
+    RELAYS_MAX = 4096,
+    CONTEXT_ASSUMED = 32768,  // of a vendor's model that no table knows
 };
 
-// One account so far, so every request may share prefix pages with every other.
-enum { ONLY_ACCOUNT_SALT = 1 };
+static bool start_relay(struct gateway *g, struct error *err)
+{
+    if (!g->o.remotes)
+        return true;
+    g->relaying = pthread_create(&g->relay, NULL, flight_relay_main, g) == 0;
+    return g->relaying || error_set(err, ERR_INTERNAL, "no thread can be started");
+}
+
+struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
+{
+    struct gateway *g = memory_array(struct gateway, 1);
+    g->o = *o;
+    g->names = model_names_new();
+    g->limits = limits_new();
+    g->salt = hash_mix((uint64_t)time(NULL) ^ (uint64_t)clock_ns());
+    queue_init(&g->relays, RELAYS_MAX);
+    pthread_mutex_init(&g->lock, NULL);
+    g->routing = routing_new(o, NULL, err);
+    if (g->routing && start_relay(g, err))
+        return g;
+    gateway_free(g);
+    return NULL;
+}
 
 struct gateway *gateway_new(struct provider *local)
 {
-    struct gateway *g = memory_array(struct gateway, 1);
-    g->local = local;
-    pthread_mutex_init(&g->lock, NULL);
-    return g;
+    return gateway_open(&(struct gateway_options){.local = local}, NULL);
 }
 
 void gateway_free(struct gateway *g)
 {
     if (!g)
         return;
-    for (size_t i = 0; i < g->n_models; i++)
-        free(g->models[i].reference);
-    free(g->models);
+    queue_close(&g->relays);
+    if (g->relaying)
+        pthread_join(g->relay, NULL);
+    queue_release(&g->relays);
+    routing_drop(g->routing);
+    limits_free(g->limits);
+    model_names_free(g->names);
     pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
 bool gateway_add_model(struct gateway *g, const char *reference, struct error *err)
 {
-    char path[MODEL_REF_BYTES];
-    struct stat st;
-    struct named_model m = {0};
-    if (!model_ref_path(reference, path, err))
-        return false;
-    model_ref_name(path, m.id, sizeof m.id);
-    for (size_t i = 0; i < g->n_models; i++)
-        if (strcmp(g->models[i].id, m.id) == 0)
-            return error_set(err, ERR_USAGE, "two models are called '%s'", m.id);
-    m.reference = memory_text(path);
-    m.created = stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
-    memory_grow(g->models, g->capacity, g->n_models + 1);
-    g->models[g->n_models++] = m;
-    return true;
+    return model_names_add(g->names, reference, err);
+}
+
+bool gateway_name_routes(struct gateway *g, const struct config *c, struct error *err)
+{
+    size_t n = c ? c->n_routes : 0;
+    const char **ids = memory_array(const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        bool first = c->default_model && strcmp(c->routes[i].name, c->default_model) == 0;
+        ids[i] = first ? ids[0] : c->routes[i].name;
+        if (first)
+            ids[0] = c->routes[i].name;
+    }
+    bool ok = model_names_set_routes(g->names, ids, n, err);
+    free(ids);
+    return ok;
+}
+
+bool gateway_add_routes(struct gateway *g, struct error *err)
+{
+    return gateway_name_routes(g, g->o.config, err);
+}
+
+void gateway_follow_store(struct gateway *g)
+{
+    model_names_follow_store(g->names);
 }
 
 size_t gateway_n_models(const struct gateway *g)
 {
-    return g->n_models;
+    return model_names_count(g->names);
 }
 
 const char *gateway_model_id(const struct gateway *g, size_t i)
 {
-    return g->models[i].id;
+    const struct model_name *m = model_names_at(g->names, i);
+    return m ? m->id : NULL;
 }
 
 int64_t gateway_model_created(const struct gateway *g, size_t i)
 {
-    return g->models[i].created;
+    const struct model_name *m = model_names_at(g->names, i);
+    return m ? m->created : 0;
 }
 
-static const struct named_model *find_model(const struct gateway *g, const char *name,
-                                            struct error *err)
+static bool is_vendors(struct gateway *g, const char *name)
 {
-    bool first = !name || !*name;
-    for (size_t i = 0; i < g->n_models; i++)
-        if (first || strcmp(g->models[i].id, name) == 0)
-            return &g->models[i];
-    (void)error_set(err, ERR_NOT_FOUND, "there is no model '%.100s'", first ? "" : name);
-    return NULL;
+    struct routing *r = routing_hold(g);
+    bool yes = name && targets_is_vendors(r->targets, name);
+    routing_drop(r);
+    return yes;
 }
 
 const char *gateway_model(struct gateway *g, const char *name, struct error *err)
 {
-    const struct named_model *m = find_model(g, name, err);
-    return m ? m->id : NULL;
-}
-
-// The reference that a name stands for, or the name itself where none were added.
-static bool resolve(const struct gateway *g, const char **name, struct error *err)
-{
-    if (!g->n_models)
-        return true;
-    const struct named_model *m = find_model(g, *name, err);
+    struct error why = {0};
+    const struct model_name *m = model_names_find(g->names, name, &why);
     if (m)
-        *name = m->reference;
-    return m;
+        return m->id;
+    if (is_vendors(g, name))
+        return name;
+    if (err)
+        *err = why;
+    return NULL;
 }
 
+bool gateway_target(struct gateway *g, const struct routing *r, const char *name, struct arena *a,
+                    struct target *out, const char **asked, struct error *err)
+{
+    struct error why = {0};
+    const struct model_name *m = NULL;
+    bool named = model_names_any(g->names);
+    if (named) {
+        m = model_names_find(g->names, name, &why);
+        if (!m && !(name && targets_is_vendors(r->targets, name))) {
+            if (err)
+                *err = why;
+            return false;
+        }
+    }
+    bool files = m ? !m->route : !named;
+    if (!targets_find(r->targets, m ? m->reference : name, files, a, out, err))
+        return false;
+    *asked = m ? m->id : out->route ? out->route->name : out->candidates[0].shown;
+    return true;
+}
+
+// Whether a name is one of a list with commas between, in which '*' stands for any text.
+static bool fits(const char *pattern, size_t n, const char *name)
+{
+    const char *star = memchr(pattern, '*', n);
+    if (!star)
+        return strlen(name) == n && memcmp(pattern, name, n) == 0;
+    size_t before = (size_t)(star - pattern);
+    if (strncmp(pattern, name, before) != 0)
+        return false;
+    for (const char *rest = name + before;; rest++) {
+        if (fits(star + 1, n - before - 1, rest))
+            return true;
+        if (!*rest)
+            return false;
+    }
+}
+
+static bool in_list(const char *list, const char *name)
+{
+    if (!*list)
+        return true;
+    while (*list) {
+        size_t n = strcspn(list, ",");
+        if (fits(list, n, name))
+            return true;
+        list += n + (list[n] == ',');
+    }
+    return false;
+}
+
+bool gateway_may(struct gateway *g, const struct caller *who, const char *id, struct error *err)
+{
+    if (!who)
+        return true;
+    if (who->key && !in_list(who->key->models, id))
+        return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
+    if (who->key && who->key->local_only && is_vendors(g, id))
+        return error_set(err, ERR_FORBIDDEN,
+                         "'%.100s' is a vendor's model, and this key is local-only", id);
+    if (!who->vendors && is_vendors(g, id))
+        return error_set(err, ERR_FORBIDDEN,
+                         "'%.100s' is a vendor's model: that needs a route of the configuration or "
+                         "--allow-vendors",
+                         id);
+    return true;
+}
+
+// Questions about models
+
+static void describe_vendor(const struct gateway *g, const struct candidate *c,
+                            struct model_info *out)
+{
+    const struct price *p =
+        g->o.prices ? prices_find(g->o.prices, c->provider_name, c->model, NULL) : NULL;
+    *out = (struct model_info){.context = CONTEXT_ASSUMED, .has_template = true};
+    (void)snprintf(out->name, sizeof out->name, "%s", c->shown);
+    (void)snprintf(out->description, sizeof out->description, "a model of %s", c->provider_name);
+    if (!p)
+        return;
+    if (p->context)
+        out->context = p->context;
+    out->max_output = p->max_output;
+    out->tools = p->tools;
+    out->schema = p->schema;
+    out->vision = p->vision;
+}
+
+static bool describe_one(struct gateway *g, const struct candidate *c, struct model_info *out,
+                         struct error *err)
+{
+    if (c->local)
+        return g->o.local->ops->describe(g->o.local, c->model, out, err);
+    if (c->missing.code) {
+        if (err)
+            *err = c->missing;
+        return false;
+    }
+    describe_vendor(g, c, out);
+    return true;
+}
+
+// What a name means, for the time of one question.
+struct question {
+    struct routing *routing;
+    struct arena arena;
+    struct target target;
+    const char *asked;
+};
+
+static bool question_open(struct question *q, struct gateway *g, const char *model,
+                          struct error *err)
+{
+    *q = (struct question){.routing = routing_hold(g)};
+    return gateway_target(g, q->routing, model, &q->arena, &q->target, &q->asked, err);
+}
+
+static void question_close(struct question *q)
+{
+    arena_release(&q->arena);
+    routing_drop(q->routing);
+}
+
+// Of a route: its first candidate that can be had; all that are local are loaded.
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,
                       struct error *err)
 {
-    return resolve(g, &model, err) && g->local->ops->describe(g->local, model, out, err);
+    struct question q;
+    struct error why = {0};
+    struct model_info one;
+    bool ok = question_open(&q, g, model, &why), any = false;
+    for (size_t i = 0; ok && i < q.target.n; i++) {
+        bool had = describe_one(g, &q.target.candidates[i], &one, &why);
+        if (had && !any)
+            *out = one;
+        any = any || had;
+    }
+    if (any && q.target.route)
+        (void)snprintf(out->name, sizeof out->name, "%s", q.target.route->name);
+    question_close(&q);
+    if (!any && err)
+        *err = why;
+    return any;
 }
 
 bool gateway_ready(struct gateway *g, const char *model)
 {
-    struct error err;
-    return !resolve(g, &model, &err) || g->local->ops->ready(g->local, model);
+    struct question q;
+    bool ready = true;
+    if (question_open(&q, g, model, NULL))
+        for (size_t i = 0; i < q.target.n; i++)
+            ready = ready && (!q.target.candidates[i].local ||
+                              g->o.local->ops->ready(g->o.local, q.target.candidates[i].model));
+    question_close(&q);
+    return ready;
+}
+
+bool gateway_passes_on(struct gateway *g, const struct caller *who, const char *model)
+{
+    struct question q;
+    if (account_has_budget(who))
+        return false;
+    bool ok = question_open(&q, g, model, NULL);
+    for (size_t i = 0; ok && i < q.target.n; i++)
+        ok = !q.target.candidates[i].local;
+    question_close(&q);
+    return ok;
 }
 
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err)
 {
-    struct chat_request routed = *req;
-    return resolve(g, &routed.model, err) && g->local->ops->count(g->local, &routed, n, exact, err);
+    struct question q;
+    struct chat_request r = *req;
+    bool ok = question_open(&q, g, req->model, err);
+    if (ok && q.target.candidates[0].local) {
+        r.model = q.target.candidates[0].model;
+        r.caller = NULL;
+        ok = g->o.local->ops->count(g->o.local, &r, n, exact, err);
+    } else if (ok) {
+        struct need need;
+        need_of(req, &need);
+        *n = need.tokens_guess;
+        *exact = false;
+    }
+    question_close(&q);
+    return ok;
+}
+
+// The first candidate's reference, if that is on this machine.
+static bool ask_local(struct question *q, struct gateway *g, const char **model, struct error *err)
+{
+    if (!question_open(q, g, *model, err))
+        return false;
+    const struct candidate *c = &q->target.candidates[0];
+    *model = c->model;
+    return c->local || error_set(err, ERR_UNSUPPORTED,
+                                 "'%.100s' is a vendor's: nobody tells its tokens", c->shown);
 }
 
 bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
                       size_t *n, struct error *err)
 {
-    struct chat_request routed = *req;
-    return resolve(g, &routed.model, err) &&
-           g->local->ops->tokenize(g->local, &routed, plain, ids, n, err);
+    struct question q;
+    struct chat_request r = *req;
+    r.caller = NULL;
+    bool ok = ask_local(&q, g, &r.model, err) &&
+              g->o.local->ops->tokenize(g->o.local, &r, plain, ids, n, err);
+    question_close(&q);
+    return ok;
 }
 
 bool gateway_detokenize(struct gateway *g, const char *model, const int32_t *ids, size_t n,
                         struct buf *out, struct error *err)
 {
-    return resolve(g, &model, err) && g->local->ops->detokenize(g->local, model, ids, n, out, err);
+    struct question q;
+    bool ok = ask_local(&q, g, &model, err) &&
+              g->o.local->ops->detokenize(g->o.local, model, ids, n, out, err);
+    question_close(&q);
+    return ok;
 }
 
 bool gateway_load(struct gateway *g, size_t i, struct provider_load *out)
 {
-    return g->local->ops->load(g->local, i, out);
+    return g->o.local->ops->load(g->o.local, i, out);
 }
 
-struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,
-                                     struct chat_sink sink, struct error *err)
+int64_t gateway_waiting(struct gateway *g)
 {
-    pthread_mutex_lock(&g->lock);
-    struct provider_flow flow = {.share_salt = ONLY_ACCOUNT_SALT,
-                                 .id = ++g->next_id,
-                                 .weight = 1,
-                                 .deadline_ns = req->deadline_ns};
-    pthread_mutex_unlock(&g->lock);
-    struct chat_request routed = *req;
-    if (!resolve(g, &routed.model, err))
-        return NULL;
-    struct gateway_answer made = {.g = g};
-    if (req->n_prompts > 1)
-        made.several = several_start(g->local, &routed, flow, sink, err);
-    else
-        made.answer = g->local->ops->start(g->local, &routed, flow, sink, err);
-    if (!made.answer && !made.several)
-        return NULL;
-    struct gateway_answer *a = memory_array(struct gateway_answer, 1);
-    *a = made;
-    return a;
-}
-
-void gateway_wait(struct gateway_answer *a)
-{
-    if (a->several)
-        several_wait(a->several);
-    else
-        a->g->local->ops->wait(a->answer);
-}
-
-void gateway_cancel(struct gateway_answer *a)
-{
-    if (a->several)
-        several_cancel(a->several);
-    else
-        a->g->local->ops->cancel(a->answer);
-}
-
-void gateway_resume(struct gateway_answer *a)
-{
-    if (a->several)
-        several_resume(a->several);
-    else
-        a->g->local->ops->resume(a->answer);
-}
-
-void gateway_answer_free(struct gateway_answer *a)
-{
-    if (!a)
-        return;
-    if (a->answer)
-        a->g->local->ops->answer_free(a->answer);
-    several_free(a->several);
-    free(a);
+    struct provider_load load;
+    int64_t n = 0;
+    for (size_t i = 0; gateway_load(g, i, &load); i++)
+        n += load.waiting;
+    return n;
 }
 
 struct collected {

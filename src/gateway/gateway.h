@@ -34,11 +34,20 @@ struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
 struct gateway *gateway_new(struct provider *local);  // with nothing but this
 void gateway_free(struct gateway *g);
 
+// The routes of the configuration become models that callers over a network may name: its default
+// first. False with err: a name is taken.
+bool gateway_add_routes(struct gateway *g, struct error *err);
+// Another configuration for the requests from here on; the running ones keep theirs. Taken over on
+// success; false with err: it does not fit, and the old one stays in force.
+bool gateway_reload(struct gateway *g, struct config *c, struct error *err);
 // Models that callers over a network may name, each by the name of its file, folder or place in the
 // local store. While there is none, every reference means what it does on the command line. All are
 // added before the first request. False with err: there is no such model, or its id is taken.
 bool gateway_add_model(struct gateway *g, const char *reference, struct error *err);
+// Behind them also whatever the local store has, when somebody asks; but for ids that are taken.
+void gateway_follow_store(struct gateway *g);
 size_t gateway_n_models(const struct gateway *g);
+// NULL if there are not so many any more. An id is valid as long as the gateway.
 const char *gateway_model_id(const struct gateway *g, size_t i);
 int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the file; since 1970, in s
 // The id of the model that is meant by a name (NULL or empty: the first). NULL with err
@@ -54,6 +63,8 @@ bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n
                    struct error *err);
 // Whether a model need not be loaded before it answers. Takes no time.
 bool gateway_ready(struct gateway *g, const char *model);
+// Whether a start neither computes nor waits: only vendors can serve it, and no budget is asked.
+bool gateway_passes_on(struct gateway *g, const struct caller *who, const char *model);
 // As the provider's own (providers/provider.h).
 bool gateway_tokenize(struct gateway *g, const struct chat_request *req, bool plain, int32_t **ids,
                       size_t *n, struct error *err);

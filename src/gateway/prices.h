@@ -44,17 +44,29 @@ void prices_free(struct prices *p);
 // the name without a date at its end. NULL: unpriced.
 const struct price *prices_find(const struct prices *p, const char *provider, const char *model,
                                 const char *day);
+// The same of a reference, "openai/gpt-4o"; NULL too if it has no vendor.
+const struct price *prices_named(const struct prices *p, const char *reference);
+// All entries, the user's first, each table by provider, model and day.
+size_t prices_count(const struct prices *p);
+const struct price *prices_at(const struct prices *p, size_t i);
 // What an answer cost. Exact: integers only; saturates at INT64_MAX.
 int64_t price_of(const struct price *p, const struct chat_usage *u);
 // The most that a request can cost with so many prompt tokens at most and so many of answer, times
-// n choices: the dearest of the rates that may apply.
+// n choices: the dearest of the rates that may apply to n such prompts, since not every vendor
+// reads a prompt once for all of its choices.
 int64_t price_bound(const struct price *p, int64_t prompt_tokens, int64_t answer_tokens,
                     int64_t n_choices);
-// Whether no request could be dearer with another entry in force on that day: for routing by price.
+// What a request with nothing in a cache would cost: for routing by price.
 int64_t price_guess(const struct price *p, int64_t prompt_tokens, int64_t answer_tokens);
 
-// Reads a table in LiteLLM's format (model_prices_and_context_window.json) into the user's file
-// (path NULL: the default), replaced as a whole. Numbers are read as decimals, never as floats.
+// What so many requests would cost together that share the tokens evenly: for plans.
+int64_t price_of_calls(const struct price *p, int64_t n_calls, int64_t prompt_tokens,
+                       int64_t answer_tokens);
+
+// Reads a table in LiteLLM's format (model_prices_and_context_window.json), or in Hearth's own,
+// into the user's file (path NULL: the default), replaced as a whole. Numbers are read as decimals,
+// never as floats. LiteLLM's prices have no dates: they count from today on.
 bool prices_import(const char *from, const char *path, size_t *n_models, struct error *err);
-// "$0.0123": pico-dollars for people; 0.000001 USD at least is told. Returns out.
+// "$0.0123": pico-dollars for people; 0.000001 USD at least is told; "unknown" for what is
+// negative. Returns out.
 const char *price_text(int64_t picousd, char out[32]);

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mapping.h"
 #include "base/memory.h"
@@ -166,6 +167,34 @@ void manifest_list_release(struct manifest_list *list)
         manifest_release(&list->items[i]);
     free(list->items);
     *list = (struct manifest_list){0};
+}
+
+// A name's folder changes with each of its quantizations, the folder of all with each name.
+static uint64_t mark_folder(const char *path, uint64_t mark)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return mark;
+    uint64_t of_this[] = {(uint64_t)st.st_ino, (uint64_t)st.st_mtim.tv_sec,
+                          (uint64_t)st.st_mtim.tv_nsec};
+    return mark + hash_bytes(of_this, sizeof of_this, 1);  // in any order
+}
+
+uint64_t store_mark(const struct store *s)
+{
+    char path[STORE_PATH_BYTES];
+    store_path(s, path, "names");
+    uint64_t mark = mark_folder(path, 1);
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        if (!name_is_stored(e->d_name))
+            continue;
+        store_path(s, path, "names/%s", e->d_name);
+        mark = mark_folder(path, mark);
+    }
+    if (d)
+        (void)closedir(d);
+    return mark;
 }
 
 // The manifest of the wanted quantization of a name, or with NULL of the only one there is.

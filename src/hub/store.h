@@ -30,6 +30,8 @@ struct manifest_list {
 // Every name; a manifest that cannot be read is a warning in the log. An absent store is empty.
 void store_list(const struct store *s, struct manifest_list *list);
 void manifest_list_release(struct manifest_list *list);
+// Another number whenever a name came or went, without reading any: a look at a few folders.
+uint64_t store_mark(const struct store *s);
 
 // What "name" or "name:quant" stands for, without case. False with err: ERR_NOT_FOUND if nothing is
 // called so, ERR_UNSUPPORTED if it is there in other or several quantizations, ERR_FORMAT;

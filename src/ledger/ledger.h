@@ -71,7 +71,7 @@ bool ledger_key_find(struct ledger *l, const char *secret, size_t secret_len,
 struct ledger_hold {
     uint64_t key_number;
     int64_t amount;
-    bool open;
+    bool open, leased;  // leased: it is a part of what was leased of the key's budgets
     char key_id[LEDGER_ID_BYTES];
     int64_t at_s;  // the day and month that it belongs to, whatever the clock says later
 };

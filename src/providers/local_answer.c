@@ -169,7 +169,7 @@ static void push_finish(struct answer *a, const struct engine_event *e)
         event.stop = a->stops[e->stop];
     push_text(a, e->choice, e->text);
     if (parser)
-        answer_parser_finish(parser);
+        answer_parser_finish(parser, e->finish != FINISH_STOP && e->finish != FINISH_TOOL_CALLS);
     if (parser && answer_parser_n_calls(parser) > 0 && event.finish == CHAT_STOP)
         event.finish = CHAT_TOOL_CALLS;
     if (e->finish == FINISH_ERROR && !a->error.code)

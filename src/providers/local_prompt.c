@@ -117,6 +117,23 @@ bool local_given_tokens(const struct local_model *m, const int32_t *tokens, size
     return true;
 }
 
+// Models here read texts only.
+static bool only_texts(const struct chat_request *req, struct error *err)
+{
+    for (size_t i = 0; i < req->n_messages; i++) {
+        const json_t *parts = req->messages[i].parts;
+        for (size_t k = 0; k < json_array_size(parts); k++) {
+            const char *type = json_get_text(json_array_get(parts, k), "type");
+            if (!type || (strcmp(type, "text") != 0 && strcmp(type, "refusal") != 0))
+                return error_set(err, ERR_UNSUPPORTED,
+                                 "'messages[%zu].content[%zu].type': only parts of type text are "
+                                 "supported",
+                                 i, k);
+        }
+    }
+    return true;
+}
+
 bool local_prompt(struct local_model *m, const struct chat_request *req, struct tokens *out,
                   enum answer_begins *begins, struct error *err)
 {
@@ -129,6 +146,8 @@ bool local_prompt(struct local_model *m, const struct chat_request *req, struct 
     case INPUT_EMBED: return local_embed_tokens(m, req, out, NULL, err);
     case INPUT_MESSAGES: break;
     }
+    if (!only_texts(req, err))
+        return false;
     return m->chat_template ? templated(m, req, out, begins, err) : joined(m, req, out, err);
 }
 

@@ -84,16 +84,6 @@ void model_ref_name(const char *path, char *name, size_t name_bytes)
     (void)snprintf(name, name_bytes, "%.*s", (int)(end - start), path + start);
 }
 
-static bool is_vendor(const char *reference)
-{
-    static const char *const vendors[] = {"openai/", "anthropic/", "google/"};
-    for (size_t i = 0; i < sizeof vendors / sizeof *vendors; i++) {
-        if (strncmp(reference, vendors[i], strlen(vendors[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
 bool model_ref_unnamed(const char *reference)
 {
     const char *named = getenv("HEARTH_MODEL");
@@ -130,30 +120,42 @@ static bool find_stored(const char *name, char path[MODEL_REF_BYTES], struct err
     return ok;
 }
 
-// What stands before a slash may be a vendor, or the owner of a repository. A document never leaves
-// by a misunderstanding, so what could be both is refused.
+bool model_ref_check_vendor(const char *reference, struct error *err)
+{
+    struct store store;
+    char shown[MANIFEST_SHOWN_BYTES];
+    if (!store_open(&store, NULL) || !store_has_repo(&store, reference, shown))
+        return true;
+    return error_set(err, ERR_UNSUPPORTED,
+                     "model '%s' is a repository that was pulled, and could be a vendor's model: "
+                     "write local/%s for the one on this machine",
+                     reference, shown);
+}
+
+static bool is_vendor(const char *reference)
+{
+    static const char *const vendors[] = {"openai/", "anthropic/", "google/"};
+    for (size_t i = 0; i < sizeof vendors / sizeof *vendors; i++)
+        if (strncmp(reference, vendors[i], strlen(vendors[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool refuse_with_slash(const char *reference, struct error *err)
 {
     struct store store;
     char shown[MANIFEST_SHOWN_BYTES];
-    bool pulled = store_open(&store, NULL) && store_has_repo(&store, reference, shown);
-    if (pulled && is_vendor(reference))
-        return error_set(
-            err, ERR_UNSUPPORTED,
-            "model '%s' is a repository that was pulled, and could be a vendor's model: "
-            "write local/%s for the one on this machine",
-            reference, shown);
-    if (pulled)
+    if (is_vendor(reference))
+        return model_ref_check_vendor(reference, err) &&
+               error_set(err, ERR_UNSUPPORTED,
+                         "model '%s' is a vendor's, and this needs one that is on this machine",
+                         reference);
+    if (store_open(&store, NULL) && store_has_repo(&store, reference, shown))
         return error_set(err, ERR_NOT_FOUND, "model '%s': it was pulled, and is called %s here",
                          reference, shown);
-    if (is_vendor(reference))
-        return error_set(err, ERR_UNSUPPORTED,
-                         "model '%s': vendors' models are not connected yet; name a .gguf file, a "
-                         "Hugging Face folder or a name of `hearth list`",
-                         reference);
     return error_set(err, ERR_NOT_FOUND,
-                     "model '%s': no such file or folder; if it is a repository of a hub, `hearth "
-                     "pull` gets it",
+                     "model '%s': no such file or folder, and no vendor's name before the slash; "
+                     "if it is a repository of a hub, `hearth pull` gets it",
                      reference);
 }
 

@@ -15,6 +15,9 @@ enum { MODEL_REF_BYTES = 4096 };
 // False with err: ERR_NOT_FOUND, ERR_UNSUPPORTED, ERR_FORMAT (a stored model is
 // damaged).
 bool model_ref_path(const char *reference, char path[MODEL_REF_BYTES], struct error *err);
+// Whether a reference that could be a vendor's model is nothing else: a repository that was pulled
+// may be called the same, and a document never leaves by a misunderstanding. False with err.
+bool model_ref_check_vendor(const char *reference, struct error *err);
 // Whether nobody named a model, neither here nor by HEARTH_MODEL: then it is the one that ships.
 bool model_ref_unnamed(const char *reference);
 // The shipped model's path: ../share/hearth or, in a build tree, models/ of a folder above the

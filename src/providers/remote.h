@@ -7,7 +7,8 @@
 // about when; never after an event was pushed. An endpoint that keeps failing is not asked for a
 // while (net/breaker.h): start then fails at once with ERR_BUSY.
 // Keys go into headers only, are kept in memory that core dumps leave out, and are in no error.
-// Threads: any, as provider.h says.
+// Threads: any, as provider.h says; but none waits for an answer on the remotes' own thread, or
+// frees one there that has not ended.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,10 +17,12 @@
 
 struct dialect_client;
 struct error;
+struct loop;
 struct remotes;
 struct secret;
 
 struct remotes *remotes_new(struct error *err);  // starts the thread
+struct loop *remotes_loop(struct remotes *r);    // their thread, for who wants to share it
 void remotes_free(struct remotes *r);            // after all of its providers
 
 struct remote_options {  // copied
@@ -47,6 +50,17 @@ struct remote_load {   // of one endpoint, for routing
 struct provider *provider_remote_new(struct remotes *r, const struct remote_options *o,
                                      struct error *err);
 void provider_remote_load(const struct provider *p, struct remote_load *out);
-// What an answer sent and got in bytes on the wire's HTTP layer, bodies only, retries included:
-// also in chat_usage.bytes_sent of CHAT_USAGE, which a remote always pushes before DONE; where the
-// vendor did not tell it, and before an ERROR after events, from counts of its own: estimated.
+// What an answer sent in bytes of bodies, retries included, is chat_usage.bytes_sent of CHAT_USAGE,
+// which a remote always pushes before DONE, and of the usage in CHAT_ERROR, whatever came before.
+// Where the vendor did not tell its usage, and before an ERROR after events, CHAT_USAGE has counts
+// of our own, and `estimated`: a token for every 4 bytes. An answer that was cancelled ends as the
+// local engine's do: CHAT_FINISH (CHAT_CANCELLED) of each choice that had not ended, CHAT_USAGE,
+// CHAT_DONE. Before the first event, CHAT_ERROR is the only one.
+
+// Tokens of a request's prompt, for a model whose tokenizer is not here. at_most is what `count`
+// says: a token a byte of all texts, tools and schemas (true of tokenizers that begin from bytes),
+// 16 more a message, 32 a request, 1,024 and 64 a tool for tools, 50,000 an image (the most that a
+// vendor's rule gives). about is a guess: a token for 4 bytes, 4 a message, 1,600 an image.
+int64_t remote_tokens_at_most(const struct chat_request *req);
+int64_t remote_tokens_about(const struct chat_request *req);
+int64_t remote_tokens_of_bytes(int64_t bytes);  // a guess, of a text; at least 1 if there is any

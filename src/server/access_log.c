@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "ledger/ledger.h"
 #include "server/impl.h"
 
 enum { PATH_BYTES_MAX = 200 };
@@ -29,6 +30,8 @@ static void add_answer(const struct exchange *x, struct buf *out)
                x->call.request.stream ? "true" : "false", x->usage.prompt_tokens,
                x->usage.cached_tokens, x->usage.completion_tokens);
     json_write_number(out, ms(x->begun_ns, x->first_ns));
+    if (x->told.served[0])
+        add_text(out, "served", x->told.served);
 }
 
 // A path that nobody has may be anything, even what was meant to be a key.
@@ -53,6 +56,8 @@ void access_log(const struct exchange *x)
     add_text(&line, "method", x->method);
     add_text(&line, "path", known_path(x));
     buf_printf(&line, ",\"status\":%d", x->status);
+    if (x->key)
+        add_text(&line, "key", x->key->id);
     if (x->call.model)
         add_answer(x, &line);
     buf_text_add(&line, ",\"total_ms\":");

@@ -118,6 +118,7 @@ void exchange_refuse(struct exchange *x, struct dialect_error *err)
     const struct dialect *d = x->dialect ? x->dialect : dialects[0];
     err->request_id = x->id;
     x->retry_after_s = err->retry_after_s;
+    x->hopeless = err->problem == PROBLEM_BUDGET;
     int status = d->write_error(err, &body);
     exchange_reply(x, status, "application/json", buf_view(&body));
     buf_release(&body);

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "ledger/ledger.h"
 #include "server/impl.h"
 
 enum { UNSENT_SYSTEM_BYTES = 16 << 10, CHUNK_BYTES = 1 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
@@ -34,6 +35,7 @@ void exchange_wake(struct exchange *x)
         return;
     x->suspended = false;
     MHD_resume_connection(x->connection);
+    http_loop_wake(x->server);
 }
 
 // With the lock held, inside a call of libmicrohttpd.
@@ -110,31 +112,9 @@ static void on_completed(void *self, struct MHD_Connection *c, void **context,
 
 // Headers
 
-static const char *header(const struct exchange *x, const char *name)
+const char *http_header(const struct exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
-}
-
-// A name that browsers cannot be made to send for somebody else's page: ours, as an address or as
-// localhost. Without keys nothing else stands between a web page and the models.
-static bool is_our_host(const struct server *s, const char *host)
-{
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    size_t n = strlen(host);
-    const char *colon = strrchr(host, ':');
-    if (colon && colon[1 + strspn(colon + 1, "0123456789")] == 0 && !strchr(colon, ']'))
-        n = (size_t)(colon - host);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == n && strncasecmp(host, names[i], n) == 0)
-            return true;
-    return strlen(s->host) == n && strncasecmp(host, s->host, n) == 0;
-}
-
-static bool is_our_origin(const struct server *s, const char *origin)
-{
-    if (strncmp(origin, "http://", 7) == 0)
-        return is_our_host(s, origin + 7);
-    return strncmp(origin, "https://", 8) == 0 && is_our_host(s, origin + 8);
 }
 
 static bool is_id(const char *text)
@@ -167,7 +147,7 @@ static bool is_trace(const char *t)
 static void name_request(struct exchange *x)
 {
     struct server *s = x->server;
-    const char *id = header(x, "x-request-id"), *trace = header(x, "traceparent");
+    const char *id = http_header(x, "x-request-id"), *trace = http_header(x, "traceparent");
     uint64_t n = atomic_fetch_add(&s->next_id, 1);
     char *own = arena_printf(&x->arena, "%016llx%08llx",
                              (unsigned long long)hash_mix(s->id_salt + n), (unsigned long long)n);
@@ -180,23 +160,20 @@ static void name_request(struct exchange *x)
         (void)snprintf(x->trace, sizeof x->trace, "%s", trace);
 }
 
-// Finds who answers. False with err.
+// Finds who answers; a HEAD is a GET whose body libmicrohttpd leaves out. False with err.
 static bool find_route(struct exchange *x, struct dialect_error *err)
 {
     const char *allowed = NULL;
+    const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
     bool other_method = false;
-    const struct own_route *own = routes_find(x->path);
-    if (own && strcmp(own->method, x->method) == 0) {
-        x->own = own;
+    x->own = routes_find(method, x->path, &x->matched, &allowed);
+    if (x->own)
         return true;
-    }
-    x->dialect = dialect_find(x->method, x->path, &x->route, &x->matched, &other_method);
+    x->dialect = dialect_find(method, x->path, &x->route, &x->matched, &other_method);
     if (x->dialect)
         return true;
     x->dialect = dialect_guess(x->path);
-    if (own)
-        allowed = own->method;
-    else if (other_method)
+    if (other_method)
         allowed = x->route->method;
     x->route = NULL;
     if (allowed)
@@ -207,14 +184,9 @@ static bool find_route(struct exchange *x, struct dialect_error *err)
 static bool check_headers(struct exchange *x, struct dialect_error *err)
 {
     const struct server *s = x->server;
-    const char *host = header(x, "host"), *origin = header(x, "origin");
-    const char *length = header(x, "content-length");
-    if (host && !is_our_host(s, host))
-        return dialect_refuse(err, PROBLEM_FORBIDDEN, NULL,
-                              "the host of the request is not this server's");
-    if (origin && !is_our_origin(s, origin))
-        return dialect_refuse(err, PROBLEM_FORBIDDEN, NULL,
-                              "pages of another origin may not ask this server");
+    const char *length = http_header(x, "content-length");
+    if (!auth_check(x, err))
+        return false;
     if (length && strtoull(length, NULL, 10) > s->options.body_bytes)
         return dialect_refuse(err, PROBLEM_TOO_LARGE, NULL,
                               "the body has %.20s bytes, more than %llu", length,
@@ -256,6 +228,19 @@ static void drop_exchange(void *self)
     exchange_drop(self);
 }
 
+static void add_retry(const struct exchange *x, struct MHD_Response *r)
+{
+    if (x->status == 401)
+        (void)MHD_add_response_header(r, "www-authenticate", "Bearer");
+    if (x->hopeless) {  // as the vendors' SDKs read it, which would try a 429 again
+        (void)MHD_add_response_header(r, "x-should-retry", "false");
+    } else if (x->status == 503 || x->status == 429 || x->status == 529) {
+        char seconds[16];
+        (void)snprintf(seconds, sizeof seconds, "%d", x->retry_after_s > 0 ? x->retry_after_s : 1);
+        (void)MHD_add_response_header(r, "retry-after", seconds);
+    }
+}
+
 static void add_headers(const struct exchange *x, struct MHD_Response *r)
 {
     const struct dialect *d = x->dialect ? x->dialect : dialects[0];
@@ -270,11 +255,8 @@ static void add_headers(const struct exchange *x, struct MHD_Response *r)
         (void)MHD_add_response_header(r, d->id_header, x->id);
     if (x->trace[0])
         (void)MHD_add_response_header(r, "traceparent", x->trace);
-    if (x->status == 503 || x->status == 429 || x->status == 529) {
-        char seconds[16];
-        (void)snprintf(seconds, sizeof seconds, "%d", x->retry_after_s > 0 ? x->retry_after_s : 1);
-        (void)MHD_add_response_header(r, "retry-after", seconds);
-    }
+    account_headers(x, r);
+    add_retry(x, r);
     if (atomic_load(&x->server->state) == SERVER_DRAINING || x->refused)
         (void)MHD_add_response_header(r, "connection", "close");
 }
@@ -337,22 +319,23 @@ static enum MHD_Result dispatch(struct exchange *x)
             routes_models(x);
         return look_again(x);
     }
-    bool long_job = x->own && x->own->kind == ROUTE_LONG;
+    bool long_job = x->own && x->own->kind >= ROUTE_LONG;
     x->deadline_ns = http_deadline(s->options.answer_s);
     if (watch_set(&s->watch, x->socket, x, exchange_last(x)))
         return MHD_NO;  // the client has left already
     pthread_mutex_lock(&x->lock);
-    exchange_hold(x);  // the worker's
-    bool queued = queue_try_put(long_job ? &s->long_jobs : &s->jobs, x);
-    if (queued)
-        suspend(x);
+    suspend(x);
     pthread_mutex_unlock(&x->lock);
-    if (queued)
+    if (work_at_once(x))
+        return MHD_YES;
+    exchange_hold(x);  // the worker's
+    if (queue_try_put(long_job ? &s->long_jobs : &s->jobs, x))
         return MHD_YES;
     exchange_drop(x);
     (void)dialect_refuse(&err, PROBLEM_BUSY, NULL, "%d requests are waiting already",
                          long_job ? PATIENT_JOBS_MAX : s->options.queue_max);
-    return refuse(x, &err);
+    exchange_refuse(x, &err);  // which resumes it
+    return MHD_YES;
 }
 
 static bool take_body(struct exchange *x, const char *bytes, size_t n, struct dialect_error *err)
@@ -451,31 +434,38 @@ static bool read_address(const struct server *s, struct sockaddr_storage *out, u
     } else {
         return error_set(err, ERR_USAGE, "--host: '%s' is not an address", s->host);
     }
-    return loopback ||
-           error_set(err, ERR_USAGE,
-                     "--host: '%s' could be reached by others, and there are no keys: only "
-                     "loopback addresses (127.0.0.1, ::1) are served",
-                     s->host);
+    if (loopback)
+        return true;
+    if (!s->options.ledger || !ledger_has_keys(s->options.ledger))
+        return error_set(err, ERR_USAGE,
+                         "--host: '%s' could be reached by others, and there are no keys: only "
+                         "loopback addresses (127.0.0.1, ::1) are served before `hearth keys "
+                         "create`",
+                         s->host);
+    if (!s->options.certificate)
+        log_warn("%s is not loopback: without --tls-cert, keys and texts can be read on the way",
+                 s->host);
+    return true;
 }
 
-struct MHD_Daemon *http_listen(struct server *s, struct error *err)
+bool http_listen(struct server *s, struct error *err)
 {
     struct sockaddr_storage address;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)s->options.certificate},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)s->options.key},
         {MHD_OPTION_END, 0, NULL},
     };
     if (!read_address(s, &address, &flags, err))
-        return NULL;
+        return false;
     if (s->options.certificate)
         flags |= MHD_USE_TLS;
     else
         tls[0].option = MHD_OPTION_END;
     errno = 0;
     // Without LISTENING_ADDRESS_REUSE, which is SO_REUSEPORT: two servers would share the port.
-    struct MHD_Daemon *d = MHD_start_daemon(
+    s->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_SOCK_ADDR, &address,
         MHD_OPTION_EXTERNAL_LOGGER, on_log, s, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
@@ -484,10 +474,15 @@ struct MHD_Daemon *http_listen(struct server *s, struct error *err)
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     bool address_bad = errno == EADDRINUSE || errno == EADDRNOTAVAIL || errno == EACCES;
-    if (!d && s->options.certificate && !address_bad)
-        (void)error_set(err, ERR_FORMAT, "--tls-cert, --tls-key: not a certificate with its key");
-    else if (!d)
-        (void)error_set(err, ERR_IO, "listen on %s, port %d: %s", s->host, s->options.port,
-                        strerror(errno));
-    return d;
+    if (!s->daemon && s->options.certificate && !address_bad)
+        return error_set(err, ERR_FORMAT, "--tls-cert, --tls-key: not a certificate with its key");
+    if (!s->daemon)
+        return error_set(err, ERR_IO, "listen on %s, port %d: %s", s->host, s->options.port,
+                         strerror(errno));
+    return http_loop_start(s, err);
+}
+
+void http_close(struct server *s)
+{
+    http_loop_stop(s);
 }

@@ -1,10 +1,11 @@
 // impl.h - what the server's files share; nobody else includes it.
 //
-// http.c speaks to libmicrohttpd, exchange.c is one request with its answer, watch.c knows every
-// socket, work.c reads requests and starts answers, routes.c answers what needs no model,
-// web_page.c is the web page, state.c what that shows of the engine, metrics.c counts, loading.c
-// has requests wait for their models, access_log.c writes a line for each request, server.c builds
-// it all.
+// http.c speaks to libmicrohttpd, auth.c knows who asks, exchange.c is one request with its answer,
+// watch.c knows every socket, work.c reads requests and starts answers, routes.c answers what needs
+// no model, web_page.c is the web page, state.c what that shows of the engine, metrics.c counts,
+// loading.c has requests wait for their models, account_headers.c tells what a key may still do,
+// routes_admin.c is the administrators' API, access_log.c writes a line for each request, server.c
+// builds it all.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -17,6 +18,8 @@
 #include "base/queue.h"
 #include "dialects/answer.h"
 #include "dialects/dialect.h"
+#include "net/loop.h"
+#include "gateway/caller.h"
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/watch.h"
@@ -34,6 +37,15 @@ enum {
     TRACE_BYTES = 55 + 1,
 };
 
+// The daemon on its thread (http_loop.c).
+struct http_loop {
+    struct loop *loop;
+    bool own;           // made here
+    struct loop_fd fd;  // the three that wake it
+    struct loop_task resumed;
+    struct timer timer;
+};
+
 struct exchange;
 struct loading {  // requests that wait for their models (loading.c)
     pthread_mutex_t lock;
@@ -48,6 +60,7 @@ struct server {
     char *host;
     struct gateway *gateway;
     struct MHD_Daemon *daemon;
+    struct http_loop http;
     struct watch watch;
     struct metrics metrics;
     struct queue jobs, long_jobs;  // exchanges for the workers
@@ -55,6 +68,7 @@ struct server {
     atomic_int state;
     atomic_llong body_bytes;  // of all requests that are being read
     atomic_ullong next_id;
+    atomic_bool told_query_key;  // the warning was given
     uint64_t id_salt;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -82,6 +96,11 @@ struct exchange {
     const struct own_route *own;
     struct slice matched;
     bool headers_seen, refused, dispatched;
+    // Who asks (auth.c): the key, in the arena, or NULL; and what the gateway tells before the head
+    // is ready.
+    const struct ledger_key *key;
+    struct caller caller;
+    struct caller_told told;
     struct buf body;
     // The worker's, then the sink's.
     json_t *json;
@@ -103,6 +122,7 @@ struct exchange {
     bool head_ready;            // status and type are settled: the response may begin
     bool ended;                 // nothing more comes into out
     int status, retry_after_s;  // seconds: of a refusal that may be tried again; 0: unknown
+    bool hopeless;              // a refusal that another try does not change
     const char *type;
     const struct reply_header *headers;  // further ones, in the arena, up to a NULL name; or NULL
     struct buf out;
@@ -137,13 +157,33 @@ void exchange_taken(struct exchange *x);
 void exchange_started(struct exchange *x, struct gateway_answer *handle);  // NULL: it failed
 
 // http.c
-struct MHD_Daemon *http_listen(struct server *s, struct error *err);
+bool http_listen(struct server *s, struct error *err);
+void http_close(struct server *s);       // no exchange is active any more
 int64_t http_deadline(int seconds);      // so far from now
 void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread looks again
 
+const char *http_header(const struct exchange *x, const char *name);  // NULL: it has none
+
+// auth.c: sets caller. False with err: who asks must not.
+bool auth_check(struct exchange *x, struct dialect_error *err);
+
+// account_headers.c: of an answer whose head is ready.
+void account_headers(const struct exchange *x, struct MHD_Response *r);
+
+// http_loop.c
+// Runs the daemon, which has no thread, on the loop. False with err.
+bool http_loop_start(struct server *s, struct error *err);
+void http_loop_wake(struct server *s);  // a connection was resumed, by any thread
+void http_loop_stop(struct server *s);  // and the daemon with it
+
 // work.c
+// For the HTTP thread: reads and starts a request that is small and only passes through to a
+// vendor, where nothing waits. False: a worker shall go on with what was read.
+bool work_at_once(struct exchange *x);
 void *worker_main(void *server);   // takes from jobs
 void *patient_main(void *server);  // takes from long_jobs
+// The id of the model that a name means. NULL with err: there is none, or who asks may not use it.
+const char *work_model(struct exchange *x, const char *name, struct error *err);
 
 // loading.c
 void loading_init(struct loading *l);
@@ -162,13 +202,24 @@ enum route_kind {
     // Like ROUTE_WORK, by one of the N_PATIENT workers that nobody else waits for: it may take
     // minutes, and should end when exchange_is_gone says so.
     ROUTE_LONG,
+    ROUTE_LONG_BARE,  // the same, and no body is wanted
+};
+enum route_access {
+    ACCESS_KEY,      // any key; everybody while there are none
+    ACCESS_OPEN,     // always everybody
+    ACCESS_METRICS,  // as server_options.metrics_open says
+    ACCESS_ADMIN,    // an administrator's key; nobody while there are none
 };
 struct own_route {
-    const char *method, *path;
+    const char *method, *path;  // a '*' at the end stands for one or more characters
     enum route_kind kind;
+    enum route_access access;
     void (*answer)(struct exchange *x);
 };
-const struct own_route *routes_find(const char *path);
+// `matched` is what '*' stands for. If there is none, *allowed is a method that the path has, or
+// NULL.
+const struct own_route *routes_find(const char *method, const char *path, struct slice *matched,
+                                    const char **allowed);
 // A dialect's list of models, or one of them: takes no time either.
 bool routes_is_list(const struct dialect_route *r);
 void routes_models(struct exchange *x);
@@ -178,6 +229,13 @@ const struct own_route *web_page_route(const char *path);
 
 // state.c
 void routes_state(struct exchange *x);
+
+// routes_admin.c
+void routes_admin_create(struct exchange *x);
+void routes_admin_keys(struct exchange *x);
+void routes_admin_revoke(struct exchange *x);
+void routes_admin_usage(struct exchange *x);
+void routes_admin_health(struct exchange *x);
 
 // routes_tokens.c
 void routes_tokenize(struct exchange *x);

@@ -28,40 +28,66 @@ static void metrics(struct exchange *x)
 }
 
 static const struct own_route routes[] = {
-    {"GET", "/health", ROUTE_AT_ONCE, health},
-    {"GET", "/metrics", ROUTE_AT_ONCE, metrics},
-    {"GET", "/v1/hearth/state", ROUTE_AT_ONCE, routes_state},
-    {"POST", "/tokenize", ROUTE_WORK, routes_tokenize},
-    {"POST", "/detokenize", ROUTE_WORK, routes_detokenize},
-    {"POST", "/v1/summaries", ROUTE_LONG, routes_summaries},
+    {"GET", "/health", ROUTE_AT_ONCE, ACCESS_OPEN, health},
+    {"GET", "/metrics", ROUTE_AT_ONCE, ACCESS_METRICS, metrics},
+    {"GET", "/v1/hearth/state", ROUTE_AT_ONCE, ACCESS_KEY, routes_state},
+    {"POST", "/tokenize", ROUTE_WORK, ACCESS_KEY, routes_tokenize},
+    {"POST", "/detokenize", ROUTE_WORK, ACCESS_KEY, routes_detokenize},
+    {"POST", "/v1/summaries", ROUTE_LONG, ACCESS_KEY, routes_summaries},
+    {"POST", "/admin/keys", ROUTE_LONG, ACCESS_ADMIN, routes_admin_create},
+    {"GET", "/admin/keys", ROUTE_LONG_BARE, ACCESS_ADMIN, routes_admin_keys},
+    {"DELETE", "/admin/keys/*", ROUTE_LONG_BARE, ACCESS_ADMIN, routes_admin_revoke},
+    {"GET", "/admin/usage", ROUTE_LONG_BARE, ACCESS_ADMIN, routes_admin_usage},
+    {"GET", "/admin/health", ROUTE_LONG_BARE, ACCESS_ADMIN, routes_admin_health},
 };
 
-const struct own_route *routes_find(const char *path)
+static bool fits(const char *pattern, const char *path, struct slice *matched)
 {
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-        if (strcmp(routes[i].path, path) == 0)
+    size_t n = strlen(pattern);
+    *matched = slice_of(path, 0);
+    if (pattern[n - 1] != '*')
+        return strcmp(pattern, path) == 0;
+    *matched = slice_str(path + (strncmp(pattern, path, n - 1) == 0 ? n - 1 : strlen(path)));
+    return matched->len;
+}
+
+const struct own_route *routes_find(const char *method, const char *path, struct slice *matched,
+                                    const char **allowed)
+{
+    const struct own_route *page = web_page_route(path);
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+        if (!fits(routes[i].path, path, matched))
+            continue;
+        if (strcmp(routes[i].method, method) == 0)
             return &routes[i];
-    return web_page_route(path);
+        *allowed = routes[i].method;
+    }
+    if (!page || strcmp(page->method, method) == 0)
+        return page;
+    *allowed = page->method;
+    return NULL;
 }
 
 static void list_models(struct exchange *x, struct buf *body)
 {
     struct gateway *g = x->server->gateway;
-    size_t n = gateway_n_models(g);
+    size_t n = gateway_n_models(g), n_shown = 0;
     struct dialect_model *models = arena_new(&x->arena, struct dialect_model, n + 1);
-    for (size_t i = 0; i < n; i++)
-        models[i] = (struct dialect_model){.id = gateway_model_id(g, i),
-                                           .owner = "hearth",
-                                           .created = gateway_model_created(g, i)};
-    x->dialect->write_models(models, n, body);
+    for (size_t i = 0; i < n; i++) {
+        const char *id = gateway_model_id(g, i);
+        if (id && gateway_may(g, &x->caller, id, NULL))
+            models[n_shown++] = (struct dialect_model){
+                .id = id, .owner = "hearth", .created = gateway_model_created(g, i)};
+    }
+    x->dialect->write_models(models, n_shown, body);
 }
 
 static bool show_model(struct exchange *x, struct buf *body, struct dialect_error *err)
 {
     struct gateway *g = x->server->gateway;
-    for (size_t i = 0; i < gateway_n_models(g); i++) {
+    for (size_t i = 0, n = gateway_n_models(g); i < n; i++) {
         const char *id = gateway_model_id(g, i);
-        if (!slice_is(x->matched, id))
+        if (!id || !slice_is(x->matched, id) || !gateway_may(g, &x->caller, id, NULL))
             continue;
         struct dialect_model m = {
             .id = id, .owner = "hearth", .created = gateway_model_created(g, i)};

@@ -27,7 +27,8 @@ struct job {
     size_t n_documents;
     int done, total;  // as told last
     const char *what;
-    int64_t first_ns;  // when the draft began
+    int64_t first_ns;      // when the draft began
+    struct caller caller;  // of its calls, each of which is a request of the ledger's
 };
 
 // Reading
@@ -130,7 +131,7 @@ static bool read_options(struct job *j, const json_t *o, struct dialect_error *e
                               "'style' is not paragraph, bullets or outline");
     options->ask = ask.len ? ask.ptr : NULL;
     options->language = language.len ? language.ptr : NULL;
-    options->model = gateway_model(j->x->server->gateway, model.ptr, &why);
+    options->model = work_model(j->x, model.ptr, &why);
     j->x->call.model = options->model;
     j->x->call.request.stream = j->stream;
     return options->model || dialect_refuse_error(err, &why);
@@ -227,6 +228,10 @@ static void work(struct job *j)
 {
     struct dialect_error err = {0};
     struct error why = {0};
+    j->caller = j->x->caller;
+    j->caller.request_id = NULL;
+    j->caller.told = NULL;
+    j->options.caller = &j->caller;
     j->options.progress = on_progress;
     j->options.progress_self = j;
     j->options.draft = j->stream ? on_draft : NULL;

@@ -48,7 +48,7 @@ static void reply_error(struct exchange *x, const struct error *why)
 static bool model_is_ready(struct exchange *x, const char *name)
 {
     struct error why = {0};
-    const char *model = gateway_model(x->server->gateway, name, &why);
+    const char *model = work_model(x, name, &why);
     if (!model)
         reply_error(x, &why);
     return model && loading_ready(x, model);

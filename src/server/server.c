@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -67,7 +68,9 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
     set_defaults(&s->options);
     s->gateway = g;
     s->host = memory_text(o->host);
-    s->id_salt = hash_mix((uint64_t)clock_ns()) ^ (uint64_t)time(NULL) << 20;
+    // Requests of several servers are in one ledger, so their ids must not be the same.
+    if (getrandom(&s->id_salt, sizeof s->id_salt, 0) != sizeof s->id_salt)
+        s->id_salt = hash_mix((uint64_t)clock_ns()) ^ (uint64_t)time(NULL) << 20;
     queue_init(&s->jobs, (size_t)s->options.queue_max);
     queue_init(&s->long_jobs, PATIENT_JOBS_MAX);
     loading_init(&s->loading);
@@ -82,8 +85,7 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
         return NULL;
     }
     bool threads = start_threads(s, err);
-    s->daemon = threads ? http_listen(s, err) : NULL;
-    if (s->daemon)
+    if (threads && http_listen(s, err))
         return s;
     if (threads)
         stop_threads(s, N_WORKERS + N_PATIENT);
@@ -152,7 +154,7 @@ void server_close(struct server *s)
         watch_each(&s->watch, exchange_gone);
         watch_shut(&s->watch);
     }
-    MHD_stop_daemon(s->daemon);
+    http_close(s);
     stop_threads(s, N_WORKERS + N_PATIENT);
     watch_release(&s->watch);
     release(s);

@@ -11,11 +11,14 @@
 
 struct error;
 struct gateway;
+struct ledger;
+struct loop;
 struct server;
 
 struct server_options {  // zeroed numbers are the defaults
-    const char *host;    // a loopback address: nothing else is served without keys
-    int port;            // 0: any that is free
+    // A loopback address; others too once the ledger has keys.
+    const char *host;
+    int port;  // 0: any that is free
     // Seconds that a client may take to send a request, and to take the end of its answer; what it
     // may be silent for between requests. 0: 60.
     int timeout_s;
@@ -26,6 +29,13 @@ struct server_options {  // zeroed numbers are the defaults
     // PEM texts of a certificate (chain) and its key, for TLS; NULL: plain HTTP. Copied by open.
     const char *certificate, *key;
     bool quiet;  // no line for each request
+    // The thread to speak HTTP on, borrowed (net/loop.h): that of the vendors' transfers, so that a
+    // request which only passes through changes no thread. NULL: one of its own.
+    struct loop *loop;
+    // Whose keys count; borrowed. NULL: there are none, and everybody on this machine may ask.
+    struct ledger *ledger;
+    bool allow_vendors;  // while there are no keys: vendors' models may be named without a route
+    bool metrics_open;   // /metrics needs no key
 };
 
 // Listens at once, so that /health can tell that models are still loading. NULL with err.

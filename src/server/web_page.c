@@ -56,6 +56,6 @@ static void answer(struct exchange *x)
 
 const struct own_route *web_page_route(const char *path)
 {
-    static const struct own_route route = {"GET", "/page", true, answer};
+    static const struct own_route route = {"GET", "/page", ROUTE_AT_ONCE, ACCESS_OPEN, answer};
     return find(path) ? &route : NULL;
 }

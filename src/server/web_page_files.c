@@ -15,6 +15,7 @@
     FILE(dom_js, "/page/dom.js", "dom.js", JS)                                                     \
     FILE(engine_js, "/page/engine.js", "engine.js", JS)                                            \
     FILE(inline_js, "/page/inline.js", "inline.js", JS)                                            \
+    FILE(key_js, "/page/key.js", "key.js", JS)                                                     \
     FILE(markdown_js, "/page/markdown.js", "markdown.js", JS)                                      \
     FILE(message_js, "/page/message.js", "message.js", JS)                                         \
     FILE(settings_js, "/page/settings.js", "settings.js", JS)                                      \

@@ -4,10 +4,15 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
-enum { DEPTH_MAX = 128 };
+enum {
+    DEPTH_MAX = 128,
+    AT_ONCE_BYTES_MAX = 16 << 10,  // read in well under a millisecond
+    ROOM_BYTES = 16 << 20,         // what a small request takes from body to answer
+};
 
 // Brackets outside of strings; what is not JSON is the parser's to tell.
 static bool check_depth(struct slice text, struct dialect_error *err)
@@ -31,6 +36,17 @@ static bool check_depth(struct slice text, struct dialect_error *err)
     return true;
 }
 
+// Where memory runs out the process ends (memory.h), and everybody's answers with it: so a request
+// is refused while there is some left.
+static bool check_room(const struct exchange *x, struct dialect_error *err)
+{
+    if (memory_has_room(ROOM_BYTES + x->body.len))
+        return true;
+    (void)dialect_refuse(err, PROBLEM_BUSY, NULL, "there is no memory left for a request");
+    err->retry_after_s = 1;
+    return false;
+}
+
 static bool parse_body(struct exchange *x, struct dialect_error *err)
 {
     struct error why = {0};
@@ -41,6 +57,8 @@ static bool parse_body(struct exchange *x, struct dialect_error *err)
     if (!check_depth(buf_view(&x->body), err))
         return false;
     x->json = json_parse(buf_view(&x->body), &why);
+    if (!x->json && why.code == ERR_MEMORY)
+        return dialect_refuse_error(err, &why);
     if (!x->json)
         return dialect_refuse(err, PROBLEM_REQUEST, NULL, "the body is not JSON: %s", why.text);
     atomic_fetch_sub(&x->server->body_bytes, (long long)x->body.len);
@@ -48,6 +66,13 @@ static bool parse_body(struct exchange *x, struct dialect_error *err)
     if (!json_is_object(x->json))
         return dialect_refuse(err, PROBLEM_REQUEST, NULL, "the body is not a JSON object");
     return true;
+}
+
+const char *work_model(struct exchange *x, const char *name, struct error *err)
+{
+    struct gateway *g = x->server->gateway;
+    const char *model = gateway_model(g, name, err);
+    return model && gateway_may(g, &x->caller, model, err) ? model : NULL;
 }
 
 static bool read_request(struct exchange *x, struct dialect_error *err)
@@ -59,7 +84,7 @@ static bool read_request(struct exchange *x, struct dialect_error *err)
     c->state = arena_alloc(&x->arena, 1, x->dialect->state_size);
     if (!x->dialect->read_request(&in, c, err))
         return false;
-    c->model = gateway_model(x->server->gateway, c->request.model, &why);
+    c->model = work_model(x, c->request.model, &why);
     return c->model || dialect_refuse_error(err, &why);
 }
 
@@ -104,10 +129,25 @@ static bool go_on(struct exchange *x, struct dialect_error *err)
     return x->route->action == DIALECT_COUNT ? count(x, err) : start(x, err);
 }
 
+bool work_at_once(struct exchange *x)
+{
+    struct dialect_error err = {0};
+    if (x->own || x->route->action != DIALECT_CHAT || x->body.len > AT_ONCE_BYTES_MAX)
+        return false;
+    bool ok = parse_body(x, &err) && read_request(x, &err);
+    if (ok && !gateway_passes_on(x->server->gateway, &x->caller, x->call.model))
+        return false;
+    if (!ok || !start(x, &err))
+        exchange_refuse(x, &err);
+    return true;
+}
+
 static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
-    bool ok = x->json || parse_body(x, &err);  // it may come a second time (loading.c)
+    bool bare = x->own && x->own->kind == ROUTE_LONG_BARE;
+    bool ok = x->json || bare ||  // it may come a second time (loading.c)
+              (check_room(x, &err) && parse_body(x, &err));
     if (ok && x->own)
         x->own->answer(x);
     else if (ok)

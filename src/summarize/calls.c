@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -20,7 +21,7 @@ struct asked {
     json_t *extras;
 };
 
-static void ask_prepare(struct asked *a, const struct caller *c, const struct prompt *p)
+static void ask_prepare(struct asked *a, const struct asker *c, const struct prompt *p)
 {
     *a = (struct asked){0};
     prompt_write(&a->text, p);
@@ -30,9 +31,11 @@ static void ask_prepare(struct asked *a, const struct caller *c, const struct pr
     json_object_set_new(a->extras, "enable_thinking", json_false());
     a->request = (struct chat_request){.input = INPUT_MESSAGES,
                                        .model = c->model,
+                                       .caller = c->who,
                                        .messages = &a->message,
                                        .n_messages = 1,
                                        .extras = a->extras,
+                                       .stream = true,  // a vendor then tells when it begins
                                        .max_tokens = -1};
     chat_sampling_unset(&a->request.sampling);
     a->request.sampling.temperature = 0;
@@ -44,7 +47,7 @@ static void ask_release(struct asked *a)
     json_decref(a->extras);
 }
 
-bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, struct error *err)
+bool count_prompt(const struct asker *c, const struct prompt *p, int64_t *n, struct error *err)
 {
     struct asked a;
     bool exact;
@@ -54,7 +57,7 @@ bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, st
     return ok;
 }
 
-static bool count_raw(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+static bool count_raw(const struct asker *c, struct slice text, int64_t *n, struct error *err)
 {
     struct chat_request r = {.input = INPUT_TEXT, .model = c->model, .text = text};
     bool exact;
@@ -62,7 +65,7 @@ static bool count_raw(const struct caller *c, struct slice text, int64_t *n, str
     return gateway_count(c->gateway, &r, n, &exact, err);
 }
 
-static bool count_message(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+static bool count_message(const struct asker *c, struct slice text, int64_t *n, struct error *err)
 {
     struct chat_message message = {.role = ROLE_USER, .text = text};
     struct chat_request r = {
@@ -72,12 +75,12 @@ static bool count_message(const struct caller *c, struct slice text, int64_t *n,
     return gateway_count(c->gateway, &r, n, &exact, err);
 }
 
-bool count_frame(struct caller *c, struct error *err)
+bool count_frame(struct asker *c, struct error *err)
 {
     return count_message(c, slice_of("", 0), &c->frame_tokens, err);
 }
 
-bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err)
+bool count_text(const struct asker *c, struct slice text, int64_t *n, struct error *err)
 {
     enum { LONG = 1 << 16 };
     size_t seen = text.len > LONG ? utf8_whole(text.ptr, LONG) : text.len;
@@ -107,11 +110,12 @@ struct slot {
     struct chat_usage usage;
     struct error error;
     struct buf text;
-    size_t n_told;  // bytes of text that went into the draft
+    int64_t first_ns;  // when the text began
+    size_t n_told;     // bytes of text that went into the draft
 };
 
 struct round {
-    struct caller *caller;
+    struct asker *caller;
     struct call *calls;
     size_t n, next, n_ended;
     size_t *again;  // calls that get another attempt
@@ -129,6 +133,8 @@ static void on_event(void *self, const struct chat_event *event)
     case CHAT_TEXT:  // and no thoughts of models that think in spite of being asked not to
         if (event->choice == 0)
             buf_slice(&s->text, event->text);
+        if (!s->first_ns)
+            s->first_ns = clock_ns();
         break;
     case CHAT_FINISH: s->finish = event->finish; break;
     case CHAT_USAGE: s->usage = event->usage; break;
@@ -163,7 +169,7 @@ static void start(struct round *r, struct slot *s, struct call *call)
     // count, since a summary should use the words of its text.
     if (call->attempts > 0)
         s->asked.request.sampling.frequency_penalty = 0.5f;
-    struct caller *c = r->caller;
+    struct asker *c = r->caller;
     if (c->drafting && c->drafted)
         c->draft(c->draft_self, slice_of("", 0), true);
     c->drafted = false;
@@ -254,13 +260,14 @@ static bool judge(struct slot *s)
     return cut && may_retry && (looped || call->max_room > call->max_tokens);
 }
 
-static void count_usage(struct caller *c, const struct slot *s)
+static void count_usage(struct asker *c, const struct slot *s)
 {
     c->prompt_tokens += s->usage.prompt_tokens;
     c->completion_tokens += s->usage.completion_tokens;
     c->drafted_tokens += s->usage.drafted_tokens;
     c->accepted_tokens += s->usage.accepted_tokens;
     c->bytes_sent += s->usage.bytes_sent;
+    c->first_ns = s->first_ns;
     if (s->usage.cost_picousd < 0 || c->cost_picousd < 0)
         c->cost_picousd = -1;
     else
@@ -321,7 +328,7 @@ static void wait_for_change(struct round *r)
 }
 
 // What was written since the last look.
-static void tell_draft(struct caller *c, struct slot *s)
+static void tell_draft(struct asker *c, struct slot *s)
 {
     struct buf more = {0};
     pthread_mutex_lock(&s->round->lock);
@@ -363,7 +370,7 @@ static void cancel_all(struct round *r)
     }
 }
 
-bool calls_run(struct caller *c, struct call *calls, size_t n, struct error *err)
+bool calls_run(struct asker *c, struct call *calls, size_t n, struct error *err)
 {
     struct round *r = memory_array(struct round, 1);
     bool cancelled = false;

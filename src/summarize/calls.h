@@ -15,9 +15,10 @@
 
 struct gateway;
 
-struct caller {
+struct asker {
     struct gateway *gateway;
     const char *model;
+    const struct caller *who;  // or NULL
     // done of total calls; false cancels
     bool (*progress)(void *self, int done, int total, const char *what);
     void *progress_self;
@@ -30,6 +31,7 @@ struct caller {
     int64_t frame_tokens;  // of a message without text: count_frame()
     int64_t prompt_tokens, completion_tokens, bytes_sent, cost_picousd;  // of all attempts
     int64_t drafted_tokens, accepted_tokens;
+    int64_t first_ns;  // when the text began of the attempt that ended last; 0: it had none
 };
 
 struct call {
@@ -47,9 +49,9 @@ struct call {
 // Tokens of the whole prompt as the model's template renders it; or what a text adds to a prompt,
 // with all that the template puts into it (for a text of more than 64 KiB, by its start).
 // count_frame() comes first.
-bool count_frame(struct caller *c, struct error *err);
-bool count_prompt(const struct caller *c, const struct prompt *p, int64_t *n, struct error *err);
-bool count_text(const struct caller *c, struct slice text, int64_t *n, struct error *err);
+bool count_frame(struct asker *c, struct error *err);
+bool count_prompt(const struct asker *c, const struct prompt *p, int64_t *n, struct error *err);
+bool count_text(const struct asker *c, struct slice text, int64_t *n, struct error *err);
 
 // Runs all calls. False with err only when cancelled; what else goes wrong is in the calls.
-bool calls_run(struct caller *c, struct call *calls, size_t n, struct error *err);
+bool calls_run(struct asker *c, struct call *calls, size_t n, struct error *err);

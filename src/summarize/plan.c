@@ -15,7 +15,7 @@ enum {
 // What is at hand while a plan is made.
 struct planner {
     struct plan *plan;
-    const struct caller *caller;
+    const struct asker *caller;
     struct splitter *splitter;
     struct document *const *documents;
     const struct summary_options *options;
@@ -297,7 +297,7 @@ static bool pack(struct planner *pl, struct error *err)
     return true;
 }
 
-bool plan_make(struct plan *p, const struct caller *c, struct splitter *s,
+bool plan_make(struct plan *p, const struct asker *c, struct splitter *s,
                struct document *const *documents, size_t n_documents,
                const struct summary_options *o, int ctx, struct error *err)
 {

@@ -50,7 +50,7 @@ struct plan {
 };
 
 // False with err; the plan is to be released either way.
-bool plan_make(struct plan *p, const struct caller *c, struct splitter *s,
+bool plan_make(struct plan *p, const struct asker *c, struct splitter *s,
                struct document *const *documents, size_t n_documents,
                const struct summary_options *o, int ctx, struct error *err);
 void plan_release(struct plan *p);

@@ -13,6 +13,7 @@
 
 struct document;
 struct error;
+struct caller;
 struct gateway;
 
 enum summary_style { STYLE_PARAGRAPH, STYLE_BULLETS, STYLE_OUTLINE };
@@ -25,6 +26,8 @@ struct summary_options {
     const char *ask;       // a question the summary should answer, or NULL
     const char *language;  // or NULL
     bool dry_run;          // plan only, no call
+    // Who asks, for every call (gateway/caller.h); without a request_id. NULL: this machine's user.
+    const struct caller *caller;
     // done of total calls; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, int done, int total, const char *what);
     void *progress_self;
@@ -70,6 +73,7 @@ struct summary {
     int64_t cost_picousd;                     // -1: unknown
     bool local;
     double seconds;
+    double first_token_s;  // until the last call began to write; negative: unknown
 };
 // NULL with err. A summary with n_skipped > 0 is incomplete: the caller's exit status says so.
 struct summary *summarize(struct gateway *g, struct document *const *documents, size_t n_documents,

@@ -5,12 +5,13 @@ import base64
 import json
 import os
 import re
+import subprocess
 import tempfile
 import time
 
 import browser
 import parrot
-from server import MODEL_ID, ROOT, Server, claim, finish
+from server import BIN, MODEL_ID, ROOT, Server, claim, finish
 
 FOLDER = os.path.join(ROOT, "src/server/web_page")
 HOSTILE = ('<img src=x onerror="hacked=1"><script>hacked=2</script>\n\n[a](javascript:hacked=3) **bold** '
@@ -339,6 +340,7 @@ def errors():
     problem = page.evaluate("document.querySelector('.message .problem span').textContent")
     claim("a refusal is shown in place", problem == "This needs a key. The key is entered under Settings.", problem)
     page.fulfil(None, None, None, None)
+    page.key("Escape")  # the page asks for one; it may also be entered under Settings
     page.evaluate("document.querySelector('#key').value = 'sk-mine'; "
                   "document.querySelector('#key').dispatchEvent(new Event('change'))")
     page.evaluate("document.querySelector('.message .problem button').click()")
@@ -461,6 +463,52 @@ def keyboard():
     claim("every control has a name", unnamed == [], unnamed)
 
 
+def shown_dialog(page):
+    return page.wait("document.querySelector('#ask-key').open && document.activeElement.id == 'ask-key-field'")
+
+
+def with_keys():
+    """Another server, whose ledger has a key: the page is open, all else is not, until the key is entered."""
+    home = os.path.join(folder.name, "home")
+    made = subprocess.run([BIN, "keys", "create", "--name", "me", "--json"], env=dict(os.environ, HEARTH_HOME=home),
+                          capture_output=True, text=True)
+    key = json.loads(made.stdout)["key"]
+    own = Server("--packed", "off", hearth_home=home)
+    page = browser.Page(chromium)
+    page.open(f"http://127.0.0.1:{own.port}/")
+    claim("a server with keys: the page asks for one, with the focus in its field", shown_dialog(page))
+    claim("its words say so", page.evaluate("document.querySelector('#ask-key').innerText").startswith("This server wants a key")
+          and page.evaluate("document.querySelector('#ask-key-problem').hidden"))
+    colours = []
+    for dark in (False, True):
+        page.dark(dark)
+        colours.append(page.evaluate("getComputedStyle(document.querySelector('#ask-key')).backgroundColor"))
+    claim("in light and dark", colours[0] != colours[1], colours)
+    page.key("Escape")
+    claim("Esc leaves it for later", page.wait("!document.querySelector('#ask-key').open"))
+    n_looks = own.logged().count("/v1/hearth/state")
+    claim("nothing goes on asking without one", n_looks <= 1, n_looks)
+    say(page, "hello")
+    claim("what somebody does asks again", shown_dialog(page))
+    page.type("wrong")
+    page.key("Enter")
+    claim("a wrong one is told", page.wait("document.querySelector('#ask-key').open && "
+                                           "!document.querySelector('#ask-key-problem').hidden"))
+    page.evaluate("document.querySelector('#ask-key-field').focus()")
+    page.type(key)
+    page.key("Enter")
+    claim("the right one opens it all", page.wait("document.querySelector('#model').options.length == 1") and
+          page.wait("document.querySelector('#state').dataset.state == 'ready'") and
+          not page.evaluate("document.querySelector('#ask-key').open"))
+    page.evaluate("document.querySelector('.message .problem button').click()")
+    claim("what was refused is tried again", page.wait("document.querySelector('.message.assistant .note:not([hidden])')"))
+    claim("the key is in this tab's storage only", page.evaluate("sessionStorage.getItem('hearth.key')") == key and
+          key not in page.evaluate("JSON.stringify({...localStorage}) + document.cookie"))
+    claim("and in no address", not any(key in r["request"]["url"] for r in page.seen("Network.requestWillBeSent")))
+    claim("nothing was thrown there", not page.seen("Runtime.exceptionThrown"), page.seen("Runtime.exceptionThrown"))
+    claim("that server ends well", own.stop() == 0, own.logged()[-500:])
+
+
 def whole():
     def all_seen(method):
         return [e for page in pages for e in page.seen(method)]
@@ -493,6 +541,7 @@ errors()
 live_view()
 looks()
 keyboard()
+with_keys()
 whole()
 claim("the server ends well", server.stop() == 0, server.logged()[-500:])
 chromium.close()

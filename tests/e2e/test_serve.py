@@ -140,6 +140,8 @@ def errors():
     refused("content of a wrong type", 400, "messages[1].content",
             messages=[{"role": "user", "content": "x"}, {"role": "user", "content": 7}])
     refused("images", 400, "messages[0].content[0].type", "unsupported_value",
+            messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]}])
+    refused("images without an address", 400, "messages[0].content[0].image_url", None,
             messages=[{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}])
     refused("an unknown model", 404, None, "model_not_found", model="gpt-4")
     refused("no paths for models", 404, None, "model_not_found", model=MODEL)

@@ -96,6 +96,13 @@ with tempfile.TemporaryDirectory() as folder:
     claim("a call that is cut off is a call, and its finish is length",
           a["choices"][0]["finish_reason"] == "length" and
           a["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"].startswith("{"), a)
+    cut = {**base, "model": "coder", "tools": TOOLS, "max_tokens": 14}
+    status, a, _ = server.post("/v1/chat/completions", cut)
+    claim("half a call is no text if max_tokens cut it, and each token of it counts",
+          a["choices"][0]["message"]["content"] == "Sure.\n\n" and a["choices"][0]["finish_reason"] == "length" and
+          a["usage"]["completion_tokens"] == 14, a)
+    _, events, _ = server.stream(**cut)
+    claim("nor is it streamed", "".join(e["choices"][0]["delta"].get("content") or "" for e in events[:-1]) == "Sure.\n\n", events)
     status, a, _ = server.post("/v1/chat/completions", {**base, "tools": TOOLS, "logprobs": True, "top_logprobs": 1})
     claim("every token has its logprob", status == 200 and len(a["choices"][0]["logprobs"]["content"]) ==
           a["usage"]["completion_tokens"], a)

@@ -88,10 +88,11 @@ def broken(paths):
 def pulled(paths, folder):
     hub = HubDouble()
     with open(MODEL, "rb") as f:
-        hub.add(Repository("acme/Small-GGUF", {"small-Q8_0.gguf": f.read()}))
+        weights = f.read()
+    for name in ("Small", "Later"):
+        hub.add(Repository(f"acme/{name}-GGUF", {f"{name.lower()}-Q8_0.gguf": weights}))
     env = dict(os.environ, HF_ENDPOINT=hub.endpoint, HEARTH_HOME=os.path.join(folder, "home"))
     p = subprocess.run([BIN, "pull", "acme/Small-GGUF:q8_0"], env=env, capture_output=True, text=True)
-    hub.close()
     claim("a model is pulled", p.returncode == 0 and p.stdout == "small:q8_0\n", (p.stdout, p.stderr))
     s = Server("--quiet", model=paths[0], hearth_home=env["HEARTH_HOME"])
     listed = [m["id"] for m in json.loads(s.get("/v1/models")[1])["data"]]
@@ -99,9 +100,19 @@ def pulled(paths, folder):
     claim("and not loaded before somebody asks", loaded(s) == {"one"}, loaded(s))
     status, a, _ = s.chat(model="small:q8_0", max_tokens=2)
     claim("they can be asked for", status == 200 and a["model"] == "small:q8_0", a)
+    claim("also as local/NAME", s.chat(model="local/small", max_tokens=2)[0] == 200 == s.chat(model="local/one", max_tokens=2)[0])
+    claim("what is not there yet is a 404", s.chat(model="later:q8_0", max_tokens=2)[0] == 404)
+    p = subprocess.run([BIN, "pull", "acme/Later-GGUF:q8_0"], env=env, capture_output=True, text=True)
+    status, a, _ = s.chat(model="later:q8_0", max_tokens=2)
+    claim("what is pulled later can be asked for at once", (p.returncode, status) == (0, 200) and a["model"] == "later:q8_0", (p, a))
+    listed = [m["id"] for m in json.loads(s.get("/v1/models")[1])["data"]]
+    claim("and is listed", listed == ["one", "later:q8_0", "small:q8_0"], listed)
+    subprocess.run([BIN, "rm", "later:q8_0"], env=env, capture_output=True, text=True)
+    claim("what was removed is not", s.get("/v1/models/later:q8_0")[0] == 404)
     for name in (paths[1], "acme/Small-GGUF", "../home"):
         status, a, _ = s.chat(model=name, max_tokens=2)
         claim(f"a name over HTTP is no path and no repository: {os.path.basename(name)}", status == 404, a)
+    hub.close()
     claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
 
 

@@ -148,6 +148,12 @@ def check_ways_to_ask():
     status, a, _ = server.post("/v1/chat/completions", {**base, "tool_choice": allowed, "seed": 1})
     claim("allowed_tools: only what is allowed is called", status == 200 and
           {n for n, _ in calls_of(a["choices"][0]["message"])} == {"now"}, a)
+    status, a, _ = server.post("/v1/responses", {
+        "model": "hermes", "input": "?", "max_output_tokens": 480, "temperature": 1,
+        "tools": [{"type": "function", **t["function"]} for t in TOOLS],
+        "tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "now"}]}})
+    claim("so in responses", status == 200 and {o.get("name") for o in a["output"] if o["type"] == "function_call"} == {"now"} and
+          not any(o["type"] == "message" for o in a["output"]), a)
     status, a, _ = server.post("/v1/chat/completions", {**base, "tool_choice": "none", "seed": 1, "max_tokens": 40})
     claim("none: no calls", status == 200 and not calls_of(a["choices"][0]["message"]), a)
     said, bad = 0, []

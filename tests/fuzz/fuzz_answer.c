@@ -33,14 +33,15 @@ static void tell(void *self, const struct chat_event *e)
     buf_slice(&t->text, e->text);
 }
 
-static struct told read_in_pieces(struct answer_options o, struct slice text, size_t piece)
+static struct told read_in_pieces(struct answer_options o, struct slice text, size_t piece,
+                                  bool cut)
 {
     struct told told = {.kind = CHAT_DONE};
     o.sink = (struct chat_sink){.push = tell, .self = &told};
     struct answer_parser *p = answer_parser_new(&o);
     for (size_t i = 0; i < text.len; i += piece)
         answer_parser_push(p, slice_sub(text, i, piece));
-    answer_parser_finish(p);
+    answer_parser_finish(p, cut);
     assert(answer_parser_n_calls(p) == told.calls);
     answer_parser_free(p);
     return told;
@@ -63,11 +64,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                .one_call = data[2] & 4};
     if (o.shape.format == ANSWER_HARMONY)
         o.shape.thinking = THINKING_NONE;
+    bool cut = data[2] & 16;
     o.thinking = data[2] & 8 && o.shape.thinking != THINKING_NONE;
     struct slice text = slice_of((const char *)data + 3, size - 3);
-    struct told whole = read_in_pieces(o, text, text.len + 1);
+    struct told whole = read_in_pieces(o, text, text.len + 1, cut);
     for (size_t piece = 1; piece < 40; piece += piece < 4 ? 1 : 17) {
-        struct told parts = read_in_pieces(o, text, piece);
+        struct told parts = read_in_pieces(o, text, piece, cut);
         assert(slice_eq(buf_view(&whole.text), buf_view(&parts.text)));
         buf_release(&parts.text);
     }

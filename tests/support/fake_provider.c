@@ -233,6 +233,12 @@ static void nothing(struct provider *p)
     (void)p;
 }
 
+static bool load(struct provider *p, size_t i, struct provider_load *out)
+{
+    (void)p, (void)i, (void)out;
+    return false;  // nobody asks what it has to do
+}
+
 void fake_provider_init(struct fake_provider *f, int context)
 {
     static const struct provider_ops ops = {.describe = describe,
@@ -243,6 +249,7 @@ void fake_provider_init(struct fake_provider *f, int context)
                                             .answer_free = answer_free,
                                             .ready = is_ready,
                                             .count = count,
+                                            .load = load,
                                             .free = nothing};
     *f = (struct fake_provider){.provider = {.ops = &ops}, .context = context, .words = 60};
     pthread_mutex_init(&f->lock, NULL);

@@ -66,6 +66,7 @@ struct answer_parser {
     bool fresh;        // at the beginning, or right behind a mark
     bool first_white;  // white space at the very beginning is the text's if text follows
     bool said;         // text came out
+    bool cut;          // the answer ends where it should not
     // The call that is being read.
     size_t lead;      // white space that stands before it in pending
     size_t searched;  // how far its end was looked for

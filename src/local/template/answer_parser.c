@@ -169,7 +169,7 @@ bool answer_call(struct answer_parser *p, struct slice name)
 
 void answer_call_end(struct answer_parser *p)
 {
-    if (!p->argued)
+    if (!p->argued && !p->cut)
         answer_emit(p, CHAT_TOOL_ARGUMENTS, slice_str("{}"));
 }
 
@@ -259,7 +259,7 @@ static bool step_text(struct answer_parser *p, bool end)
     if (at == white && mark != MARK_NONE)
         return take_mark(p, s, white, mark);
     give(p, CHAT_TEXT, s, 0, at);
-    return mark != MARK_UNSURE && at > 0;
+    return at > 0;  // what is held may be text behind text
 }
 
 // Thoughts go on up to their end's mark. A call that begins with a control token ends them too.
@@ -472,7 +472,25 @@ void answer_parser_push(struct answer_parser *p, struct slice text)
     run(p, false);
 }
 
-void answer_parser_finish(struct answer_parser *p)
+// Whether what is held back can be nothing but half a mark or half a call. Nothing waits for more
+// but that, white space, and a bare object. One byte may also be text, but not in or behind a call.
+static bool is_half(const struct answer_parser *p)
 {
-    run(p, true);
+    struct slice s = answer_view(p);
+    size_t n = s.len - white_at(s, 0);
+    if (p->state == IN_HEAD && p->n_calls == 0 && p->lead < s.len &&
+        (s.ptr[p->lead] == '{' || s.ptr[p->lead] == '`'))
+        return false;
+    bool of_call = p->state == IN_TAIL || p->state == AFTER_CALL ||
+                   (p->state == IN_BODY && p->body == CHAT_TOOL_ARGUMENTS);
+    return n > (of_call ? 0 : 1);
+}
+
+void answer_parser_finish(struct answer_parser *p, bool cut)
+{
+    p->cut = cut;
+    if (cut && is_half(p))
+        buf_clear(&p->pending);
+    else
+        run(p, true);
 }

@@ -37,7 +37,10 @@ struct answer_parser *answer_parser_new(const struct answer_options *o);
 void answer_parser_free(struct answer_parser *p);  // NULL is fine
 // Text goes in; events CHAT_TEXT, CHAT_REASONING, CHAT_TOOL_CALL, CHAT_TOOL_ARGUMENTS come out.
 void answer_parser_push(struct answer_parser *p, struct slice text);
-void answer_parser_finish(struct answer_parser *p);  // what was held back comes out
+// The answer's end: what was held back comes out. `cut`: the model had more to say. Then what waits
+// for the rest of a mark, or of a call behind its mark, is dropped (a single byte only in or behind
+// a call); a bare object that may yet be the answer's text comes out.
+void answer_parser_finish(struct answer_parser *p, bool cut);
 int answer_parser_n_calls(const struct answer_parser *p);
 // What a token that gave no text of its own belongs to: CHAT_TEXT or CHAT_REASONING.
 enum chat_event_kind answer_parser_kind(const struct answer_parser *p);

@@ -13,6 +13,13 @@ export function apiKey() {
   }
 }
 
+let wantsKey = () => {};
+
+// Called when the server wants a key, or another one; with whether somebody asked for something.
+export function onWantsKey(call) {
+  wantsKey = call;
+}
+
 export function setApiKey(key) {
   try {
     if (key) {
@@ -61,6 +68,9 @@ export async function request(path, { body, signal } = {}) {
       throw error;
     }
     throw new ApiError(0, "The server cannot be reached.");
+  }
+  if (response.status === 401) {
+    wantsKey(body !== undefined);
   }
   if (!response.ok) {
     throw await readError(response);

@@ -2,8 +2,9 @@
 import { clearConversation, editLast, initChat, isRunning, sendDocuments, sendText, stop } from "./chat.js";
 import { hasFiles, initDocuments, takeFiles } from "./documents.js";
 import { announce, byId } from "./dom.js";
-import { initEngine, updateEngine } from "./engine.js";
-import { initSettings, summaryOptions } from "./settings.js";
+import { initEngine, resumeEngine, updateEngine } from "./engine.js";
+import { initKey } from "./key.js";
+import { initSettings, loadModels, summaryOptions } from "./settings.js";
 import { currentTheme, toggleTheme } from "./theme.js";
 
 const WIDE = matchMedia("(min-width: 60rem)");
@@ -135,7 +136,7 @@ function initClear() {
 }
 
 function onEscape(event) {
-  if (event.key !== "Escape" || event.defaultPrevented) {
+  if (event.key !== "Escape" || event.defaultPrevented || byId("ask-key").open) {
     return;
   }
   if (isRunning()) {
@@ -146,6 +147,10 @@ function onEscape(event) {
 }
 
 function start() {
+  initKey(() => {
+    loadModels();
+    resumeEngine();
+  });
   initSettings();
   initDocuments(updateComposer);
   initComposer();

@@ -10,6 +10,7 @@ const HISTORY = 60; // looks that a curve shows
 let timer = 0;
 let before = null;
 let asking = null; // of the look that is under way
+let refused = false;
 const curves = { decode: [], prefill: [] };
 
 function sum(state, name) {
@@ -91,8 +92,9 @@ async function look() {
     byId("state").textContent = error.status === 401 ? "wants a key" : "not reached";
     byId("state").dataset.state = "lost";
     before = null;
+    refused = error.status === 401; // until there is another key
   }
-  if (!signal.aborted) {
+  if (!signal.aborted && !refused) {
     timer = setTimeout(look, EVERY_MS);
   }
 }
@@ -111,6 +113,14 @@ export function updateEngine() {
     clearTimeout(timer);
     asking = null;
     before = null; // a rate over the time in which nobody looked says little
+  }
+}
+
+// There is another key.
+export function resumeEngine() {
+  if (refused && asking) {
+    refused = false;
+    look();
   }
 }
 

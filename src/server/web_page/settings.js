@@ -1,7 +1,7 @@
-// settings.js - the model and the parameters of the next answer, and the key.
+// settings.js - the model and the parameters of the next answer.
 //
 // Parameters stay in localStorage; an empty field leaves the choice to the server.
-import { apiKey, getJson, setApiKey } from "./api.js";
+import { getJson } from "./api.js";
 import { byId, el } from "./dom.js";
 
 const KEY = "hearth.settings";
@@ -32,7 +32,6 @@ function restore() {
   }
   byId("style").value ||= "paragraph";
   wantedModel = typeof values.model === "string" ? values.model : "";
-  byId("key").value = apiKey();
 }
 
 export function currentModel() {
@@ -95,10 +94,6 @@ export function initSettings() {
   byId("model").addEventListener("change", () => {
     wantedModel = byId("model").value;
     store();
-  });
-  byId("key").addEventListener("change", () => {
-    setApiKey(byId("key").value.trim());
-    loadModels();
   });
   byId("model-retry").addEventListener("click", loadModels);
   loadModels();

@@ -320,6 +320,8 @@ static void errors_have_the_vendors_shape(void **state)
                 {PROBLEM_MODEL, 404, "not_found_error"},
                 {PROBLEM_TOO_LARGE, 413, "request_too_large"},
                 {PROBLEM_RATE, 429, "rate_limit_error"},
+                {PROBLEM_BUDGET, 402, "billing_error"},
+                {PROBLEM_UPSTREAM, 502, "api_error"},
                 {PROBLEM_INTERNAL, 500, "api_error"},
                 {PROBLEM_BUSY, 529, "overloaded_error"}};
     (void)state;

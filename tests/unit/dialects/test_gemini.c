@@ -285,6 +285,8 @@ static void errors_have_the_vendors_shape(void **state)
                 {PROBLEM_FORBIDDEN, 403, "PERMISSION_DENIED"},
                 {PROBLEM_MODEL, 404, "NOT_FOUND"},
                 {PROBLEM_RATE, 429, "RESOURCE_EXHAUSTED"},
+                {PROBLEM_BUDGET, 429, "RESOURCE_EXHAUSTED"},
+                {PROBLEM_UPSTREAM, 502, "UNAVAILABLE"},
                 {PROBLEM_BUSY, 503, "UNAVAILABLE"},
                 {PROBLEM_INTERNAL, 500, "INTERNAL"}};
     (void)state;
@@ -300,6 +302,22 @@ static void errors_have_the_vendors_shape(void **state)
         assert_string_equal(buf_text(&out), expected);
         buf_release(&out);
     }
+}
+
+static void when_to_try_again_is_among_the_details(void **state)
+{
+    (void)state;
+    struct buf out = {0};
+    struct dialect_error err = {0};
+    (void)dialect_refuse(&err, PROBLEM_RATE, NULL, "so");
+    err.retry_after_s = 20;
+    assert_int_equal(dialect_gemini.write_error(&err, &out), 429);
+    assert_string_equal(
+        buf_text(&out),
+        "{\"error\":{\"code\":429,\"message\":\"so\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":"
+        "["
+        "{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\",\"retryDelay\":\"20s\"}]}}");
+    buf_release(&out);
 }
 
 static void an_error_may_come_in_the_middle(void **state)
@@ -370,6 +388,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tokens_are_counted_of_contents_or_of_a_request),
     cmocka_unit_test(models_are_listed),
     cmocka_unit_test(errors_have_the_vendors_shape),
+    cmocka_unit_test(when_to_try_again_is_among_the_details),
     cmocka_unit_test(an_error_may_come_in_the_middle),
 };
 

@@ -442,6 +442,32 @@ static void every_problem_has_status_and_shape(void **state)
     }
 }
 
+static void accounts_and_vendors_have_their_own_errors(void **state)
+{
+    static const struct {
+        enum dialect_problem problem;
+        int status;
+        const char *type, *code;
+    } rows[] = {{PROBLEM_KEY, 401, "invalid_request_error", "invalid_api_key"},
+                {PROBLEM_FORBIDDEN, 403, "invalid_request_error", "insufficient_permissions"},
+                {PROBLEM_RATE, 429, "requests", "rate_limit_exceeded"},
+                {PROBLEM_BUDGET, 429, "insufficient_quota", "insufficient_quota"},
+                {PROBLEM_UPSTREAM, 502, "server_error", "upstream_error"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dialect_error err = {0};
+        struct buf out = {0};
+        (void)dialect_refuse(&err, rows[i].problem, NULL, "so");
+        assert_int_equal(dialect_openai_responses.write_error(&err, &out), rows[i].status);
+        json_t *o = parsed(&out);
+        const json_t *e = json_object_get(o, "error");
+        assert_string_equal(json_get_text(e, "type"), rows[i].type);
+        assert_string_equal(json_get_text(e, "code"), rows[i].code);
+        json_decref(o);
+        buf_release(&out);
+    }
+}
+
 static void routes_are_found(void **state)
 {
     const struct dialect_route *route;
@@ -475,6 +501,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_stream_joins_to_the_whole),
     cmocka_unit_test(an_echo_comes_first),
     cmocka_unit_test(every_problem_has_status_and_shape),
+    cmocka_unit_test(accounts_and_vendors_have_their_own_errors),
     cmocka_unit_test(routes_are_found),
 };
 

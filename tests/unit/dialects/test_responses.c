@@ -169,10 +169,50 @@ static void tools_are_those_of_chats(void **state)
     refused("{" IN ",\"tool_choice\":\"required\"}", "tool_choice", PROBLEM_REQUEST);
     refused("{" TOOLS ",\"tool_choice\":{\"type\":\"function\",\"name\":\"g\"}}",
             "tool_choice.name", PROBLEM_REQUEST);
-    refused("{" TOOLS ",\"tool_choice\":{\"type\":\"allowed_tools\"}}", "tool_choice.type",
+    refused("{" TOOLS ",\"tool_choice\":{\"type\":\"file_search\"}}", "tool_choice.type",
             PROBLEM_UNSUPPORTED);
     refused("{" IN ",\"tools\":[{\"type\":\"web_search\"}]}", "tools[0].type", PROBLEM_UNSUPPORTED);
     refused("{" IN ",\"tools\":[{\"type\":\"function\"}]}", "tools[0].name", PROBLEM_REQUEST);
+}
+
+// Of two tools the one that is allowed stays.
+static void some_tools_may_be_allowed(void **state)
+{
+#define TWO                                                                                        \
+    "{" IN ",\"tools\":[{\"type\":\"function\",\"name\":\"f\"},{\"type\":\"function\","            \
+    "\"name\":\"g\"}],\"tool_choice\":{\"type\":\"allowed_tools\""
+#define G ",\"tools\":[{\"type\":\"function\",\"name\":\"g\"}]"
+    static const struct {
+        const char *json, *member;
+        int choice;
+    } rows[] = {
+        {TWO ",\"mode\":\"required\"" G "}}", NULL, TOOLS_REQUIRED},
+        {TWO ",\"mode\":\"auto\"" G "}}", NULL, TOOLS_AUTO},
+        {TWO ",\"mode\":\"any\"" G "}}", "tool_choice.mode", 0},
+        {TWO G "}}", "tool_choice.mode", 0},
+        {TWO ",\"mode\":\"auto\"}}", "tool_choice.tools", 0},
+        {TWO ",\"mode\":\"auto\",\"tools\":[]}}", "tool_choice.tools", 0},
+        {TWO ",\"mode\":\"auto\",\"tools\":[1]}}", "tool_choice.tools[0]", 0},
+        {TWO ",\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"name\":\"h\"}]}}",
+         "tool_choice.tools[0].name", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dialect_case r;
+        if (rows[i].member) {
+            refused(rows[i].json, rows[i].member, PROBLEM_REQUEST);
+            continue;
+        }
+        read_well(&r, rows[i].json);
+        const json_t *f = json_object_get(json_array_get(r.call.request.tools, 0), "function");
+        assert_int_equal(r.call.request.tool_choice, rows[i].choice);
+        assert_int_equal(json_array_size(r.call.request.tools), 1);
+        assert_string_equal(json_get_text(f, "name"), "g");
+        assert_true(r.call.request.known_tools);
+        dialect_case_end(&r);
+    }
+    refused(TWO ",\"mode\":\"auto\",\"tools\":[{\"type\":\"mcp\"}]}}", "tool_choice.tools[0].type",
+            PROBLEM_UNSUPPORTED);
 }
 
 static void formats_become_constraints(void **state)
@@ -207,7 +247,7 @@ static void what_needs_a_memory_is_refused(void **state)
     refused("{" IN ",\"truncation\":\"auto\"}", "truncation", no);
     refused("{\"input\":[{\"type\":\"item_reference\",\"id\":\"1\"}]}", "input[0].type", no);
     refused("{\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_image\","
-            "\"image_url\":\"x\"}]}]}",
+            "\"file_id\":\"x\"}]}]}",
             "input[0].content[0].type", no);
 }
 
@@ -561,6 +601,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(thoughts_begin_another_message),
     cmocka_unit_test(many_messages_of_one_role_are_joined),
     cmocka_unit_test(tools_are_those_of_chats),
+    cmocka_unit_test(some_tools_may_be_allowed),
     cmocka_unit_test(formats_become_constraints),
     cmocka_unit_test(what_needs_a_memory_is_refused),
     cmocka_unit_test(refusals_name_their_member),

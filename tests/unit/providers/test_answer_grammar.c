@@ -184,7 +184,7 @@ static void read_answer(const struct answer_grammar *g, struct slice text, struc
         n = n < text.len - at ? n : text.len - at;
         answer_parser_push(p, slice_sub(text, at, n));
     }
-    answer_parser_finish(p);
+    answer_parser_finish(p, false);
     answer_parser_free(p);
 }
 

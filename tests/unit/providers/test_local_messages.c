@@ -127,7 +127,7 @@ static void read_back(const char *name, enum answer_format format)
                                    .sink = answer_log_sink(&log)};
         struct answer_parser *p = answer_parser_new(&o);
         answer_parser_push(p, slice_str(whole + same));
-        answer_parser_finish(p);
+        answer_parser_finish(p, false);
         const char *call = strstr(buf_text(&log.out), "call 0 weather\nargs 0 ");
         if (!call || answer_parser_n_calls(p) != 1)
             fail_msg("%s: '%s' is read as\n%s", name, whole + same, buf_text(&log.out));

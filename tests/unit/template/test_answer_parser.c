@@ -211,8 +211,8 @@ static struct answer_options options_of(const struct answer *a, unsigned control
 }
 
 // The text in pieces that end at each of cuts (ascending, n of them) and at its end.
-static struct answer_log read_cut(struct answer_options o, struct slice text, const size_t *cuts,
-                                  size_t n)
+static struct answer_log read_pieces(struct answer_options o, struct slice text, const size_t *cuts,
+                                     size_t n, bool unfinished)
 {
     struct answer_log log = {0};
     o.sink = answer_log_sink(&log);
@@ -226,15 +226,21 @@ static struct answer_log read_cut(struct answer_options o, struct slice text, co
         free(exact);
         at = to;
     }
-    answer_parser_finish(p);
+    answer_parser_finish(p, unfinished);
     answer_parser_free(p);
     return log;
 }
 
-static void expect_cut(struct answer_options o, struct slice text, const size_t *cuts, size_t n,
-                       const char *expected)
+static struct answer_log read_cut(struct answer_options o, struct slice text, const size_t *cuts,
+                                  size_t n)
 {
-    struct answer_log log = read_cut(o, text, cuts, n);
+    return read_pieces(o, text, cuts, n, false);
+}
+
+static void expect_pieces(struct answer_options o, struct slice text, const size_t *cuts, size_t n,
+                          bool unfinished, const char *expected)
+{
+    struct answer_log log = read_pieces(o, text, cuts, n, unfinished);
     if (strcmp(buf_text(&log.out), expected) != 0)
         fail_msg("%s: '%.*s' in %zu pieces, the first of %zu:\n%s\ninstead of\n%s",
                  answer_format_name(o.shape.format), (int)text.len, text.ptr, n + 1,
@@ -248,22 +254,28 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void expect_however_cut(struct answer_options o, struct slice text, const char *expected,
-                               uint64_t seed)
+static void expect_any_pieces(struct answer_options o, struct slice text, bool unfinished,
+                              const char *expected, uint64_t seed)
 {
     size_t cuts[1024], n = text.len < 1024 ? text.len : 1024;
     for (size_t i = 0; i < n; i++)
         cuts[i] = i + 1;
-    expect_cut(o, text, cuts, n, expected);
+    expect_pieces(o, text, cuts, n, unfinished, expected);
     for (size_t i = 0; i <= text.len; i++)
-        expect_cut(o, text, &i, 1, expected);
+        expect_pieces(o, text, &i, 1, unfinished, expected);
     for (int round = 0; round < 20; round++) {
         size_t k = hash_mix(seed + (uint64_t)round) % 12 + 1;
         for (size_t i = 0; i < k; i++)
             cuts[i] = hash_mix(seed * 31 + (uint64_t)round * 100 + i) % (text.len + 1);
         qsort(cuts, k, sizeof *cuts, by_size);
-        expect_cut(o, text, cuts, k, expected);
+        expect_pieces(o, text, cuts, k, unfinished, expected);
     }
+}
+
+static void expect_however_cut(struct answer_options o, struct slice text, const char *expected,
+                               uint64_t seed)
+{
+    expect_any_pieces(o, text, false, expected, seed);
 }
 
 static void answers_are_read_however_they_are_cut(void **state)
@@ -271,7 +283,7 @@ static void answers_are_read_however_they_are_cut(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
         struct answer_options o = options_of(&answers[i], 0);
-        expect_cut(o, slice_str(answers[i].text), NULL, 0, answers[i].expected);
+        expect_pieces(o, slice_str(answers[i].text), NULL, 0, false, answers[i].expected);
         expect_however_cut(o, slice_str(answers[i].text), answers[i].expected, i);
     }
 }
@@ -414,6 +426,99 @@ static void nothing_is_held_longer_than_needed(void **state)
     }
 }
 
+static const struct answer unfinished[] = {
+    {ANSWER_HERMES, THINKING_NONE, "Well.\n<tool_cal", "text Well.\\n"},
+    {ANSWER_HERMES, THINKING_NONE, "\n<tool_call>", ""},
+    {ANSWER_HERMES, THINKING_NONE, "a <", "text a <"},
+    {ANSWER_HERMES, THINKING_NONE, "a <t", "text a "},
+    {ANSWER_HERMES, THINKING_NONE, "a <ta", "text a <ta"},
+    {ANSWER_HERMES, THINKING_THINK, "<thi", ""},
+    {ANSWER_HERMES, THINKING_THINK, "<think>Hm.</th", "thought Hm."},
+    {ANSWER_HERMES, THINKING_THINK, "<think>Hm. 1 <", "thought Hm. 1 <"},
+    {ANSWER_HERMES, THINKING_NONE, "<tool_call>{\"name\":\"a\",\"arg", ""},
+    {ANSWER_HERMES, THINKING_NONE, "<tool_call>{\"name\":\"a\",\"arguments\":{\"x\":\"",
+     "call 0 a\nargs 0 {\"x\":\""},
+    {ANSWER_HERMES, THINKING_NONE, "<tool_call>{\"name\":\"a\",\"arguments\":{}, \"w",
+     "call 0 a\nargs 0 {}"},
+    {ANSWER_HERMES, THINKING_NONE, "<tool_call>{\"name\":\"a\",\"arguments\":{}}\n<",
+     "call 0 a\nargs 0 {}"},
+    {ANSWER_HERMES, THINKING_NONE, "<tool_call>weather(Par", "text <tool_call>weather(Par"},
+    {ANSWER_QWEN_XML, THINKING_NONE, "See: <function=now><parameter=a>1", "text See: "},
+    {ANSWER_MISTRAL, THINKING_NONE, "[1] and [TOOL", "text [1] and "},
+    {ANSWER_MISTRAL, THINKING_NONE, "[TOOL_CALLS][{\"name\":\"a\",\"arguments\":{}},",
+     "call 0 a\nargs 0 {}"},
+    {ANSWER_DEEPSEEK, THINKING_NONE, "Yes." CALLS CALL "weath", "text Yes."},
+    {ANSWER_LLAMA, THINKING_NONE, "{\"name\": \"wea", "text {\"name\": \"wea"},
+    {ANSWER_LLAMA, THINKING_NONE, "<|python_tag|>weather.call(city=", ""},
+    {ANSWER_JSON, THINKING_NONE, "```json\n{\"na", "text ```json\\n{\"na"},
+    {ANSWER_HARMONY, THINKING_NONE, "<|channel|>analysis<|message|>Hm.<|end|><|start|>assis",
+     "thought Hm."},
+    {ANSWER_HARMONY, THINKING_NONE, "<|channel|>final<|message|>Hi<|retu", "text Hi"},
+    {ANSWER_HARMONY, THINKING_NONE, "<|channel|>commentary to=functions.now<|message|>",
+     "call 0 now"},
+    {ANSWER_HARMONY, THINKING_NONE, " to=functions.now<|channel|>commentary<|message|>{\"a\":1}<",
+     "call 0 now\nargs 0 {\"a\":1}"},
+    {ANSWER_GEMMA4, THINKING_GEMMA4, "<|channel>thought\nHm.<chan", "thought Hm."},
+};
+
+// An answer that max_tokens ended shows no half of a mark or of a call.
+static void halves_of_an_unfinished_answer_are_dropped(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof unfinished / sizeof *unfinished; i++) {
+        struct answer_options o = options_of(&unfinished[i], 0);
+        struct answer_log log = read_pieces(o, slice_str(unfinished[i].text), NULL, 0, true);
+        assert_string_equal(buf_text(&log.out), unfinished[i].expected);
+        answer_log_release(&log);
+        expect_any_pieces(o, slice_str(unfinished[i].text), true, unfinished[i].expected, i);
+    }
+}
+
+// How many bytes that are not white the answer's end brought, at the end of what was shown.
+static size_t n_brought(const char *before, const char *after)
+{
+    static const char *const words[] = {"\n", "text ", "thought "};
+    size_t n = 0;
+    assert_int_equal(strncmp(before, after, strlen(before)), 0);
+    after += strlen(before);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        after += strncmp(after, words[i], strlen(words[i])) == 0 ? strlen(words[i]) : 0;
+    for (; *after; after++) {
+        if (after[0] == '\\' && after[1] == 'n')
+            after++;
+        else
+            n += *after != ' ';
+    }
+    return n;
+}
+
+// What is shown of the beginning of an answer begins what is shown of all of it, but for one byte.
+static void an_unfinished_answer_is_the_beginning_of_the_whole(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        const struct answer *a = &answers[i];
+        bool bare = a->format == ANSWER_LLAMA || a->format == ANSWER_JSON;
+        for (size_t n = 0; n < strlen(a->text); n++) {
+            struct answer_options o = options_of(a, 0);
+            struct answer_log log = {0};
+            o.sink = answer_log_sink(&log);
+            struct answer_parser *p = answer_parser_new(&o);
+            answer_parser_push(p, slice_of(a->text, n));
+            char *before = strdup(buf_text(&log.out));
+            assert_int_equal(strncmp(before, a->expected, strlen(before)), 0);
+            answer_parser_finish(p, true);
+            if (!bare && n_brought(before, buf_text(&log.out)) > 1)
+                fail_msg("%s: %zu bytes of '%s' bring %s", answer_format_name(a->format), n,
+                         a->text, buf_text(&log.out));
+            expect_any_pieces(o, slice_of(a->text, n), true, buf_text(&log.out), i);
+            answer_parser_free(p);
+            answer_log_release(&log);
+            free(before);
+        }
+    }
+}
+
 // What a call's head may take is bounded: what is longer is text.
 static void heads_are_bounded(void **state)
 {
@@ -498,9 +603,11 @@ static void random_answers_do_not_depend_on_their_cuts(void **state)
         o.thinking = seed / 5 % 4 == 0 && a.format != ANSWER_HARMONY;
         o.one_call = seed % 9 == 0;
         random_text(a.format, seed, &text);
-        struct answer_log whole = read_cut(o, buf_view(&text), NULL, 0);
-        expect_however_cut(o, buf_view(&text), buf_text(&whole.out), seed);
-        answer_log_release(&whole);
+        for (int half = 0; half < 2; half++) {
+            struct answer_log whole = read_pieces(o, buf_view(&text), NULL, 0, half);
+            expect_any_pieces(o, buf_view(&text), half, buf_text(&whole.out), seed);
+            answer_log_release(&whole);
+        }
     }
     buf_release(&text);
 }
@@ -528,6 +635,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(one_call_is_enough_if_so_asked),
     cmocka_unit_test(ids_are_nine_letters_of_their_own),
     cmocka_unit_test(nothing_is_held_longer_than_needed),
+    cmocka_unit_test(halves_of_an_unfinished_answer_are_dropped),
+    cmocka_unit_test(an_unfinished_answer_is_the_beginning_of_the_whole),
     cmocka_unit_test(heads_are_bounded),
     cmocka_unit_test(random_answers_do_not_depend_on_their_cuts),
 };

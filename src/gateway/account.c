@@ -1,0 +1,138 @@
+// account.c - what a request may cost, and did: reservation, limits, settlement.
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gateway/impl.h"
+#include "gateway/prices.h"
+
+enum {
+    ANSWER_TOKENS_GUESS = 256,  // where nobody said how many
+    ANSWER_TOKENS_MAX = 4096,  // what is asked for where a budget needs a bound and nothing has one
+};
+
+bool account_has_budget(const struct caller *who)
+{
+    const struct ledger_key *k = who ? who->key : NULL;
+    return k && (k->budget_day >= 0 || k->budget_month >= 0 || k->budget_total >= 0);
+}
+
+static const struct price *price_for(const struct gateway *g, const struct candidate *c)
+{
+    return g->o.prices && c->model ? prices_find(g->o.prices, c->provider_name, c->model, NULL)
+                                   : NULL;
+}
+
+static int64_t n_choices(const struct chat_request *req)
+{
+    int64_t n = req->sampling.n_choices > 1 ? req->sampling.n_choices : 1;
+    return req->n_prompts > 1 ? n * (int64_t)req->n_prompts : n;
+}
+
+int64_t account_guess(const struct gateway *g, const struct candidate *c, const struct need *need,
+                      const struct chat_request *req)
+{
+    const struct price *p = price_for(g, c);
+    int64_t answer = req->max_tokens >= 0 ? req->max_tokens : ANSWER_TOKENS_GUESS;
+    if (!p)
+        return c->local ? 0 : -1;
+    return price_guess(p, need->tokens_guess, answer * n_choices(req));
+}
+
+// The most that any candidate of the plan could cost; unpriced ones are not in it where it matters.
+static int64_t bound(struct gateway_answer *f)
+{
+    int64_t most = 0;
+    for (size_t i = 0; i < f->n_steps; i++) {
+        const struct price *p = price_for(f->g, &f->target.candidates[f->steps[i].candidate]);
+        if (!p)
+            continue;
+        if (f->request.max_tokens < 0 && f->request.input != INPUT_EMBED)
+            f->request.max_tokens = p->max_output > 0 && p->max_output < ANSWER_TOKENS_MAX
+                                        ? p->max_output
+                                        : ANSWER_TOKENS_MAX;
+        int64_t answer = f->request.max_tokens > 0 ? f->request.max_tokens : 0;
+        int64_t cost = price_bound(p, f->need.tokens_most, answer, n_choices(&f->request));
+        most = cost > most ? cost : most;
+    }
+    return most;
+}
+
+static bool take_limits(struct gateway_answer *f, struct error *err)
+{
+    const struct caller *who = f->request.caller;
+    int64_t answer =
+        f->request.max_tokens >= 0 ? f->request.max_tokens : (int64_t)ANSWER_TOKENS_GUESS;
+    if (!who)
+        return true;
+    return limits_take(f->g->limits, who->key,
+                       f->need.tokens_guess + answer * n_choices(&f->request), clock_ns(),
+                       &f->limits, who->told ? &who->told->limits : NULL, err);
+}
+
+static void give_limits(struct gateway_answer *f, int64_t used)
+{
+    if (f->limits.open)
+        limits_give(f->g->limits, f->request.caller->key, &f->limits, used, clock_ns());
+}
+
+bool account_open(struct gateway_answer *f, struct error *err)
+{
+    const struct caller *who = f->request.caller;
+    if (!take_limits(f, err))
+        return false;
+    if (!f->g->o.ledger)
+        return true;
+    int64_t amount = account_has_budget(who) ? bound(f) : 0;
+    if (ledger_reserve(f->g->o.ledger, who ? who->key : NULL, amount, &f->hold, err))
+        return true;
+    give_limits(f, 0);
+    return false;
+}
+
+void account_drop(struct gateway_answer *f)
+{
+    give_limits(f, 0);
+    if (f->g->o.ledger && f->hold.open)
+        ledger_cancel(f->g->o.ledger, &f->hold);
+}
+
+static void fill(const struct gateway_answer *f, const struct attempt *a, const char *outcome,
+                 struct ledger_usage *u)
+{
+    const struct chat_usage *c = &f->usage;
+    int64_t now = clock_ns();
+    *u = (struct ledger_usage){
+        .at_s = (int64_t)time(NULL),
+        .prompt_tokens = c->prompt_tokens,
+        .cached_tokens = c->cached_tokens,
+        .cache_write_tokens = c->cache_write_5m_tokens + c->cache_write_1h_tokens,
+        .completion_tokens = c->completion_tokens,
+        .reasoning_tokens = c->reasoning_tokens,
+        .cost = c->cost_picousd,
+        .bytes_sent = c->bytes_sent,
+        .bytes_received = c->bytes_received,
+        .first_ms = f->first_ns ? (f->first_ns - f->begun_ns) / 1000000 : -1,
+        .total_ms = (now - f->begun_ns) / 1000000,
+        .estimated = c->estimated,
+    };
+    (void)snprintf(u->request_id, sizeof u->request_id, "%s", f->id);
+    (void)snprintf(u->model, sizeof u->model, "%s", f->asked);
+    (void)snprintf(u->provider, sizeof u->provider, "%s", a->candidate->provider_name);
+    (void)snprintf(u->served, sizeof u->served, "%s", a->candidate->shown);
+    (void)snprintf(u->outcome, sizeof u->outcome, "%s", outcome);
+}
+
+void account_close(struct gateway_answer *f, const struct attempt *a, const char *outcome)
+{
+    const struct price *p = price_for(f->g, a->candidate);
+    struct ledger_usage u;
+    f->usage.cost_picousd = p ? price_of(p, &f->usage) : a->candidate->local ? 0 : -1;
+    give_limits(f, f->usage.prompt_tokens + f->usage.completion_tokens);
+    if (!f->g->o.ledger || !f->hold.open)
+        return;
+    fill(f, a, outcome, &u);
+    ledger_settle(f->g->o.ledger, &f->hold, &u);
+}

@@ -1,0 +1,73 @@
+// routing.c - what a configuration became: vendors, targets, the router, redaction rules.
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "gateway/impl.h"
+#include "gateway/model_names.h"
+#include "gateway/vendors.h"
+
+static void routing_free(struct routing *r)
+{
+    redaction_rules_free(r->rules);
+    router_free(r->router);
+    targets_free(r->targets);
+    vendors_free(r->vendors);
+    config_release(&r->own);
+    free(r);
+}
+
+struct routing *routing_new(const struct gateway_options *o, struct config *own, struct error *err)
+{
+    struct routing *r = memory_array(struct routing, 1);
+    const struct config *c = own ? own : o->config;
+    atomic_init(&r->n_holds, 1);
+    if (own) {
+        r->own = *own;
+        c = &r->own;
+    }
+    r->config = c;
+    r->router = router_new();
+    r->vendors = vendors_new(o->offline ? NULL : o->remotes, c);
+    r->targets = targets_new(r->vendors, c);
+    if (targets_routes(r->targets, o->local, r->router, err) &&
+        (!c || redaction_rules_new(c->redactions, c->n_redactions, &r->rules, err)))
+        return r;
+    r->own = (struct config){0};  // stays the caller's
+    routing_free(r);
+    return NULL;
+}
+
+struct routing *routing_hold(struct gateway *g)
+{
+    pthread_mutex_lock(&g->lock);
+    struct routing *r = g->routing;
+    atomic_fetch_add(&r->n_holds, 1);
+    pthread_mutex_unlock(&g->lock);
+    return r;
+}
+
+void routing_drop(struct routing *r)
+{
+    if (r && atomic_fetch_sub(&r->n_holds, 1) == 1)
+        routing_free(r);
+}
+
+bool gateway_reload(struct gateway *g, struct config *c, struct error *err)
+{
+    struct routing *r = routing_new(&g->o, c, err);
+    if (!r)
+        return false;
+    if (!gateway_name_routes(g, r->config, err)) {
+        r->own = (struct config){0};
+        routing_drop(r);
+        return false;
+    }
+    *c = (struct config){0};
+    pthread_mutex_lock(&g->lock);
+    struct routing *before = g->routing;
+    g->routing = r;
+    pthread_mutex_unlock(&g->lock);
+    routing_drop(before);
+    return true;
+}

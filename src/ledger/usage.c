@@ -1,0 +1,121 @@
+// usage.c - sums over what was used, and what a key has spent; through the second connection, so
+// that a long sum holds no settlement up.
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "ledger/ledger_impl.h"
+#include "ledger/money.h"
+#include "ledger/sql.h"
+
+#define SUMS(by, joined, group, order)                                                             \
+    "SELECT " by ", count(*), CAST(sum(prompt_tokens) AS BIGINT), CAST(sum(cached_tokens) AS "     \
+    "BIGINT), CAST(sum(completion_tokens) AS BIGINT), CAST(sum(bytes_sent) AS BIGINT), "           \
+    "CAST(sum(CASE WHEN picousd > 0 THEN picousd ELSE 0 END) AS BIGINT), count(CASE WHEN picousd " \
+    "< 0 THEN 1 END), CAST(sum(estimated) AS BIGINT) FROM ledger_usage u " joined                  \
+    "WHERE u.at_s >= CAST($1 AS BIGINT) AND u.at_s < CAST($2 AS BIGINT) AND (CAST($3 AS BIGINT) "  \
+    "< 0 OR u.key_number = CAST($3 AS BIGINT)) GROUP BY " group " ORDER BY " order
+static const char *const sql_sums[] = {
+    [LEDGER_BY_KEY] = SUMS("coalesce(k.name, ''), coalesce(k.id, '')",
+                           "LEFT JOIN ledger_keys k ON k.number = u.key_number ", "k.name, k.id",
+                           "8 DESC, 3 DESC, 2"),
+    [LEDGER_BY_MODEL] = SUMS("u.model, ''", "", "u.model", "8 DESC, 3 DESC, 1"),
+    [LEDGER_BY_DAY] = SUMS("u.at_s / 86400, ''", "", "u.at_s / 86400", "1"),
+    [LEDGER_BY_PROVIDER] = SUMS("u.provider, ''", "", "u.provider", "8 DESC, 3 DESC, 1"),
+};
+
+struct sums {
+    struct ledger_sum *items;
+    size_t n, capacity;
+    enum ledger_by by;
+};
+
+static void keep_sum(void *self, const struct store_value *row, int n)
+{
+    struct sums *all = self;
+    if (n != 10)
+        return;
+    memory_grow(all->items, all->capacity, all->n + 1);
+    struct ledger_sum *s = &all->items[all->n++];
+    *s = (struct ledger_sum){.requests = row[2].number,
+                             .prompt_tokens = row[3].number,
+                             .cached_tokens = row[4].number,
+                             .completion_tokens = row[5].number,
+                             .bytes_sent = row[6].number,
+                             .cost = row[7].number,
+                             .unpriced = row[8].number,
+                             .estimated = row[9].number};
+    const char *name = row[0].text ? row[0].text : "", *id = row[1].text ? row[1].text : "";
+    char day[DATE_TEXT_BYTES];
+    if (all->by == LEDGER_BY_DAY)
+        (void)snprintf(s->by, sizeof s->by, "%s", day_text(row[0].number, day));
+    else if (all->by == LEDGER_BY_KEY && !*id)
+        (void)snprintf(s->by, sizeof s->by, "no key");
+    else if (all->by == LEDGER_BY_KEY)
+        (void)snprintf(s->by, sizeof s->by, "%.*s (%s)",
+                       (int)utf8_whole(name, strnlen(name, LEDGER_NAME_BYTES - 32)), name, id);
+    else
+        (void)snprintf(s->by, sizeof s->by, "%s", name);
+}
+
+static void keep_number(void *self, const struct store_value *row, int n)
+{
+    if (n)
+        *(int64_t *)self = row[0].number;
+}
+
+static bool key_number(struct ledger *l, struct store *s, const char *id, int64_t *number,
+                       struct error *err)
+{
+    struct store_value v = {.text = id};
+    *number = 0;
+    if (!utf8_valid(id, strlen(id)))
+        return error_set(err, ERR_NOT_FOUND, "there is no such key");
+    if (!l->ops->run(s, sql_key_of_id, &v, 1, keep_number, number, err))
+        return false;
+    return *number > 0 || error_set(err, ERR_NOT_FOUND, "there is no key '%.40s'", id);
+}
+
+bool ledger_usage_sum(struct ledger *l, enum ledger_by by, int64_t since_s, int64_t until_s,
+                      const char *key_id, struct ledger_sum **sums, size_t *n, struct error *err)
+{
+    struct sums all = {.by = by};
+    int64_t number = -1;
+    struct store *s = ledger_second(l, err);
+    bool ok = s && (!key_id || key_number(l, s, key_id, &number, err));
+    struct store_value v[] = {
+        {.number = since_s}, {.number = until_s ? until_s : INT64_MAX}, {.number = number}};
+    ok = ok && l->ops->run(s, sql_sums[by], v, 3, keep_sum, &all, err);
+    ledger_second_end(l);
+    if (!ok) {
+        free(all.items);
+        all = (struct sums){0};
+    }
+    *sums = ok && !all.items ? memory_array(struct ledger_sum, 1) : all.items;
+    *n = all.n;
+    return ok;
+}
+
+static void keep_spent(void *self, const struct store_value *row, int n)
+{
+    struct ledger_spent *out = self;
+    if (n == 7)
+        *out = (struct ledger_spent){row[0].number, row[1].number, row[2].number, row[5].number};
+}
+
+bool ledger_spent(struct ledger *l, const char *key_id, struct ledger_spent *out, struct error *err)
+{
+    int64_t number = 0;
+    pthread_mutex_lock(&l->lock);
+    int64_t day = day_of(ledger_now_s(l));
+    pthread_mutex_unlock(&l->lock);
+    *out = (struct ledger_spent){0};
+    struct store *s = ledger_second(l, err);
+    bool ok = s && key_number(l, s, key_id, &number, err);
+    struct store_value v[] = {
+        {.number = number}, {.number = day}, {.number = month_of(day)}, {.number = l->process}};
+    ok = ok && l->ops->run(s, sql_left, v, 4, keep_spent, out, err);
+    ledger_second_end(l);
+    return ok;
+}

@@ -1,0 +1,458 @@
+// test_flight.c - requests over routes of vendors that do as a script says: fallback, cancelling,
+// privacy, and what the books say afterwards.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "gateway/caller.h"
+#include "gateway/egress.h"
+#include "gateway/gateway.h"
+#include "gateway/prices.h"
+#include "ledger/ledger.h"
+#include "providers/remote.h"
+#include "../../support/fake_provider.h"
+#include "../../support/remote_help.h"
+#include "../../support/script_server.h"
+#include "../../support/temp_folder.h"
+
+#define CHUNK(text)                                                                                \
+    "data: "                                                                                       \
+    "{\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{"     \
+    "\"content\":\"" text "\"},\"finish_reason\":null}]}\n\n"
+#define FINISH                                                                                     \
+    "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,"          \
+    "\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+#define USAGE                                                                                      \
+    "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{"          \
+    "\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":110,"                         \
+    "\"prompt_tokens_details\":{\"cached_tokens\":60}}}\n\n"
+#define DONE "data: [DONE]\n\n"
+
+static const char prices_text[] =
+    "{\"unit\":\"usd_per_million_tokens\",\"models\":["
+    "{\"provider\":\"west\",\"model\":\"m\",\"from\":\"2020-01-01\",\"source\":\"test\","
+    "\"input\":2,\"output\":8,\"cache_read\":0.5,\"max_output\":1000}]}";
+
+struct world {
+    char home[200];
+    struct fake_provider local;
+    struct script_server vendor;
+    struct config config;
+    struct remotes *remotes;
+    struct ledger *ledger;
+    struct prices *prices;
+    struct egress *egress;
+    struct gateway *gateway;
+    // What the east does: the west always answers.
+    const char *east;
+    struct buf bodies;  // what the vendor got, under lock
+    pthread_mutex_t lock;
+};
+
+static bool answer_well(struct script_talk *t)
+{
+    return script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")) &&
+           script_chunk(t, CHUNK("day")) && script_chunk(t, FINISH USAGE DONE) && script_end(t);
+}
+
+static bool serve(void *self, struct script_talk *t)
+{
+    struct world *w = self;
+    bool is_east = strstr(buf_text(&t->head), "/east/");
+    pthread_mutex_lock(&w->lock);
+    buf_slice(&w->bodies, buf_view(&t->body));
+    pthread_mutex_unlock(&w->lock);
+    if (!is_east || strcmp(w->east, "well") == 0)
+        return answer_well(t);
+    if (strcmp(w->east, "500") == 0)
+        return script_answer(t, 500, "application/json", "", "{\"error\":{\"message\":\"no\"}}");
+    if (strcmp(w->east, "401") == 0)
+        return script_answer(t, 401, "application/json", "",
+                             "{\"error\":{\"message\":\"bad key\",\"code\":\"invalid_api_key\"}}");
+    if (strcmp(w->east, "400") == 0)
+        return script_answer(t, 400, "application/json", "",
+                             "{\"error\":{\"message\":\"temperature\",\"type\":\"x\"}}");
+    if (strcmp(w->east, "cut") == 0) {
+        (void)(script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")));
+        return false;
+    }
+    if (strcmp(w->east, "hang") == 0) {
+        (void)(script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")) &&
+               script_wait_closed(t));
+        return false;
+    }
+    return false;
+}
+
+static void write_file(const char *folder, const char *name, const char *text, char *path)
+{
+    (void)snprintf(path, 300, "%s/%s", folder, name);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void open_world(struct world *w, const char *east)
+{
+    struct error err = {0};
+    struct buf yaml = {0};
+    char path[300], where[320];
+    *w = (struct world){.east = east};
+    pthread_mutex_init(&w->lock, NULL);
+    assert_true(temp_home(w->home, sizeof w->home));
+    script_server_init(&w->vendor, serve, w);
+    fake_provider_init(&w->local, 100000);
+    w->local.words = 5;
+    buf_printf(&yaml,
+               "models:\n"
+               "  both: {candidates: [east/m, west/m], policy: fixed}\n"
+               "  far: {candidates: [east/m, local/fake], policy: fixed, local_only: true}\n"
+               "  home: {candidates: [east/m, local/fake], policy: fixed}\n"
+               "  dear: {candidates: [east/m], policy: fixed}\n"
+               "providers:\n"
+               "  east: {dialect: openai, base_urls: [\"%s/east\"], retries: 0}\n"
+               "  west: {dialect: openai, base_urls: [\"%s/west\"], retries: 0}\n"
+               "redactions:\n"
+               "  mail: {pattern: '[a-z]+@[a-z]+[.]example'}\n",
+               w->vendor.url, w->vendor.url);
+    if (!config_parse(yaml.ptr, yaml.len, "test.yaml", &w->config, &err))
+        fail_msg("%s", err.text);
+    buf_release(&yaml);
+    write_file(w->home, "prices.json", prices_text, path);
+    w->prices = prices_open(path, &err);
+    (void)snprintf(where, sizeof where, "sqlite:%s/ledger.db", w->home);
+    w->ledger = ledger_open(where, &err);
+    w->egress = egress_open(NULL, &err);
+    w->remotes = remotes_new(&err);
+    assert_true(w->prices && w->ledger && w->egress && w->remotes);
+    struct gateway_options o = {.local = &w->local.provider,
+                                .config = &w->config,
+                                .ledger = w->ledger,
+                                .prices = w->prices,
+                                .egress = w->egress,
+                                .remotes = w->remotes};
+    w->gateway = gateway_open(&o, &err);
+    if (!w->gateway)
+        fail_msg("%s", err.text);
+}
+
+static void close_world(struct world *w)
+{
+    gateway_free(w->gateway);
+    remotes_free(w->remotes);
+    egress_close(w->egress);
+    ledger_close(w->ledger);
+    prices_free(w->prices);
+    config_release(&w->config);
+    fake_provider_release(&w->local);
+    script_server_release(&w->vendor);
+    buf_release(&w->bodies);
+    pthread_mutex_destroy(&w->lock);
+    temp_remove(w->home);
+}
+
+struct asked {
+    struct remote_ask ask;
+    struct caller caller;
+    struct remote_log log;
+};
+
+static struct gateway_answer *start(struct world *w, struct asked *a, const char *model,
+                                    const char *text, struct error *err)
+{
+    remote_ask_init(&a->ask, text);
+    remote_log_init(&a->log);
+    a->ask.req.model = model;
+    a->ask.req.stream = true;
+    a->ask.req.caller = &a->caller;
+    a->ask.req.max_tokens = 50;
+    return gateway_start(w->gateway, &a->ask.req, remote_log_sink(&a->log), err);
+}
+
+// Starts one and waits for its end; true if it began.
+static bool run(struct world *w, struct asked *a, const char *model, const char *text,
+                struct error *err)
+{
+    struct gateway_answer *answer = start(w, a, model, text, err);
+    if (!answer)
+        return false;
+    remote_log_wait(&a->log);
+    gateway_answer_free(answer);
+    return true;
+}
+
+static struct ledger_sum booked(struct world *w)
+{
+    struct ledger_sum *sums, sum = {0};
+    struct error err = {0};
+    size_t n;
+    assert_true(ledger_flush(w->ledger, 20, &err));
+    assert_true(ledger_usage_sum(w->ledger, LEDGER_BY_PROVIDER, 0, 0, NULL, &sums, &n, &err));
+    for (size_t i = 0; i < n; i++) {
+        sum.requests += sums[i].requests;
+        sum.cost += sums[i].cost;
+        sum.unpriced += sums[i].unpriced;
+        sum.estimated += sums[i].estimated;
+        sum.prompt_tokens += sums[i].prompt_tokens;
+    }
+    free(sums);
+    return sum;
+}
+
+static void what_fails_before_it_answers_goes_to_the_next(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"500", "401", "close"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct world w;
+        struct asked a = {0};
+        struct error err = {0};
+        open_world(&w, ways[i]);
+        assert_true(run(&w, &a, "both", "hello", &err));
+        assert_int_equal(a.log.error.code, ERR_NONE);
+        assert_non_null(strstr(buf_text(&a.log.text), "good "));
+        // 40 tokens at 2 dollars a million, 60 at 0.5, 10 at 8
+        assert_int_equal(a.log.usage.cost_picousd, 40 * 2000000 + 60 * 500000 + 10 * 8000000);
+        struct ledger_sum sum = booked(&w);
+        assert_int_equal(sum.requests, 1);
+        assert_int_equal(sum.cost, a.log.usage.cost_picousd);
+        remote_log_release(&a.log);
+        close_world(&w);
+    }
+}
+
+static void the_clients_own_fault_is_asked_of_nobody_else(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {0};
+    struct error err = {0};
+    open_world(&w, "400");
+    assert_true(run(&w, &a, "both", "hello", &err));
+    assert_int_equal(a.log.error.code, ERR_USAGE);
+    assert_int_equal(w.vendor.n_requests, 1);
+    assert_int_equal(booked(&w).requests, 0);
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
+static void after_output_there_is_no_other_and_it_is_billed_as_an_estimate(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {0};
+    struct error err = {0};
+    open_world(&w, "cut");
+    assert_true(run(&w, &a, "both", "hello", &err));
+    assert_int_equal(a.log.error.code, ERR_UPSTREAM);
+    assert_non_null(strstr(buf_text(&a.log.text), "good "));
+    assert_int_equal(w.vendor.n_requests, 1);
+    assert_true(a.log.usage.estimated && a.log.usage.completion_tokens > 0);
+    struct ledger_sum sum = booked(&w);
+    assert_int_equal(sum.requests, 1);
+    assert_int_equal(sum.estimated, 1);
+    assert_int_equal(sum.unpriced, 1);  // the east has no price
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
+static void a_vendor_that_fails_gives_way_to_this_machine(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {0};
+    struct error err = {0};
+    open_world(&w, "500");
+    assert_true(run(&w, &a, "home", "One two three four. Five six.", &err));
+    assert_int_equal(a.log.error.code, ERR_NONE);
+    assert_int_equal(w.local.n_started, 1);
+    assert_int_equal(a.log.usage.cost_picousd, 0);
+    assert_int_equal(booked(&w).requests, 1);
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
+static void a_cancel_reaches_the_vendor(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {0};
+    struct error err = {0};
+    open_world(&w, "hang");
+    struct gateway_answer *answer = start(&w, &a, "both", "hello", &err);
+    assert_non_null(answer);
+    remote_log_wait_events(&a.log, 1);
+    gateway_cancel(answer);
+    remote_log_wait(&a.log);
+    assert_non_null(strstr(buf_text(&a.log.text), "cancelled"));
+    gateway_answer_free(answer);
+    assert_int_equal(booked(&w).estimated, 1);
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
+static void what_may_not_leave_does_not(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err = {0};
+    open_world(&w, "well");
+    struct ledger_key key = {
+        .number = 7, .budget_day = -1, .budget_month = -1, .budget_total = -1, .local_only = true};
+    struct {
+        const char *model;
+        struct caller caller;
+    } asks[] = {{"both", {.local_only = true}},
+                {"both", {.key = &key, .vendors = true}},
+                {"east/m", {.local_only = true}}};
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+        struct asked a = {.caller = asks[i].caller};
+        assert_false(run(&w, &a, asks[i].model, "hello", &err));
+        assert_int_equal(err.code, ERR_FORBIDDEN);
+        remote_log_release(&a.log);
+    }
+    static const char *const models[] = {"home", "far"};  // one by its caller, one by its route
+    for (size_t i = 0; i < 2; i++) {
+        struct asked a = {.caller = {.local_only = i == 0, .vendors = true}};
+        if (!run(&w, &a, models[i], "One two three four.", &err))
+            fail_msg("%s", err.text);
+        assert_int_equal(a.log.error.code, ERR_NONE);
+        remote_log_release(&a.log);
+    }
+    assert_int_equal(w.vendor.n_requests, 0);
+    close_world(&w);
+}
+
+static void what_leaves_is_redacted_and_comes_back_whole(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {0};
+    struct error err = {0};
+    open_world(&w, "well");
+    assert_true(run(&w, &a, "both", "write to anna@home.example please", &err));
+    assert_null(strstr(buf_text(&w.bodies), "anna@home"));
+    assert_non_null(strstr(buf_text(&w.bodies), "write to "));
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
+static void a_budget_needs_a_price_and_is_kept(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error err = {0};
+    char secret[LEDGER_SECRET_BYTES];
+    struct ledger_key want = {.name = "n",
+                              .budget_day = -1,
+                              .budget_month = -1,
+                              .budget_total = INT64_C(2000000000)};  // 0.2 cents
+    struct ledger_key key;
+    open_world(&w, "well");
+    assert_true(ledger_key_create(w.ledger, &want, secret, &key, &err));
+    struct asked dear = {.caller = {.key = &key, .vendors = true}};
+    assert_false(run(&w, &dear, "east/m", "hello", &err));
+    assert_int_equal(err.code, ERR_BUDGET);
+    remote_log_release(&dear.log);
+    int n = 0;
+    for (; n < 100; n++) {
+        struct asked a = {.caller = {.key = &key, .vendors = true}};
+        bool ok = run(&w, &a, "both", "hello", &err);
+        remote_log_release(&a.log);
+        if (!ok)
+            break;
+    }
+    assert_int_equal(err.code, ERR_BUDGET);
+    struct ledger_sum sum = booked(&w);
+    assert_int_equal(sum.requests, n);
+    assert_true(n > 0 && sum.cost <= want.budget_total);
+    close_world(&w);
+}
+
+static void several_prompts_are_one_request(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {0};
+    struct error err = {0};
+    struct chat_prompt prompts[3];
+    open_world(&w, "500");
+    for (size_t i = 0; i < 3; i++)
+        prompts[i] = (struct chat_prompt){.input = INPUT_TEXT, .text = slice_str("One two three.")};
+    remote_ask_init(&a.ask, "");
+    remote_log_init(&a.log);
+    a.ask.req.model = "home";
+    a.ask.req.prompts = prompts;
+    a.ask.req.n_prompts = 3;
+    struct gateway_answer *answer =
+        gateway_start(w.gateway, &a.ask.req, remote_log_sink(&a.log), &err);
+    assert_non_null(answer);
+    remote_log_wait(&a.log);
+    gateway_answer_free(answer);
+    assert_int_equal(a.log.error.code, ERR_NONE);
+    assert_int_equal(w.local.n_started, 3);
+    assert_int_equal(booked(&w).requests, 1);
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
+// Requests that fall back, are cut and are cancelled at any moment, all at once: each ends once.
+static void many_at_once_each_end_once(void **state)
+{
+    (void)state;
+    enum { N = 60 };
+    static const char *const ways[] = {"500", "cut", "well"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct world w;
+        struct error err = {0};
+        struct asked *all = calloc(N, sizeof *all);
+        struct gateway_answer *answers[N];
+        int n_ended = 0;
+        open_world(&w, ways[i]);
+        for (int k = 0; k < N; k++) {
+            answers[k] = start(&w, &all[k], "both", "hello", &err);
+            assert_non_null(answers[k]);
+            if (k % 3 == 0)
+                gateway_cancel(answers[k]);
+            if (k % 5 == 0)
+                gateway_resume(answers[k]);
+        }
+        for (int k = 0; k < N; k++) {
+            if (k % 7 == 0)
+                gateway_cancel(answers[k]);
+            remote_log_wait(&all[k].log);
+            gateway_answer_free(answers[k]);
+            n_ended += all[k].log.closed;
+            if (k % 3 && strcmp(ways[i], "cut") != 0 && k % 7)
+                assert_int_equal(all[k].log.error.code, ERR_NONE);
+            remote_log_release(&all[k].log);
+        }
+        assert_int_equal(n_ended, N);
+        free(all);
+        close_world(&w);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_fails_before_it_answers_goes_to_the_next),
+        cmocka_unit_test(the_clients_own_fault_is_asked_of_nobody_else),
+        cmocka_unit_test(after_output_there_is_no_other_and_it_is_billed_as_an_estimate),
+        cmocka_unit_test(a_vendor_that_fails_gives_way_to_this_machine),
+        cmocka_unit_test(a_cancel_reaches_the_vendor),
+        cmocka_unit_test(what_may_not_leave_does_not),
+        cmocka_unit_test(what_leaves_is_redacted_and_comes_back_whole),
+        cmocka_unit_test(a_budget_needs_a_price_and_is_kept),
+        cmocka_unit_test(several_prompts_are_one_request),
+        cmocka_unit_test(many_at_once_each_end_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
