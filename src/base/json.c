@@ -7,7 +7,22 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/mapping.h"
+#include "base/memory.h"
 #include "base/utf8.h"
+
+enum { LOOK_BYTES = 64 << 10 };  // less is not looked for
+
+// Values are small allocations, which abort: jansson goes on after some that failed, as if what it
+// could not keep had not been there, and crashes after others.
+static void *take(size_t bytes)
+{
+    return memory_resize(NULL, bytes, 1);
+}
+
+__attribute__((constructor)) static void use_memory(void)
+{
+    json_set_alloc_funcs(take, free);
+}
 
 // At most this much memory will the values of a text take: each begins or ends with one of these
 // characters, whose weights were measured (bytes that jansson takes for an empty object, an empty
@@ -18,10 +33,12 @@ static bool check_memory(struct slice text, struct error *err)
     size_t bytes = 0;
     for (size_t i = 0; i < text.len; i++)
         bytes += weights[(unsigned char)text.ptr[i]];
-    if (bytes <= JSON_MEMORY_MAX)
-        return true;
-    return error_set(err, ERR_LIMIT, "JSON: its values would take up to %zu MiB, at most %d",
-                     bytes >> 20, JSON_MEMORY_MAX >> 20);
+    if (bytes > JSON_MEMORY_MAX)
+        return error_set(err, ERR_LIMIT, "JSON: its values would take up to %zu MiB, at most %d",
+                         bytes >> 20, JSON_MEMORY_MAX >> 20);
+    bytes += 2 * text.len;  // texts, and the one that is being read
+    return bytes < LOOK_BYTES || memory_has_room(bytes) ||
+           error_set(err, ERR_MEMORY, "JSON: no memory for values of %zu bytes", bytes);
 }
 
 static json_t *parse(struct slice text, size_t flags, struct error *err)

@@ -15,7 +15,8 @@ struct error;
 
 // A new reference, or NULL with err (ERR_FORMAT), which names line and column.
 // Nesting is bounded by jansson (2048); the caller bounds the bytes; and since values can take 80
-// times the memory of their text, what would take more than JSON_MEMORY_MAX is refused unparsed.
+// times the memory of their text, what would take more than JSON_MEMORY_MAX (ERR_LIMIT) or than
+// there is (ERR_MEMORY) is refused unparsed. Values take their memory as memory_new does.
 enum { JSON_MEMORY_MAX = 512 << 20 };
 json_t *json_parse(struct slice text, struct error *err);
 // The same, and a member that appears twice in an object is an error.

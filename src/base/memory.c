@@ -1,10 +1,12 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -87,6 +89,23 @@ void *memory_big_new(size_t bytes)
         (void)munmap(raw + skip + kept, total - skip - kept);
     (void)madvise(raw + skip, kept, MADV_HUGEPAGE);
     return raw + skip;
+}
+
+void memory_heed_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        (void)mallopt(M_ARENA_MAX, 1);
+}
+
+bool memory_has_room(size_t bytes)
+{
+    void *p =
+        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return false;
+    (void)munmap(p, bytes ? bytes : 1);
+    return true;
 }
 
 void memory_big_free(void *p, size_t bytes)

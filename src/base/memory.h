@@ -2,6 +2,7 @@
 //
 // Big ones (weights, KV pages, activations) go through memory_try, which may fail and is checked.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 
 void *memory_new(size_t n, size_t size);              // zeroed; aborts on overflow or no memory
@@ -11,6 +12,11 @@ char *memory_text_n(const char *text, size_t len);    // a terminated copy of le
 // A big block aligned to 64 bytes (2 MiB and huge pages where it is that large), zeroed by the
 // system; NULL when there is none. Freed with memory_big_free.
 void *memory_big_new(size_t bytes);
+// To be called before there are threads: with a limit on the address space (`ulimit -v`) all share
+// one heap, since one for each would reserve 64 MiB of it, or where that fails a page a block.
+void memory_heed_limit(void);
+// Whether the system gives so many bytes now. A look, not a promise; nothing is kept or touched.
+bool memory_has_room(size_t bytes);
 void memory_big_free(void *p, size_t bytes);
 
 #define memory_array(type, n) ((type *)memory_new((n), sizeof(type)))

@@ -54,7 +54,7 @@ struct settings {
     int port, max_seqs, timeout, drain, deadline, queue_max, load_wait;
     int64_t models_memory;
     bool allow_vendors, metrics_open;
-    // keys, usage, and what books into the ledger
+    // keys, usage
     const char *owner, *expires, *key_models, *budget, *budget_day, *budget_month;
     int64_t requests_per_minute, tokens_per_minute;
     int concurrency;

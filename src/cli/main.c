@@ -9,34 +9,27 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 
+// One a line.
+// clang-format off
 const struct command *const commands[] = {
-    &command_summarize,
-    &command_compare,
-    &command_run,
-    &command_chat,
-    &command_serve,
-    &command_keys,
-    &command_usage,
-    &command_show,
-    &command_fit,
-    &command_pull,
-    &command_list,
-    &command_rm,
-    &command_tokenize,
-    &command_detokenize,
-    &command_render,
-    &command_embed,
-    &command_quantize,
-    &command_bench,
-    &command_perplexity,
-    &command_cost,
-    &command_prices,
-    NULL,
+    &command_summarize,  &command_compare,
+    &command_run,        &command_chat,
+    &command_serve,      &command_keys,
+    &command_usage,      &command_show,
+    &command_fit,        &command_pull,
+    &command_list,       &command_rm,
+    &command_tokenize,   &command_detokenize,
+    &command_render,     &command_embed,
+    &command_quantize,   &command_bench,
+    &command_perplexity, &command_cost,
+    &command_prices,     NULL,
 };
+// clang-format on
 
 static const char *current = "";  // the running command's name, for messages
 static atomic_int n_interrupts;   // lock-free, as handlers need; any thread may run one
@@ -145,6 +138,7 @@ static int help(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    memory_heed_limit();
     (void)setlocale(LC_CTYPE, "");
     (void)signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, told like any other
     (void)signal(SIGXFSZ, SIG_IGN);  // and so is a file that may not grow

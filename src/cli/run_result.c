@@ -52,6 +52,7 @@ void run_result_add(struct run_result *r, const struct chat_event *e)
         if (e->n_prompt)
             memcpy(r->prompt, e->prompt, e->n_prompt * sizeof *e->prompt);
         r->n_prompt = e->n_prompt;
+        r->has_ids = true;
         break;
     case CHAT_NEXT:
         r->next = copy_tokens(&r->arena, e->tokens, e->n_tokens);
@@ -132,10 +133,11 @@ static json_t *text_json(struct slice text)
     return t;
 }
 
-static json_t *choice_json(const struct run_choice *c, bool with_logprobs)
+// null where nobody tells the ids: a vendor's model.
+static json_t *choice_json(const struct run_choice *c, bool has_ids, bool with_logprobs)
 {
-    json_t *o = json_object(), *ids = json_array();
-    for (size_t i = 0; i < c->n_tokens; i++)
+    json_t *o = json_object(), *ids = has_ids ? json_array() : json_null();
+    for (size_t i = 0; has_ids && i < c->n_tokens; i++)
         json_array_append_new(ids, json_integer(c->tokens[i].id));
     json_object_set_new(o, "text", text_json(buf_view(&c->text)));
     if (c->thoughts.len)
@@ -177,12 +179,12 @@ static json_t *speculation_json(const struct chat_usage *u)
 
 void run_result_print_json(const struct run_result *r, const char *model, bool with_logprobs)
 {
-    json_t *o = json_object(), *prompt = json_array(), *sequences = json_array(),
-           *usage = json_object();
+    json_t *o = json_object(), *prompt = r->has_ids ? json_array() : json_null(),
+           *sequences = json_array(), *usage = json_object();
     for (size_t i = 0; i < r->n_prompt; i++)
         json_array_append_new(prompt, json_integer(r->prompt[i]));
     for (int i = 0; i < r->n_choices; i++)
-        json_array_append_new(sequences, choice_json(&r->choices[i], with_logprobs));
+        json_array_append_new(sequences, choice_json(&r->choices[i], r->has_ids, with_logprobs));
     json_object_set_new(usage, "prompt_tokens", json_integer(r->usage.prompt_tokens));
     json_object_set_new(usage, "completion_tokens", json_integer(r->usage.completion_tokens));
     json_object_set_new(usage, "total_tokens",

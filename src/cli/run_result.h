@@ -19,6 +19,7 @@ struct run_result {
     int n_choices;
     int32_t *prompt;
     size_t n_prompt;
+    bool has_ids;             // false: nobody told the ids
     struct chat_token *next;  // likeliest tokens for the position after the prompt
     size_t n_next;
     struct chat_usage usage;

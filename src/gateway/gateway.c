@@ -189,6 +189,9 @@ bool gateway_may(struct gateway *g, const struct caller *who, const char *id, st
         return true;
     if (who->key && !in_list(who->key->models, id))
         return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
+    if (who->key && who->key->local_only && is_vendors(g, id))
+        return error_set(err, ERR_FORBIDDEN,
+                         "'%.100s' is a vendor's model, and this key is local-only", id);
     if (!who->vendors && is_vendors(g, id))
         return error_set(err, ERR_FORBIDDEN,
                          "'%.100s' is a vendor's model: that needs a route of the configuration or "

@@ -94,6 +94,7 @@ static void end_badly(struct answer *a, const struct error *err)
     if (r->key_line)
         secret_hide(r->key_line, e.error.text);
     e.usage.bytes_sent = a->post.bytes_sent;
+    e.usage.bytes_received = a->bytes_received;
     e.usage.cost_picousd = -1;
     a->sink.push(a->sink.self, &e);
     be_over(a);
@@ -399,6 +400,7 @@ struct answer *remote_start(struct remote *r, const struct chat_request *req,
 
 void remote_wait(struct answer *a)
 {
+    assert(!loop_here(a->all->loop));  // it would wait for itself
     pthread_mutex_lock(&a->all->lock);
     while (!a->over)
         pthread_cond_wait(&a->all->ended, &a->all->lock);

@@ -88,6 +88,7 @@ struct answer {
     int status;
     int64_t retry_after_s;
     int64_t n_read;
+    int64_t bytes_received;  // of all tries
     struct sse sse;
     struct buf whole;
     bool paused;

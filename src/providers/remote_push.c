@@ -52,6 +52,7 @@ void remote_push_usage(struct answer *a, bool whole)
     if (u->estimated && u->completion_tokens < written)
         u->completion_tokens = written;
     u->bytes_sent = a->post.bytes_sent;
+    u->bytes_received = a->bytes_received;
     u->cost_picousd = -1;
     a->sink.push(a->sink.self, &e);
 }

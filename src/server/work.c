@@ -4,12 +4,14 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
 enum {
     DEPTH_MAX = 128,
     AT_ONCE_BYTES_MAX = 16 << 10,  // read in well under a millisecond
+    ROOM_BYTES = 16 << 20,         // what a small request takes from body to answer
 };
 
 // Brackets outside of strings; what is not JSON is the parser's to tell.
@@ -34,6 +36,17 @@ static bool check_depth(struct slice text, struct dialect_error *err)
     return true;
 }
 
+// Where memory runs out the process ends (memory.h), and everybody's answers with it: so a request
+// is refused while there is some left.
+static bool check_room(const struct exchange *x, struct dialect_error *err)
+{
+    if (memory_has_room(ROOM_BYTES + x->body.len))
+        return true;
+    (void)dialect_refuse(err, PROBLEM_BUSY, NULL, "there is no memory left for a request");
+    err->retry_after_s = 1;
+    return false;
+}
+
 static bool parse_body(struct exchange *x, struct dialect_error *err)
 {
     struct error why = {0};
@@ -44,6 +57,8 @@ static bool parse_body(struct exchange *x, struct dialect_error *err)
     if (!check_depth(buf_view(&x->body), err))
         return false;
     x->json = json_parse(buf_view(&x->body), &why);
+    if (!x->json && why.code == ERR_MEMORY)
+        return dialect_refuse_error(err, &why);
     if (!x->json)
         return dialect_refuse(err, PROBLEM_REQUEST, NULL, "the body is not JSON: %s", why.text);
     atomic_fetch_sub(&x->server->body_bytes, (long long)x->body.len);
@@ -131,7 +146,8 @@ static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
     bool bare = x->own && x->own->kind == ROUTE_LONG_BARE;
-    bool ok = x->json || bare || parse_body(x, &err);  // it may come a second time (loading.c)
+    bool ok = x->json || bare ||  // it may come a second time (loading.c)
+              (check_room(x, &err) && parse_body(x, &err));
     if (ok && x->own)
         x->own->answer(x);
     else if (ok)
