@@ -15,7 +15,7 @@
 static const char *key_id(const struct gateway_answer *f)
 {
     const struct caller *who = f->request.caller;
-    return who && who->key ? who->key->id : "";
+    return who && who->key ? who->key->id : NULL;
 }
 
 static struct egress_line egress_line(const struct attempt *a, const char *outcome)
@@ -23,7 +23,7 @@ static struct egress_line egress_line(const struct attempt *a, const char *outco
     const struct gateway_answer *f = a->flight;
     return (struct egress_line){.request_id = f->id,
                                 .key_id = key_id(f),
-                                .model = a->candidate->shown,
+                                .model = f->asked,
                                 .provider = a->candidate->provider_name,
                                 .host = a->candidate->vendor->hosts[a->step.replica],
                                 .outcome = outcome,

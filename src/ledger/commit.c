@@ -309,6 +309,7 @@ static void after_commit(struct ledger *l, const struct touches *all, size_t n, 
     l->health.commits += n > 0;
     l->health.late += l->unsure ? 0 : late;
     l->unsure = false;
+    writer_went_well(l);  // before anybody who waited for it looks
 }
 
 static void after_failure(struct ledger *l, const struct touches *all)
