@@ -106,15 +106,15 @@ static void add_text(struct buf *out, const char *name, const char *text)
     json_write_text(out, slice_str(text));
 }
 
-static void add_models(struct buf *out, const char *models)
+static void add_models(struct buf *out, const struct ledger_key *k)
 {
     buf_text_add(out, ", \"models\": [");
-    for (const char *p = models; *p;) {
-        size_t n = strcspn(p, ",");
-        if (p != models)
+    for (size_t at = 0; k->models[at];) {
+        size_t n = strcspn(k->models + at, ",");
+        if (at)
             buf_text_add(out, ", ");
-        json_write_text(out, slice_of(p, n));
-        p += n + (p[n] == ',');
+        json_write_text(out, slice_of(k->models + at, n));
+        at += n + (k->models[at + n] == ',');
     }
     buf_char(out, ']');
 }
@@ -126,7 +126,7 @@ static void add_key(struct buf *out, const struct ledger_key *k, const struct le
     add_text(out, "name", k->name);
     add_text(out, "owner", k->owner);
     add_text(out, "hint", k->hint);
-    add_models(out, k->models);
+    add_models(out, k);
     add_time(out, "created", k->created_s);
     add_time(out, "expires", k->expires_s);
     add_time(out, "revoked", k->revoked_s);
@@ -175,22 +175,27 @@ static void print_line(const struct ledger_key *k, const struct ledger_spent *sp
     buf_release(&more);
 }
 
+static bool list_all(const struct settings *s, struct ledger *l, const struct ledger_key *keys,
+                     size_t n, struct buf *out, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct ledger_spent spent;
+        if (!ledger_spent(l, keys[i].id, &spent, err))
+            return false;
+        if (!s->json)
+            print_line(&keys[i], &spent);
+        buf_text_add(out, i ? ",\n " : "");
+        add_key(out, &keys[i], &spent);
+    }
+    return true;
+}
+
 static bool list(const struct settings *s, struct ledger *l, struct error *err)
 {
-    struct ledger_key *keys;
+    struct ledger_key *keys = NULL;
     struct buf out = {0};
-    size_t n;
-    if (!ledger_keys(l, &keys, &n, err))
-        return false;
-    bool ok = true;
-    for (size_t i = 0; ok && i < n; i++) {
-        struct ledger_spent spent;
-        ok = ledger_spent(l, keys[i].id, &spent, err);
-        if (ok && !s->json)
-            print_line(&keys[i], &spent);
-        buf_text_add(&out, i ? ",\n " : "");
-        add_key(&out, &keys[i], &spent);
-    }
+    size_t n = 0;
+    bool ok = ledger_keys(l, &keys, &n, err) && list_all(s, l, keys, n, &out, err);
     if (ok && s->json)
         (void)printf("[%s]\n", buf_text(&out));
     if (ok && !n && !s->json && !s->quiet)
