@@ -22,9 +22,9 @@ void redaction_rules_free(struct redaction_rules *r);
 // A request with everything replaced that the rules find: texts, parts, results of tools, arguments
 // of calls, tools' descriptions, stop texts; `body` dropped, a session and blobs with finds too. It
 // lives in the arena and the redaction, and shares what did not change. False with err if it cannot
-// be done: ERR_LIMIT (a pattern takes too long), ERR_UNSUPPORTED (a find where nothing can be
-// replaced: names of tools and members, addresses; token ids, files), ERR_FORMAT (not UTF-8). Then
-// the request must not leave. Without rules, *out is *in and *made NULL.
+// be done: ERR_UNSUPPORTED (a find where nothing can be replaced: names of tools and members,
+// addresses; token ids, files; a pattern that takes too long), ERR_FORMAT (not UTF-8). Then the
+// request must not leave, but may go to somebody local. Without rules, *out is *in and *made NULL.
 // `out` may be `in`.
 bool redaction_begin(const struct redaction_rules *rules, const struct chat_request *in,
                      struct arena *arena, struct chat_request *out, struct redaction **made,

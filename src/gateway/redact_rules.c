@@ -154,7 +154,7 @@ static size_t next_character(struct slice text, size_t at)
 
 static bool too_long(const struct redaction_rules *rules, uint32_t rule, struct error *err)
 {
-    return error_set(err, ERR_LIMIT, "redaction '%.40s' takes too long on this text",
+    return error_set(err, ERR_UNSUPPORTED, "redaction '%.40s' takes too long on this text",
                      rules->names[rule]);
 }
 

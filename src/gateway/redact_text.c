@@ -71,7 +71,7 @@ static const struct replaced *entry_of(struct redaction *r, struct slice text, u
     if (i)
         return &r->entries[i - 1];
     if (r->n_entries == PLACEHOLDERS_MAX) {
-        (void)error_set(err, ERR_LIMIT, "more than %d texts to redact in one request",
+        (void)error_set(err, ERR_UNSUPPORTED, "more than %d texts to redact in one request",
                         PLACEHOLDERS_MAX);
         return NULL;
     }
