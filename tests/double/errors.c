@@ -53,13 +53,27 @@ static const struct shape *shape_of(enum vendor vendor, int status)
     return s;
 }
 
+// What each says where a prompt is too long, with 400.
+static const char *context_text(enum vendor vendor)
+{
+    static const char *const texts[VENDOR_N] = {
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in "
+        "5000 "
+        "tokens.",
+        "prompt is too long: 200001 tokens > 200000 maximum",
+        "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576)."};
+    return texts[vendor];
+}
+
 static void openai_error(struct buf *out, const struct shape *shape, const char *text, bool quota)
 {
     buf_text_add(out, "{\"error\":{\"message\":");
     json_write_text(out, slice_str(quota ? "You exceeded your current quota." : text));
     buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":",
                quota ? "insufficient_quota" : shape->type);
-    const char *code = quota ? "insufficient_quota" : shape->code;
+    const char *code = quota                            ? "insufficient_quota"
+                       : strstr(text, "context length") ? "context_length_exceeded"
+                                                        : shape->code;
     if (code)
         buf_printf(out, "\"%s\"}}", code);
     else
@@ -89,7 +103,7 @@ void error_body(struct buf *out, enum vendor vendor, int status, const char *tex
 {
     const struct shape *shape = shape_of(vendor, status);
     if (!text)
-        text = shape->text;
+        text = s && s->context ? context_text(vendor) : shape->text;
     if (vendor == VENDOR_OPENAI) {
         openai_error(out, shape, text, s && s->quota);
     } else if (vendor == VENDOR_ANTHROPIC) {

@@ -37,7 +37,7 @@ static const struct {
     NUMBER("hang", hang),     NUMBER("rst", rst),           NUMBER("early", early),
     NUMBER("status", status), NUMBER("times", times),       NUMBER("after", after_s),
     NUMBER("quota", quota),   NUMBER("after_ms", after_ms), NUMBER("at", at),
-    NUMBER("huge", huge),
+    NUMBER("huge", huge),     NUMBER("context", context),
 };
 #define N_OF(list) (sizeof(list) / sizeof((list)[0]))
 

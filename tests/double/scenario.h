@@ -52,6 +52,7 @@ struct scenario {
     int64_t early;              // 100 or 103: comes first
     int64_t status, times;      // another status than 200, so many times (0: always)
     int64_t after_s, after_ms;  // Retry-After; Gemini's retryDelay, retry-after-ms
+    int64_t context;            // 1: a 400 that says the prompt is too long
     int64_t quota;              // 1: a 429 that no waiting helps
     int64_t at, huge;           // of `bad`
     int64_t bad, frame;

@@ -224,8 +224,8 @@ def main():
     routes = {f"{a}-then-{b}": f"{{candidates: [{a}/{a}-model, {b}/{b}-model], policy: fixed}}"
               for a in VENDORS for b in VENDORS if a != b}
     gateway = Gateway(double, routes, members={"retries": 1, "breaker_failures": 1000})
-    keys = [gateway.new_key("plain")["key"], gateway.new_key("day", "--budget", "100000/day")["key"],
-            gateway.new_key("month", "--budget", "100000/month")["key"]]
+    keys = [gateway.new_key("plain")["key"], gateway.new_key("day", "--budget-day", "100000")["key"],
+            gateway.new_key("month", "--budget-month", "100000")["key"]]
     left, failures = list(runs), []
     threads = [threading.Thread(target=work, args=(gateway, keys, left, failures)) for _ in range(args.threads)]
     for t in threads:

@@ -36,16 +36,27 @@ class Openai:
             members["response_format"] = {"type": "json_schema", "json_schema": {"name": "s", "schema": SCHEMA,
                                                                                  "strict": True}}
         if stream:
-            with self.client.chat.completions.stream(**members, stream_options={"include_usage": True}) as events:
-                pieces = sum(1 for e in events if e.type == "content.delta")
-                r = events.get_final_completion()
-        else:
-            r, pieces = self.client.chat.completions.create(**members), 1
-        m, u = r.choices[0].message, r.usage
-        return {"text": m.content or "", "pieces": pieces,
-                "calls": [(c.function.name, json.loads(c.function.arguments)) for c in m.tool_calls or []],
-                "finish": r.choices[0].finish_reason,
-                "usage": (u.prompt_tokens, u.prompt_tokens_details.cached_tokens, u.completion_tokens)}
+            return self.stream(members)
+        r = self.client.chat.completions.create(**members)
+        m = r.choices[0].message
+        return {"text": m.content or "", "pieces": 1, "finish": r.choices[0].finish_reason, "usage": self.usage(r),
+                "calls": [(c.function.name, json.loads(c.function.arguments)) for c in m.tool_calls or []]}
+
+    def stream(self, members):
+        chunks = list(self.client.chat.completions.create(**members, stream=True,
+                                                          stream_options={"include_usage": True}))
+        deltas = [c.choices[0].delta for c in chunks if c.choices]
+        texts, calls = [d.content for d in deltas if d.content], {}
+        for call in (t for d in deltas for t in d.tool_calls or []):
+            name, arguments = calls.get(call.index, ("", ""))
+            calls[call.index] = (name + (call.function.name or ""), arguments + (call.function.arguments or ""))
+        finish = [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason]
+        return {"text": "".join(texts), "pieces": len(texts), "finish": finish[-1], "usage": self.usage(chunks[-1]),
+                "calls": [(name, json.loads(arguments)) for name, arguments in calls.values()]}
+
+    @staticmethod
+    def usage(r):
+        return r.usage.prompt_tokens, r.usage.prompt_tokens_details.cached_tokens, r.usage.completion_tokens
 
     finishes = {"stop": "stop", "length": "length", "tools": "tool_calls", "filter": "content_filter"}
 
@@ -164,7 +175,7 @@ def check_failures(client, vendor):
     shown = {401: (502, 500), 403: (502, 500), 500: (502, 500), 503: (503, 529)}
     for status, kind in client.failures.items():
         try:
-            client.ask("via-" + vendor, f"[[double status={status} after=7]]")
+            client.ask(f"{vendor}/{vendor}-model", f"[[double status={status} after=7]]")
             seen = None
         except client.error as e:
             seen = e

@@ -104,6 +104,7 @@ case("openai", "unknown members", [chunk({"content": "a", "annotations": [{}], "
      ["", '{"object":"heartbeat"}'], ["", ""], chunk({}, "stop"), DONE], expect=['text 0 "a"', "finish 0 stop"])
 case("openai", "no usage, no [DONE]", [chunk({"content": "a"}), chunk({}, "stop")],
      expect=['text 0 "a"', "finish 0 stop"])
+case("openai", "nothing at all", [DONE], error="upstream malformed: an answer of nothing")
 case("openai", "cut", [chunk({"content": "a"})], expect=['text 0 "a"'], error="upstream cut")
 case("openai", "an error inside", [chunk({"content": "a"}), ["", json.dumps({"error": {
     "message": "Too many", "type": "requests", "code": "rate_limit_exceeded", "param": None}})]],
@@ -204,7 +205,8 @@ case("anthropic", "unknown events, blocks and deltas", [start(), ["tick", '{"typ
 case("anthropic", "an error in the stream", [start()] + said(0, "x")[:2] + [["error", json.dumps(
     {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"})]],
      expect=['text 0 "x"'], error="busy Overloaded (529 overloaded_error)")
-case("anthropic", "cut", [start()] + said(0, "x"), expect=['text 0 "x"'], error="upstream cut")
+case("anthropic", "cut, with what was used so far", [start()] + said(0, "x"),
+     expect=['text 0 "x"', "usage 10 0 0 0 1 0"], error="upstream cut")
 message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [
     {"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "x"},
     {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": 1}}], "stop_reason": "tool_use",
@@ -254,7 +256,8 @@ case("gemini", "a call that went wrong is paid for", [gemini([], "MALFORMED_FUNC
      expect=["usage 30 12 0 0 48 40"], error="upstream the vendor's answer failed: MALFORMED_FUNCTION_CALL")
 case("gemini", "unknown parts", [gemini([{"executableCode": {"code": "1", "language": "PYTHON"}}, {"text": "x"}],
                                         "STOP")], expect=['text 0 "x"', "finish 0 stop"])
-case("gemini", "cut", [gemini([{"text": "a"}], u=COUNTED)], expect=['text 0 "a"'], error="upstream cut")
+case("gemini", "cut, with what was used so far", [gemini([{"text": "a"}], u=COUNTED)],
+     expect=['text 0 "a"', "usage 30 12 0 0 48 40"], error="upstream cut")
 exhausted = {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}
 case("gemini", "an error inside", [gemini([{"text": "a"}]), ["", json.dumps(exhausted)]], expect=['text 0 "a"'],
      error="rate Quota exceeded (429 RESOURCE_EXHAUSTED)")
