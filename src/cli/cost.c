@@ -112,7 +112,7 @@ static int64_t thousandths(double tokens_per_s)
 static bool measure(struct cost *c, const struct settings *s, struct error *err)
 {
     struct loaded l = {0};
-    struct power_reading power;
+    struct power_reading power = {0};
     struct bench_result r;
     const char *model = s->words_given.n ? s->words_given.items[0] : NULL;
     struct bench_options o = {.prefill = {BENCH_PROMPT},
@@ -190,13 +190,7 @@ static void add_rival(struct cost *c, const struct price *p)
 static bool named_rival(struct cost *c, const struct prices *all, const char *name,
                         struct error *err)
 {
-    char provider[256];
-    const char *slash = strchr(name, '/');
-    const struct price *p = NULL;
-    if (slash && slash - name < (ptrdiff_t)sizeof provider) {
-        (void)snprintf(provider, sizeof provider, "%.*s", (int)(slash - name), name);
-        p = prices_find(all, provider, slash + 1, NULL);
-    }
+    const struct price *p = prices_named(all, name);
     if (!p)
         return error_set(err, ERR_NOT_FOUND,
                          "--against: no price of '%.100s' is known (see `hearth prices list`)",

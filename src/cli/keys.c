@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_json.h"
 #include "ledger/money.h"
 
 static bool read_budget(const char *option, const char *text, int64_t *out, struct error *err)
@@ -82,66 +83,6 @@ static bool create(const struct settings *s, struct ledger *l, struct error *err
     return true;
 }
 
-// Exact decimals go into the text as they are: a double would not hold them.
-static void add_money(struct buf *out, const char *name, int64_t picousd)
-{
-    char text[MONEY_TEXT_BYTES];
-    buf_printf(out, ", \"%s\": %s", name, picousd < 0 ? "null" : money_text(picousd, text));
-}
-
-static void add_time(struct buf *out, const char *name, int64_t at_s)
-{
-    char day[DATE_TEXT_BYTES];
-    int64_t in_day = at_s - day_of(at_s) * 86400;
-    if (!at_s)
-        buf_printf(out, ", \"%s\": null", name);
-    else
-        buf_printf(out, ", \"%s\": \"%sT%02d:%02d:%02dZ\"", name, day_text(day_of(at_s), day),
-                   (int)(in_day / 3600), (int)(in_day / 60 % 60), (int)(in_day % 60));
-}
-
-static void add_text(struct buf *out, const char *name, const char *text)
-{
-    buf_printf(out, ", \"%s\": ", name);
-    json_write_text(out, slice_str(text));
-}
-
-static void add_models(struct buf *out, const char *models)
-{
-    buf_text_add(out, ", \"models\": [");
-    for (const char *p = models; *p;) {
-        size_t n = strcspn(p, ",");
-        if (p != models)
-            buf_text_add(out, ", ");
-        json_write_text(out, slice_of(p, n));
-        p += n + (p[n] == ',');
-    }
-    buf_char(out, ']');
-}
-
-static void add_key(struct buf *out, const struct ledger_key *k, const struct ledger_spent *spent)
-{
-    buf_text_add(out, "{\"id\": ");
-    json_write_text(out, slice_str(k->id));
-    add_text(out, "name", k->name);
-    add_text(out, "owner", k->owner);
-    add_text(out, "hint", k->hint);
-    add_models(out, k->models);
-    add_time(out, "created", k->created_s);
-    add_time(out, "expires", k->expires_s);
-    add_time(out, "revoked", k->revoked_s);
-    add_money(out, "budget_usd", k->budget_total);
-    add_money(out, "budget_day_usd", k->budget_day);
-    add_money(out, "budget_month_usd", k->budget_month);
-    add_money(out, "spent_usd", spent->total);
-    add_money(out, "spent_day_usd", spent->day);
-    add_money(out, "spent_month_usd", spent->month);
-    buf_printf(out, ", \"rpm\": %lld, \"tpm\": %lld, \"concurrency\": %d",
-               (long long)k->requests_per_minute, (long long)k->tokens_per_minute, k->concurrency);
-    buf_printf(out, ", \"local_only\": %s, \"admin\": %s}", k->local_only ? "true" : "false",
-               k->admin ? "true" : "false");
-}
-
 static void add_budget(struct buf *out, int64_t spent, int64_t budget, const char *period)
 {
     char of[MONEY_TEXT_BYTES], is[MONEY_TEXT_BYTES];
@@ -175,22 +116,27 @@ static void print_line(const struct ledger_key *k, const struct ledger_spent *sp
     buf_release(&more);
 }
 
+static bool list_all(const struct settings *s, struct ledger *l, const struct ledger_key *keys,
+                     size_t n, struct buf *out, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct ledger_spent spent;
+        if (!ledger_spent(l, keys[i].id, &spent, err))
+            return false;
+        if (!s->json)
+            print_line(&keys[i], &spent);
+        buf_text_add(out, i ? ",\n " : "");
+        ledger_key_json(out, &keys[i], &spent);
+    }
+    return true;
+}
+
 static bool list(const struct settings *s, struct ledger *l, struct error *err)
 {
-    struct ledger_key *keys;
+    struct ledger_key *keys = NULL;
     struct buf out = {0};
-    size_t n;
-    if (!ledger_keys(l, &keys, &n, err))
-        return false;
-    bool ok = true;
-    for (size_t i = 0; ok && i < n; i++) {
-        struct ledger_spent spent;
-        ok = ledger_spent(l, keys[i].id, &spent, err);
-        if (ok && !s->json)
-            print_line(&keys[i], &spent);
-        buf_text_add(&out, i ? ",\n " : "");
-        add_key(&out, &keys[i], &spent);
-    }
+    size_t n = 0;
+    bool ok = ledger_keys(l, &keys, &n, err) && list_all(s, l, keys, n, &out, err);
     if (ok && s->json)
         (void)printf("[%s]\n", buf_text(&out));
     if (ok && !n && !s->json && !s->quiet)

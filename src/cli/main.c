@@ -14,6 +14,8 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 
+// One a line.
+// clang-format off
 const struct command *const commands[] = {
     &command_summarize,  &command_compare,
     &command_run,        &command_chat,
@@ -27,6 +29,7 @@ const struct command *const commands[] = {
     &command_perplexity, &command_cost,
     &command_prices,     NULL,
 };
+// clang-format on
 
 static const char *current = "";  // the running command's name, for messages
 static atomic_int n_interrupts;   // lock-free, as handlers need; any thread may run one

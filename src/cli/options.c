@@ -92,6 +92,9 @@ static const struct option option_rows[] = {
      "the configuration: routes, vendors, rules (default: hearth.yaml in $HEARTH_HOME, else in "
      "$XDG_CONFIG_HOME/hearth)",
      FIELD(config)},
+    {"ledger", 0, "WHERE",
+     "keys and usage: sqlite (ledger.db in Hearth's data folder), sqlite:FILE or postgresql://...",
+     FIELD(ledger)},
     {"allow-vendors", 0, NULL,
      "vendors' models may be named without a route, while there are no keys", FIELD(allow_vendors)},
     {"metrics-open", 0, NULL, "/metrics needs no key", FIELD(metrics_open)},

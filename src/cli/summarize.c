@@ -10,6 +10,7 @@
 #include "cli/stack.h"
 #include "documents/document.h"
 #include "gateway/gateway.h"
+#include "gateway/prices.h"
 #include "summarize/summarize.h"
 #include "summarize/summary_json.h"
 
@@ -34,8 +35,21 @@ static bool read_style(const char *name, enum summary_style *style, struct error
     return error_set(err, ERR_USAGE, "--style: '%s' is not paragraph, bullets or outline", name);
 }
 
+// A plan with a vendor's model calls nothing, so that nobody tells what it would have cost.
+static void price_plan(const struct job *j, struct summary *r)
+{
+    const struct prices *all = j->stack.prices;
+    const char *named = model_option(j->s);
+    const struct price *p = all && named ? prices_named(all, named) : NULL;
+    p = all && !p ? prices_named(all, r->model) : p;
+    if (j->s->dry_run && !r->local && p)
+        r->cost_picousd =
+            price_of_calls(p, r->plan.calls, r->plan.prompt_tokens, r->plan.completion_tokens);
+}
+
 static void print_plan(const struct job *j, const struct summary *r)
 {
+    char cost[32];
     for (size_t i = 0; i < j->n_documents; i++) {
         (void)printf("%s: %zu characters, %" PRId64 " tokens (%s)\n", j->documents[i]->path,
                      j->documents[i]->n_characters, r->documents[i].tokens,
@@ -47,12 +61,15 @@ static void print_plan(const struct job *j, const struct summary *r)
                  " out\n",
                  r->plan.calls, r->plan.parts, r->plan.levels, r->plan.prompt_tokens,
                  r->plan.completion_tokens);
+    if (!r->local)
+        (void)printf("cost: about %s\n", price_text(r->cost_picousd, cost));
 }
 
 // What a reader should know beside the summary: how long, what it cost, what left the machine, and
 // what is missing from it.
 static void print_account(const struct job *j, const struct summary *r)
 {
+    char cost[32];
     const size_t shown = 6;  // a long list hides the summary; --json and --verbose have it whole
     size_t n = r->coverage.n_skipped;
     for (size_t i = 0; i < n && (i < shown || n == shown + 1 || j->s->verbose); i++)
@@ -67,7 +84,8 @@ static void print_account(const struct job *j, const struct summary *r)
                   "%s: %d of %d parts used, %" PRId64 " tokens in, %" PRId64
                   " out, %.1f s; cost %s; sent %" PRId64 " bytes off this machine\n",
                   r->model, r->coverage.used, r->coverage.parts, r->prompt_tokens,
-                  r->completion_tokens, r->seconds, r->local ? "nothing but power" : "unknown",
+                  r->completion_tokens, r->seconds,
+                  r->local ? "nothing but power" : price_text(r->cost_picousd, cost),
                   r->bytes_sent);
     if (j->s->verbose)
         (void)fprintf(stderr,
@@ -129,6 +147,8 @@ static int run(struct settings *s)
     if (ok)
         ok = (r = summarize(j.stack.gateway, j.documents, j.n_documents, &o, &err)) != NULL;
     progress_clear(&j.stack.progress);
+    if (ok)
+        price_plan(&j, r);
     int status = ok ? print(&j, r) : fail_error(&err);
     summary_free(r);
     stack_close(&j.stack);

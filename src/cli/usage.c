@@ -9,6 +9,7 @@
 #include "base/shown_bytes.h"
 #include "cli/commands.h"
 #include "ledger/ledger.h"
+#include "ledger/ledger_json.h"
 #include "ledger/money.h"
 
 static bool read_by(const char *text, enum ledger_by *by, struct error *err)
@@ -50,17 +51,10 @@ static const char *cost_text(const struct ledger_sum *s, const char *unpriced,
 static void print_json(const struct ledger_sum *sums, size_t n)
 {
     struct buf out = {0};
-    char cost[MONEY_TEXT_BYTES];
     for (size_t i = 0; i < n; i++) {
-        const struct ledger_sum *s = &sums[i];
-        buf_text_add(&out, i ? ",\n {\"by\": " : "{\"by\": ");
-        json_write_text(&out, slice_str(s->by));
-        buf_printf(&out,
-                   ", \"requests\": %lld, \"prompt_tokens\": %lld, \"cached_tokens\": %lld, "
-                   "\"completion_tokens\": %lld, \"cost_usd\": %s, \"unpriced\": %lld}",
-                   (long long)s->requests, (long long)s->prompt_tokens, (long long)s->cached_tokens,
-                   (long long)s->completion_tokens, cost_text(s, "null", cost),
-                   (long long)s->unpriced);
+        if (i)
+            buf_text_add(&out, ",\n ");
+        ledger_sum_json(&out, &sums[i]);
     }
     (void)printf("[%s]\n", buf_text(&out));
     buf_release(&out);

@@ -120,7 +120,7 @@ const char *row_resolve(struct reader *r, const char *path)
 
 bool row_path(struct reader *r, const struct row *m, const struct tree_node *v, void *field)
 {
-    const char *path;
+    const char *path = "";
     if (!row_text(r, m, v, &path))
         return false;
     if (!*path)

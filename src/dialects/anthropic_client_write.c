@@ -98,7 +98,7 @@ static void write_budget(json_t *body, const struct chat_request *req, struct cl
         budget = BUDGET_MIN;
     if (req->max_tokens < 0)
         client_set_int(body, "max_tokens", budget + MAX_TOKENS);
-    else if (budget >= req->max_tokens)
+    else if (budget > req->max_tokens / 4 * 3)
         budget = req->max_tokens / 4 * 3;
     if (budget >= BUDGET_MIN)
         json_object_set_new(body, "thinking",

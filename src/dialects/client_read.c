@@ -20,6 +20,8 @@ void client_answer_begin(struct client_answer *a, const struct chat_request *req
     a->n_choices = n > 1 ? (size_t)n : 1;
     if (a->n_choices > CHOICES_MAX)
         a->n_choices = CHOICES_MAX;
+    if (req->input == INPUT_EMBED)
+        a->n_choices = req->n_inputs;
     a->choices = memory_array(struct client_choice, a->n_choices);
 }
 

@@ -199,6 +199,8 @@ bool openai_client_read_event(void *state, struct slice event, struct slice data
     struct openai_client_state *s = state;
     (void)event;
     if (slice_is(data, "[DONE]")) {
+        if (!s->answer.choices[0].seen && !s->answer.has_usage && !s->done)
+            return client_malformed(err, "an answer of nothing");
         s->done = true;
         client_push_end(&s->answer, sink);
         return true;

@@ -10,6 +10,8 @@
 // newer name is written if the client wrote it, or if the model is the vendor's (o1 and later,
 // gpt-5 and later), which do not take the older one.
 #include <ctype.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -107,15 +109,26 @@ static json_t *write_parts(const struct chat_message *m, struct error *err)
     return list;
 }
 
+static bool only_texts(const json_t *parts)
+{
+    for (size_t i = 0; i < json_array_size(parts); i++) {
+        if (!slice_is(client_text(json_array_get(parts, i), "type"), "text"))
+            return false;
+    }
+    return true;
+}
+
 static json_t *write_message(const struct chat_message *m, bool own, struct error *err)
 {
     static const char *const texts[] = {"name", "tool_call_id", "reasoning_content"};
-    json_t *o = json_object(), *parts = m->parts ? write_parts(m, err) : NULL;
+    // Parts of texts only are those of another vendor, and simple servers take none.
+    bool mixed = m->parts && (own || !only_texts(m->parts));
+    json_t *o = json_object(), *parts = mixed ? write_parts(m, err) : NULL;
     const json_t *calls = client_calls(m), *role = json_object_get(m->raw, "role");
     json_object_set_new(o, "role",
                         json_is_string(role) ? json_incref((json_t *)role)
                                              : json_string(role_name(m->role)));
-    if (m->parts && !parts) {
+    if (mixed && !parts) {
         json_decref(o);
         return NULL;
     }
@@ -213,7 +226,10 @@ static void write_bias(json_t *body, const struct chat_sampling *s)
     json_t *o = json_object();
     for (size_t i = 0; i < s->n_bias; i++) {
         (void)snprintf(key, sizeof key, "%d", (int)s->bias_tokens[i]);
-        client_set_float(o, key, s->bias_values[i]);
+        if (s->bias_values[i] == truncf(s->bias_values[i]))
+            json_object_set_new(o, key, json_integer((json_int_t)s->bias_values[i]));
+        else
+            client_set_float(o, key, s->bias_values[i]);
     }
     json_object_set_new(body, "logit_bias", o);
 }

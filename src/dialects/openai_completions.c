@@ -140,7 +140,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
         !member_int(body, "", "max_tokens", 1, TOKENS_MAX, &c->request.max_tokens, err))
         return false;
     c->request.model = model.ptr;
-    if (!read_prompts(c, body, err) || !read_rest(c, body, err))
+    if (!openai_session(c, body, err) || !read_prompts(c, body, err) || !read_rest(c, body, err))
         return false;
     set_prompts(c);
     return true;

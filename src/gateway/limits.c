@@ -166,9 +166,9 @@ static void grow(struct limits *l)
 
 static struct account *account_of(struct limits *l, uint64_t number, int64_t now_ms)
 {
-    struct account **at = place_of(l, number);
-    if (*at)
-        return *at;
+    struct account *known = *place_of(l, number);
+    if (known)
+        return known;
     if (l->n >= l->sweep_at)
         sweep(l, now_ms);
     if (l->n >= l->n_heads)
@@ -234,7 +234,7 @@ static bool has_bounds(const struct ledger_key *key)
 bool limits_take(struct limits *l, const struct ledger_key *key, int64_t tokens, int64_t now_ns,
                  struct limits_hold *hold, struct limits_state *state, struct error *err)
 {
-    struct limits_state ignored;
+    struct limits_state ignored = {0};
     *hold = (struct limits_hold){0};
     state = state ? state : &ignored;
     *state = (struct limits_state){-1, -1, -1, -1, -1, -1};

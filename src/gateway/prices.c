@@ -86,6 +86,16 @@ const struct price *prices_find(const struct prices *p, const char *provider, co
     return find_exact(p, provider, undated, day);
 }
 
+const struct price *prices_named(const struct prices *p, const char *reference)
+{
+    char provider[PRICE_NAME_BYTES];
+    const char *slash = strchr(reference, '/');
+    if (!slash || slash - reference >= PRICE_NAME_BYTES)
+        return NULL;
+    (void)snprintf(provider, sizeof provider, "%.*s", (int)(slash - reference), reference);
+    return prices_find(p, provider, slash + 1, NULL);
+}
+
 size_t prices_count(const struct prices *p)
 {
     return p->user.n + p->shipped.n;
@@ -181,6 +191,17 @@ int64_t price_guess(const struct price *p, int64_t prompt_tokens, int64_t answer
 {
     struct chat_usage u = {.prompt_tokens = prompt_tokens, .completion_tokens = answer_tokens};
     return price_of(p, &u);
+}
+
+int64_t price_of_calls(const struct price *p, int64_t n_calls, int64_t prompt_tokens,
+                       int64_t answer_tokens)
+{
+    if (n_calls <= 0)
+        return 0;
+    int64_t prompt = clamp(prompt_tokens, INT64_MAX), answer = clamp(answer_tokens, INT64_MAX);
+    struct price_rates r = rates_at(p, tier_of(p, prompt / n_calls + (prompt % n_calls > 0)));
+    return add(add(times(prompt, r.input), times(answer, r.output)),
+               times(n_calls, p->per_request));
 }
 
 const char *price_text(int64_t picousd, char out[32])

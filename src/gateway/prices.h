@@ -44,6 +44,8 @@ void prices_free(struct prices *p);
 // the name without a date at its end. NULL: unpriced.
 const struct price *prices_find(const struct prices *p, const char *provider, const char *model,
                                 const char *day);
+// The same of a reference, "openai/gpt-4o"; NULL too if it has no vendor.
+const struct price *prices_named(const struct prices *p, const char *reference);
 // All entries, the user's first, each table by provider, model and day.
 size_t prices_count(const struct prices *p);
 const struct price *prices_at(const struct prices *p, size_t i);
@@ -56,6 +58,10 @@ int64_t price_bound(const struct price *p, int64_t prompt_tokens, int64_t answer
                     int64_t n_choices);
 // What a request with nothing in a cache would cost: for routing by price.
 int64_t price_guess(const struct price *p, int64_t prompt_tokens, int64_t answer_tokens);
+
+// What so many requests would cost together that share the tokens evenly: for plans.
+int64_t price_of_calls(const struct price *p, int64_t n_calls, int64_t prompt_tokens,
+                       int64_t answer_tokens);
 
 // Reads a table in LiteLLM's format (model_prices_and_context_window.json), or in Hearth's own,
 // into the user's file (path NULL: the default), replaced as a whole. Numbers are read as decimals,

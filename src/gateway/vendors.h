@@ -13,7 +13,7 @@ struct provider;
 struct remotes;
 struct vendors;
 
-enum { VENDOR_REPLICAS_MAX = 16 };
+enum { VENDOR_REPLICAS_MAX = 32 };
 
 struct vendor {
     const char *name;  // "openai"

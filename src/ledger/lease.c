@@ -34,10 +34,10 @@ struct lease *lease_get(struct ledger *l, const struct ledger_key *key, int64_t 
         s->month = month_of(day);
         s->next = *bucket(l, key->number);
         *bucket(l, key->number) = s;
+        s->budgets[0] = key->budget_day;  // a key's never change: the writer reads without the lock
+        s->budgets[1] = key->budget_month;
+        s->budgets[2] = key->budget_total;
     }
-    s->budgets[0] = key->budget_day;
-    s->budgets[1] = key->budget_month;
-    s->budgets[2] = key->budget_total;
     return s;
 }
 

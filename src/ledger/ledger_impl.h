@@ -143,6 +143,7 @@ bool lease_refusal(const struct lease *s, const struct waiter *w, struct error *
 
 // writer.c
 void *ledger_writer(void *self);
+void writer_went_well(struct ledger *l);  // with the lock held
 bool writer_open(struct ledger *l, bool make, struct error *err);
 // commit.c: one transaction of up to LEDGER_BATCH settlements, and of leases that are asked for or
 // given back. *asked: somebody was refused while others hold leases.

@@ -67,15 +67,13 @@ static void failed(struct ledger *l, const struct error *err)
     pthread_mutex_unlock(&l->lock);
 }
 
-static void went_well(struct ledger *l)
+void writer_went_well(struct ledger *l)
 {
     l->backoff_ms = 0;
-    pthread_mutex_lock(&l->lock);
     if (l->failing)
         log_warn("ledger: the database can be written again");
     l->failing = false;
     l->health.writable = true;
-    pthread_mutex_unlock(&l->lock);
 }
 
 struct polled {
@@ -214,11 +212,12 @@ void *ledger_writer(void *self)
         bool poll_due = now_ns >= l->next_poll_ns || l->poll_asked != l->poll_done;
         pthread_mutex_unlock(&l->lock);
         struct error err = {0};
-        if (cycle(l, poll_due, &err))
-            went_well(l);
-        else
+        bool ok = cycle(l, poll_due, &err);
+        if (!ok)
             failed(l, &err);
         pthread_mutex_lock(&l->lock);
+        if (ok)
+            writer_went_well(l);
     }
     pthread_mutex_unlock(&l->lock);
     return NULL;

@@ -132,10 +132,24 @@ bool model_ref_check_vendor(const char *reference, struct error *err)
                      reference, shown);
 }
 
+static bool is_vendor(const char *reference)
+{
+    static const char *const vendors[] = {"openai/", "anthropic/", "google/"};
+    for (size_t i = 0; i < sizeof vendors / sizeof *vendors; i++)
+        if (strncmp(reference, vendors[i], strlen(vendors[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool refuse_with_slash(const char *reference, struct error *err)
 {
     struct store store;
     char shown[MANIFEST_SHOWN_BYTES];
+    if (is_vendor(reference))
+        return model_ref_check_vendor(reference, err) &&
+               error_set(err, ERR_UNSUPPORTED,
+                         "model '%s' is a vendor's, and this needs one that is on this machine",
+                         reference);
     if (store_open(&store, NULL) && store_has_repo(&store, reference, shown))
         return error_set(err, ERR_NOT_FOUND, "model '%s': it was pulled, and is called %s here",
                          reference, shown);

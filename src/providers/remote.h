@@ -7,7 +7,8 @@
 // about when; never after an event was pushed. An endpoint that keeps failing is not asked for a
 // while (net/breaker.h): start then fails at once with ERR_BUSY.
 // Keys go into headers only, are kept in memory that core dumps leave out, and are in no error.
-// Threads: any, as provider.h says.
+// Threads: any, as provider.h says; but none waits for an answer on the remotes' own thread, or
+// frees one there that has not ended.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,13 +17,13 @@
 
 struct dialect_client;
 struct error;
+struct loop;
 struct remotes;
 struct secret;
 
 struct remotes *remotes_new(struct error *err);  // starts the thread
-struct loop;
-struct loop *remotes_loop(struct remotes *r);  // their thread, for who wants to share it
-void remotes_free(struct remotes *r);          // after all of its providers
+struct loop *remotes_loop(struct remotes *r);    // their thread, for who wants to share it
+void remotes_free(struct remotes *r);            // after all of its providers
 
 struct remote_options {  // copied
     const char *name;    // what it is called: "openai", "groq"
@@ -30,8 +31,9 @@ struct remote_options {  // copied
     const char *base_url;  // NULL: the client's own
     const char *key;       // NULL or empty: none is sent
     const char *ca_file;   // authorities to trust, PEM; NULL: the system's
-    // Seconds; 0: the default (10, 120, 60, 3600). first: until the first byte of an answer;
-    // between: between two pieces of it.
+    // Seconds; 0: the default (10, 120, 60, 3600). first: until an answer begins, and five times
+    // that where it is not streamed, whose first byte comes with its last; between: between two
+    // pieces of it; total: with all tries.
     double connect_s, first_s, between_s, total_s;
     int retries;            // -1: 2
     int breaker_failures;   // in a row, until the endpoint rests; 0: 5

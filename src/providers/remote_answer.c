@@ -400,6 +400,7 @@ struct answer *remote_start(struct remote *r, const struct chat_request *req,
 
 void remote_wait(struct answer *a)
 {
+    assert(!loop_here(a->all->loop));  // it would wait for itself
     pthread_mutex_lock(&a->all->lock);
     while (!a->over)
         pthread_cond_wait(&a->all->ended, &a->all->lock);

@@ -8,6 +8,7 @@
 enum {
     NUMBER_BYTES = 24,
     MESSAGE_TOKENS = 16,  // what stands around a message
+    MESSAGE_USUAL_TOKENS = 4,
     REQUEST_TOKENS = 32,
     TOOLS_TOKENS = 1024,   // what vendors say to a model that has tools
     TOOL_TOKENS = 64,      // around each
@@ -18,7 +19,8 @@ enum {
 
 struct counted {
     int64_t bytes;   // of everything that is text
-    int64_t around;  // tokens that no text of ours stands for
+    int64_t given;   // tokens that came as such
+    int64_t around;  // that no text of ours stands for
     int64_t n_images;
 };
 
@@ -101,11 +103,11 @@ static struct counted count(const struct chat_request *r)
     switch (r->input) {
     case INPUT_MESSAGES: count_messages(&c, r); break;
     case INPUT_TEXT: c.bytes += (int64_t)r->text.len; break;
-    case INPUT_TOKENS: c.around += (int64_t)r->n_tokens; break;
+    case INPUT_TOKENS: c.given = (int64_t)r->n_tokens; break;
     case INPUT_EMBED:
         for (size_t i = 0; i < r->n_inputs; i++) {
             if (r->inputs[i].tokens)
-                c.around += (int64_t)r->inputs[i].n_tokens;
+                c.given += (int64_t)r->inputs[i].n_tokens;
             else
                 c.bytes += (int64_t)r->inputs[i].text.len;
         }
@@ -118,14 +120,15 @@ static struct counted count(const struct chat_request *r)
 int64_t remote_tokens_at_most(const struct chat_request *r)
 {
     struct counted c = count(r);
-    return c.bytes + c.around + c.n_images * IMAGE_TOKENS;
+    return c.bytes + c.given + c.around + c.n_images * IMAGE_TOKENS;
 }
 
 int64_t remote_tokens_about(const struct chat_request *r)
 {
     struct counted c = count(r);
-    int64_t around = r->input == INPUT_TOKENS ? (int64_t)r->n_tokens : (int64_t)r->n_messages * 4;
-    return remote_tokens_of_bytes(c.bytes) + around + c.n_images * IMAGE_USUAL_TOKENS;
+    int64_t around =
+        (int64_t)r->n_messages * (r->input == INPUT_MESSAGES ? MESSAGE_USUAL_TOKENS : 0);
+    return remote_tokens_of_bytes(c.bytes) + c.given + around + c.n_images * IMAGE_USUAL_TOKENS;
 }
 
 int64_t remote_tokens_of_bytes(int64_t bytes)

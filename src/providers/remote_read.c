@@ -90,17 +90,18 @@ enum post_take remote_on_body(void *self, struct slice bytes)
 {
     struct answer *a = self;
     a->last_ns = clock_ns();
-    if (!a->paused)  // else the same may come again
-        a->bytes_received += (int64_t)bytes.len;
     if (a->mode == REMOTE_STREAM) {
         enum post_take take = take_stream(a, bytes);
-        if (take == POST_TAKEN)
-            a->n_read += (int64_t)bytes.len;
+        if (take == POST_FULL)
+            return take;  // the same comes again
+        a->bytes_received += (int64_t)bytes.len;
+        a->n_read += (int64_t)bytes.len;
         if (a->n_read <= REMOTE_STREAM_MAX)
             return take;
         (void)too_much(a, REMOTE_STREAM_MAX);
         return POST_STOP;
     }
+    a->bytes_received += (int64_t)bytes.len;
     buf_slice(&a->whole, bytes);
     if (!a->whole.overflow)
         return POST_TAKEN;

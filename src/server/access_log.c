@@ -30,6 +30,7 @@ static void add_answer(const struct exchange *x, struct buf *out)
                x->call.request.stream ? "true" : "false", x->usage.prompt_tokens,
                x->usage.cached_tokens, x->usage.completion_tokens);
     json_write_number(out, ms(x->begun_ns, x->first_ns));
+    add_text(out, "request", x->caller.request_id ? x->caller.request_id : "");
     if (x->told.served[0])
         add_text(out, "served", x->told.served);
 }

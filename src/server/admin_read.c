@@ -13,11 +13,10 @@ enum { CONCURRENCY_MAX = 1 << 20, AMOUNT_BYTES = 48 };
 
 // A number of dollars, or its decimal text, since a double has no exact cents. Absent: *amount
 // stays.
-static bool read_amount(const json_t *o, const char *at, const char *name, int64_t *amount,
+static bool read_amount(const json_t *o, const char *name, int64_t *amount,
                         struct dialect_error *err)
 {
     const json_t *v = json_object_get(o, name);
-    struct member_path path = member_path(at, name, -1);
     char text[AMOUNT_BYTES] = "";
     struct error why = {0};
     if (!v || json_is_null(v))
@@ -29,19 +28,15 @@ static bool read_amount(const json_t *o, const char *at, const char *name, int64
         (void)snprintf(text, sizeof text, "%.12f", number);
     if (money_parse(slice_str(text), amount, &why))
         return true;
-    return dialect_refuse(err, PROBLEM_REQUEST, path.text, "'%s' is not a number of dollars",
-                          path.text);
+    return dialect_refuse(err, PROBLEM_REQUEST, name, "'%s' is not a number of dollars", name);
 }
 
 static bool read_budgets(const json_t *o, struct ledger_key *k, struct dialect_error *err)
 {
-    const json_t *b = json_object_get(o, "budget_usd");
     k->budget_day = k->budget_month = k->budget_total = -1;
-    if (!json_is_object(b))
-        return read_amount(o, "", "budget_usd", &k->budget_total, err);
-    return read_amount(b, "budget_usd", "day", &k->budget_day, err) &&
-           read_amount(b, "budget_usd", "month", &k->budget_month, err) &&
-           read_amount(b, "budget_usd", "total", &k->budget_total, err);
+    return read_amount(o, "budget_usd", &k->budget_total, err) &&
+           read_amount(o, "budget_day_usd", &k->budget_day, err) &&
+           read_amount(o, "budget_month_usd", &k->budget_month, err);
 }
 
 static bool copy_text(const json_t *o, const char *name, char *out, size_t out_bytes,
@@ -98,8 +93,10 @@ static bool read_expiry(const json_t *o, int64_t now, struct ledger_key *k,
 
 static bool known_members(const json_t *o, struct dialect_error *err)
 {
-    static const char *const known[] = {"name", "owner", "models",      "expires",    "budget_usd",
-                                        "rpm",  "tpm",   "concurrency", "local_only", "admin"};
+    static const char *const known[] = {
+        "name",       "owner",          "models",           "expires",
+        "budget_usd", "budget_day_usd", "budget_month_usd", "rpm",
+        "tpm",        "concurrency",    "local_only",       "admin"};
     const char *name;
     const json_t *v;
     json_object_foreach((json_t *)o, name, v)

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "ledger/ledger.h"
-#include "ledger/money.h"
+#include "ledger/ledger_json.h"
 #include "server/admin_read.h"
 #include "server/impl.h"
 
@@ -61,62 +61,35 @@ void routes_admin_create(struct exchange *x)
 
 // Lists
 
-static void write_time(struct buf *out, const char *name, int64_t at_s)
+static bool write_keys(struct ledger *l, struct buf *out, struct error *err)
 {
-    if (at_s)
-        buf_printf(out, ",\"%s\":%" PRId64, name, at_s);
-    else
-        buf_printf(out, ",\"%s\":null", name);
-}
-
-static void write_money(struct buf *out, const char *name, int64_t amount)
-{
-    char text[MONEY_TEXT_BYTES];
-    buf_printf(out, ",\"%s\":%s", name, amount < 0 ? "null" : money_text(amount, text));
-}
-
-static void write_key(struct buf *out, const struct ledger_key *k)
-{
-    char day[MONEY_TEXT_BYTES];
-    buf_char(out, '{');
-    write_member(out, "id", k->id);
-    write_member(out, "name", k->name);
-    write_member(out, "owner", k->owner);
-    write_member(out, "hint", k->hint);
-    write_member(out, "models", k->models);
-    write_time(out, "created", k->created_s);
-    write_time(out, "expires", k->expires_s);
-    write_time(out, "revoked", k->revoked_s);
-    buf_printf(out, ",\"budget_usd\":{\"day\":%s",
-               k->budget_day < 0 ? "null" : money_text(k->budget_day, day));
-    write_money(out, "month", k->budget_month);
-    write_money(out, "total", k->budget_total);
-    buf_printf(out,
-               "},\"rpm\":%" PRId64 ",\"tpm\":%" PRId64
-               ",\"concurrency\":%d,\"local_only\":%s,\"admin\":%s}",
-               k->requests_per_minute, k->tokens_per_minute, k->concurrency,
-               k->local_only ? "true" : "false", k->admin ? "true" : "false");
+    struct ledger_key *keys = NULL;
+    size_t n = 0;
+    bool ok = ledger_keys(l, &keys, &n, err);
+    buf_char(out, '[');
+    for (size_t i = 0; ok && i < n; i++) {
+        struct ledger_spent spent;
+        ok = ledger_spent(l, keys[i].id, &spent, err);
+        if (i)
+            buf_text_add(out, ", ");
+        if (ok)
+            ledger_key_json(out, &keys[i], &spent);
+    }
+    buf_char(out, ']');
+    free(keys);
+    return ok;
 }
 
 void routes_admin_keys(struct exchange *x)
 {
-    struct ledger_key *keys = NULL;
-    size_t n = 0;
     struct error why = {0};
     struct buf body = {0};
-    if (!ledger_keys(x->server->options.ledger, &keys, &n, &why)) {
-        reply_error(x, &why);
+    if (write_keys(x->server->options.ledger, &body, &why)) {
+        reply(x, 200, &body);
         return;
     }
-    buf_char(&body, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_char(&body, ',');
-        write_key(&body, &keys[i]);
-    }
-    buf_char(&body, ']');
-    free(keys);
-    reply(x, 200, &body);
+    buf_release(&body);
+    reply_error(x, &why);
 }
 
 void routes_admin_revoke(struct exchange *x)
@@ -135,20 +108,6 @@ void routes_admin_revoke(struct exchange *x)
 }
 
 // Usage
-
-static void write_sum(struct buf *out, const struct ledger_sum *s)
-{
-    buf_char(out, '{');
-    write_member(out, "by", s->by);
-    buf_printf(out,
-               ",\"requests\":%" PRId64 ",\"prompt_tokens\":%" PRId64 ",\"cached_tokens\":%" PRId64
-               ",\"completion_tokens\":%" PRId64,
-               s->requests, s->prompt_tokens, s->cached_tokens, s->completion_tokens);
-    write_money(out, "cost_usd", s->requests && s->unpriced == s->requests ? -1 : s->cost);
-    buf_printf(out,
-               ",\"unpriced\":%" PRId64 ",\"estimated\":%" PRId64 ",\"bytes_sent\":%" PRId64 "}",
-               s->unpriced, s->estimated, s->bytes_sent);
-}
 
 void routes_admin_usage(struct exchange *x)
 {
@@ -170,8 +129,8 @@ void routes_admin_usage(struct exchange *x)
     buf_char(&body, '[');
     for (size_t i = 0; i < n; i++) {
         if (i)
-            buf_char(&body, ',');
-        write_sum(&body, &sums[i]);
+            buf_text_add(&body, ", ");
+        ledger_sum_json(&body, &sums[i]);
     }
     buf_char(&body, ']');
     free(sums);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -34,6 +35,7 @@ static void ask_prepare(struct asked *a, const struct asker *c, const struct pro
                                        .messages = &a->message,
                                        .n_messages = 1,
                                        .extras = a->extras,
+                                       .stream = true,  // a vendor then tells when it begins
                                        .max_tokens = -1};
     chat_sampling_unset(&a->request.sampling);
     a->request.sampling.temperature = 0;
@@ -108,7 +110,8 @@ struct slot {
     struct chat_usage usage;
     struct error error;
     struct buf text;
-    size_t n_told;  // bytes of text that went into the draft
+    int64_t first_ns;  // when the text began
+    size_t n_told;     // bytes of text that went into the draft
 };
 
 struct round {
@@ -130,6 +133,8 @@ static void on_event(void *self, const struct chat_event *event)
     case CHAT_TEXT:  // and no thoughts of models that think in spite of being asked not to
         if (event->choice == 0)
             buf_slice(&s->text, event->text);
+        if (!s->first_ns)
+            s->first_ns = clock_ns();
         break;
     case CHAT_FINISH: s->finish = event->finish; break;
     case CHAT_USAGE: s->usage = event->usage; break;
@@ -262,6 +267,7 @@ static void count_usage(struct asker *c, const struct slot *s)
     c->drafted_tokens += s->usage.drafted_tokens;
     c->accepted_tokens += s->usage.accepted_tokens;
     c->bytes_sent += s->usage.bytes_sent;
+    c->first_ns = s->first_ns;
     if (s->usage.cost_picousd < 0 || c->cost_picousd < 0)
         c->cost_picousd = -1;
     else

@@ -31,6 +31,7 @@ struct asker {
     int64_t frame_tokens;  // of a message without text: count_frame()
     int64_t prompt_tokens, completion_tokens, bytes_sent, cost_picousd;  // of all attempts
     int64_t drafted_tokens, accepted_tokens;
+    int64_t first_ns;  // when the text began of the attempt that ended last; 0: it had none
 };
 
 struct call {

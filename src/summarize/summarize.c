@@ -369,7 +369,8 @@ static void report(struct job *j, struct owned_summary *o)
     s->drafted_tokens = j->caller.drafted_tokens;
     s->accepted_tokens = j->caller.accepted_tokens;
     s->bytes_sent = j->caller.bytes_sent;
-    s->cost_picousd = j->caller.cost_picousd;
+    // Without any call, what a plan costs depends on prices, which are not known here.
+    s->cost_picousd = j->options->dry_run && !s->local ? -1 : j->caller.cost_picousd;
 }
 
 static bool run(struct job *j, struct owned_summary *o, struct error *err)
@@ -428,7 +429,7 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
                           const struct summary_options *o, struct error *err)
 {
     struct model_info info;
-    double begin = clock_s();
+    int64_t begin = clock_ns();
     if (!check_options(o, err) || !gateway_describe(g, o->model, &info, err))
         return NULL;
     struct job j = {.caller = {.gateway = g,
@@ -443,12 +444,13 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
                     .n_documents = n_documents,
                     .plan.budget.ctx = info.context};
     struct owned_summary *out = memory_array(struct owned_summary, 1);
+    out->s.local = info.local;
     j.splitter = splitter_new(err);
     j.quotations = quotations_new();
     bool ok = j.splitter && run(&j, out, err);
     out->s.model = arena_text(&out->arena, slice_str(info.name));
-    out->s.local = info.local;
-    out->s.seconds = clock_s() - begin;
+    out->s.seconds = 1e-9 * (double)(clock_ns() - begin);
+    out->s.first_token_s = j.caller.first_ns ? 1e-9 * (double)(j.caller.first_ns - begin) : -1;
     for (size_t i = 0; i < j.n_nodes; i++)
         buf_release(&j.nodes[i].text);
     free(j.nodes);

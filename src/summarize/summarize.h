@@ -73,6 +73,7 @@ struct summary {
     int64_t cost_picousd;                     // -1: unknown
     bool local;
     double seconds;
+    double first_token_s;  // until the last call began to write; negative: unknown
 };
 // NULL with err. A summary with n_skipped > 0 is incomplete: the caller's exit status says so.
 struct summary *summarize(struct gateway *g, struct document *const *documents, size_t n_documents,

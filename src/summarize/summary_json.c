@@ -94,5 +94,7 @@ json_t *summary_json(const struct summary *r, struct document *const *documents)
     json_object_set_new(o, "cost_usd", cost_json(r));
     json_object_set_new(o, "bytes_sent", json_integer(r->bytes_sent));
     json_object_set_new(o, "seconds", json_real(r->seconds));
+    json_object_set_new(o, "first_token_s",
+                        r->first_token_s < 0 ? json_null() : json_real(r->first_token_s));
     return o;
 }

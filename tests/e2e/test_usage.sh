@@ -2,7 +2,7 @@
 # How the program answers to help, wrong words and closed pipes.
 . "$(dirname "$0")/lib.sh"
 
-commands="summarize run chat show fit tokenize detokenize render quantize bench perplexity pull list rm keys usage"
+commands="summarize run chat show fit tokenize detokenize render quantize bench perplexity pull list rm compare cost prices keys usage"
 hearth; claim "without a command it prints the overview and fails" test "$status" -eq 2
 hearth help; claim "help ends well" test "$status" -eq 0
 for c in $commands; do

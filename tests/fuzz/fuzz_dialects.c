@@ -1,11 +1,13 @@
 // fuzz_dialects.c - any bytes as the body of a request of each dialect: refused in one line of its
-// own shape, or read, and then an answer to it is whole JSON. Bytes that are no JSON are a text.
+// own shape, or read, and then an answer to it is whole JSON, and so is what goes to each vendor.
+// Bytes that are no JSON are a text.
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/json.h"
 #include "dialects/answer.h"
+#include "dialects/client.h"
 #include "dialects/dialect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -49,8 +51,15 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
     const struct chat_event events[] = {
         {.kind = CHAT_TEXT, .text = text, .tokens = &token, .n_tokens = 1},
         {.kind = CHAT_REASONING, .text = text},
+        {.kind = CHAT_BLOB, .blob_vendor = "anthropic", .blob = text},
+        {.kind = CHAT_BLOB, .blob_vendor = "anthropic", .blob = slice_str("{\"signature\":\"s\"}")},
+        {.kind = CHAT_BLOB, .blob_vendor = "anthropic", .blob = slice_str("{\"data\":\"d\"}")},
         {.kind = CHAT_TOOL_CALL, .tool_id = "call", .tool_name = "name"},
         {.kind = CHAT_TOOL_ARGUMENTS, .text = text},
+        {.kind = CHAT_BLOB,
+         .blob_vendor = "gemini",
+         .blob = slice_str("{\"thoughtSignature\":\"s\"}")},
+        {.kind = CHAT_BLOB, .blob_vendor = "gemini", .blob = text},
         {.kind = CHAT_EMBEDDING, .embedding = embedding, .n_embedding = 2},
         {.kind = CHAT_TEXT, .text = text},
         {.kind = CHAT_FINISH, .finish = CHAT_STOP},
@@ -70,6 +79,25 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
     dialect_answer_release(&a);
 }
 
+// Each vendor's client refuses a request, or writes one JSON value.
+static void pass_on(const struct chat_request *req)
+{
+    static const struct dialect_client *const clients[] = {&client_openai, &client_anthropic,
+                                                           &client_gemini};
+    for (size_t i = 0; i < sizeof clients / sizeof *clients; i++) {
+        struct client_request out = {0};
+        struct error err = {0};
+        if (clients[i]->write_request(req, "model-3", &out, &err)) {
+            check(out.path.len > 0 && out.path.ptr[0] == '/');
+            check_json(&out.body);
+        } else {
+            check(err.code != ERR_NONE && err.text[0] != 0);
+        }
+        buf_release(&out.path);
+        buf_release(&out.body);
+    }
+}
+
 static void read_as(const struct dialect *d, const json_t *body, struct slice text)
 {
     struct arena arena = {0};
@@ -87,6 +115,7 @@ static void read_as(const struct dialect *d, const json_t *body, struct slice te
         check(r->max_tokens >= -1 && r->sampling.n_choices <= 2048);
         check(r->sampling.n_choices <= 64 || (size_t)r->sampling.n_choices == r->n_inputs);
         check(r->n_prompts <= 128);
+        pass_on(r);
         if (d->write_response)
             answer(d, &c, text);
     } else {

@@ -1,5 +1,6 @@
 // test_power.c - energy counters as Linux shows them: packages and memory are added up, cores in a
-// package are not counted twice, a counter may begin anew, and one that cannot be read is no zero.
+// package are not counted twice, a counter may begin anew, and one that cannot be read is no zero;
+// and GPUs as NVIDIA's library tells them.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <math.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -89,9 +91,55 @@ static void what_cannot_be_read_is_not_told(void **state)
     temp_remove(root);
 }
 
+// A library of the same name, which counts 5 J more each time it is asked and draws 40 W, made here
+// and loaded before the meter looks for the real one.
+static const char library[] =
+    "static unsigned long long asked;\n"
+    "int nvmlInit_v2(void) { return 0; }\n"
+    "int nvmlShutdown(void) { return 0; }\n"
+    "int nvmlDeviceGetCount_v2(unsigned *n) { *n = 2; return 0; }\n"
+    "int nvmlDeviceGetHandleByIndex_v2(unsigned i, void **d) { *d = (char *)8 + i; return 0; }\n"
+    "int nvmlDeviceGetTotalEnergyConsumption(void *d, unsigned long long *e)\n"
+    "{ *e = 5000 * ++asked; return d == (char *)8 && OLD ? 3 : 0; }\n"
+    "int nvmlDeviceGetPowerUsage(void *d, unsigned *w) { (void)d; *w = 40000; return 0; }\n";
+
+static void *load_library(const char *flags)
+{
+    char path[400], command[1600];
+    (void)snprintf(path, sizeof path, "%s/nvml.so", root);
+    put(".", "nvml.c", library);
+    (void)snprintf(command, sizeof command,
+                   "cc %s -shared -fPIC -Wl,-soname,libnvidia-ml.so.1 -o '%s' '%s/nvml.c'", flags,
+                   path, root);
+    return system(command) == 0 ? dlopen(path, RTLD_NOW) : NULL;
+}
+
+static void gpus_tell_their_energy_or_else_their_draw(void **state)
+{
+    (void)state;
+    for (int old = 0; old < 2; old++) {
+        struct power_reading r;
+        assert_true(temp_home(root, sizeof root));
+        void *nvml = load_library(old ? "-DOLD=1" : "-DOLD=0");
+        if (!nvml) {
+            temp_remove(root);
+            skip();
+        }
+        power_meter_stop(start(), &r);
+        assert_true(r.gpu && !r.cpu);
+        if (old)
+            assert_true(fabs(r.gpu_watts - 80) < 1e-9);
+        else  // 5 + 10 before, 15 + 20 after
+            assert_true(fabs(r.gpu_watts * r.seconds - 20) < 1e-9);
+        assert_int_equal(dlclose(nvml), 0);
+        temp_remove(root);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(packages_and_memory_are_added_up),
     cmocka_unit_test(what_cannot_be_read_is_not_told),
+    cmocka_unit_test(gpus_tell_their_energy_or_else_their_draw),
 };
 
 int main(void)

@@ -118,6 +118,10 @@ static void a_request_above_a_tier_is_wholly_at_its_prices(void **state)
     assert_int_equal(cost(p, 199999, 0, 10), 199999 * 1250000LL + 10 * 10000000LL);
     assert_int_equal(cost(p, 200000, 0, 10), 200000 * 1250000LL + 10 * 10000000LL);
     assert_int_equal(cost(p, 200001, 0, 10), 200001 * 2500000LL + 10 * 15000000LL);
+    // A plan's calls are priced by what each of them reads.
+    assert_int_equal(price_of_calls(p, 2, 400000, 10), 400000 * 1250000LL + 10 * 10000000LL);
+    assert_int_equal(price_of_calls(p, 2, 400001, 10), 400001 * 2500000LL + 10 * 15000000LL);
+    assert_int_equal(price_of_calls(p, 0, 400001, 10), 0);
     // Cached tokens count to the length.
     assert_int_equal(cost(p, 200001, 200000, 0), 2500000LL + 200000 * 250000LL);
     price_table_release(&t);
@@ -260,10 +264,16 @@ static void the_shipped_table_prices_what_it_names(void **state)
     assert_non_null(f);
     assert_string_equal(f->model, "gpt-4o");
     assert_int_equal(f->rates.input, 2500000);
+    f = prices_find(p, "openai", "gpt-4o-2024-05-13", "2026-11-26");  // it has a price of its own
+    assert_int_equal(f->rates.input, 5000000);
     f = prices_find(p, "gemini", "gemini-2.5-pro", "2026-11-26");
     assert_non_null(f);
     assert_int_equal(f->tiers[0].above, 200000);
     assert_null(prices_find(p, "openai", "gpt-99", NULL));
+    assert_ptr_equal(prices_named(p, "openai/gpt-4o-2024-08-06"),
+                     prices_find(p, "openai", "gpt-4o", NULL));
+    assert_non_null(prices_named(p, "groq/openai/gpt-oss-20b"));
+    assert_null(prices_named(p, "gpt-4o"));
     assert_null(prices_find(p, "nobody", "gpt-4o", NULL));
     f = prices_find(p, "anthropic", "claude-sonnet-5-5", "2026-10-06");
     assert_int_equal(f->rates.cache_read, 200000);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -448,9 +449,14 @@ static void check_plan(const struct scene *s, size_t n, size_t n_local)
         assert_int_equal(s->err.code, ERR_BUSY);
 }
 
+static uint64_t draw(uint64_t *seed, uint64_t m)
+{
+    return hash_mix(*seed = hash_mix(*seed)) % m;
+}
+
 static void shuffle(struct scene *s, size_t n, uint64_t seed)
 {
-#define DRAW(m) (hash_mix(seed = hash_mix(seed)) % (m))
+#define DRAW(m) draw(&seed, m)
     s->need.tools = DRAW(3) == 0;
     s->need.schema = DRAW(3) == 0;
     s->need.vision = DRAW(3) == 0;
@@ -495,6 +501,39 @@ static void random_plans_have_exactly_those_who_can(void **state)
         }
 }
 
+static void *use_routes(void *arg)
+{
+    struct scene s = *(struct scene *)arg;
+    for (s.need.seed = 0; s.need.seed < 500; s.need.seed++) {
+        plan(&s);
+        for (size_t i = 0; i < s.n; i++)
+            ends(&s, s.steps[i].candidate, s.steps[i].replica,
+                 (struct router_outcome){true, i == 1, 1, 2, 3, 0});
+    }
+    return NULL;
+}
+
+static void routes_may_be_added_while_others_are_used(void **state)
+{
+    struct scene s = scene(POLICY_FASTEST, 3, 1, 2);
+    pthread_t threads[3];
+    size_t n;
+    (void)state;
+    const struct router_candidate *c = router_candidates(s.r, "r", &n);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_routes, &s), 0);
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "r%d", i);
+        assert_true(router_add(s.r, name, POLICY_FIXED, false, 0, c, 3, NULL));
+        assert_ptr_equal(router_candidates(s.r, "r", &n), c);
+    }
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(router_n_routes(s.r), 101);
+    router_free(s.r);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(routes_are_told_by_name),
     cmocka_unit_test(fixed_keeps_the_order_written),
@@ -511,6 +550,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_prefix_keeps_its_replica_when_another_dies),
     cmocka_unit_test(a_home_that_is_much_busier_is_passed_by),
     cmocka_unit_test(many_replicas_leave_a_step_to_everybody),
+    cmocka_unit_test(routes_may_be_added_while_others_are_used),
     cmocka_unit_test(random_plans_have_exactly_those_who_can),
 };
 

@@ -44,7 +44,7 @@ static void every_bound_is_read(void **state)
     (void)state;
     assert_true(read_key(
         "{\"name\":\"a\",\"owner\":\"b\",\"models\":[\"x\",\"y*\"],\"expires\":\"2027-01-01\","
-        "\"budget_usd\":{\"day\":0.1,\"month\":\"12.250000000001\",\"total\":100},"
+        "\"budget_day_usd\":0.1,\"budget_month_usd\":\"12.250000000001\",\"budget_usd\":100,"
         "\"rpm\":5,\"tpm\":1000,\"concurrency\":3,\"local_only\":true,\"admin\":true}",
         &k, &err));
     assert_string_equal(k.owner, "b");
@@ -74,7 +74,7 @@ static void what_is_wrong_is_named(void **state)
                 {"{\"name\":\"a\",\"budget_usd\":-1}", "budget_usd"},
                 {"{\"name\":\"a\",\"budget_usd\":1e300}", "budget_usd"},
                 {"{\"name\":\"a\",\"budget_usd\":true}", "budget_usd"},
-                {"{\"name\":\"a\",\"budget_usd\":{\"month\":\"1e3\"}}", "budget_usd.month"},
+                {"{\"name\":\"a\",\"budget_month_usd\":\"1e3\"}", "budget_month_usd"},
                 {"{\"name\":\"a\",\"rpm\":-1}", "rpm"},
                 {"{\"name\":\"a\",\"tpm\":1e12}", "tpm"},
                 {"{\"name\":\"a\",\"concurrency\":1.5}", "concurrency"},

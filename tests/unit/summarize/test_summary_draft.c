@@ -74,6 +74,7 @@ static void the_draft_is_the_last_calls_text(void **state)
         assert_int_equal(draft.n_restarts, 0);
         assert_true(draft.text.len > 20);
         assert_memory_equal(draft.text.ptr, s->text, 20);
+        assert_true(s->first_token_s > 0 && s->first_token_s <= s->seconds);
         release(&fake, s, document, &draft);
     }
 }
@@ -110,7 +111,7 @@ static void the_json_has_what_the_interface_says(void **state)
     (void)state;
     static const char *const members[] = {"summary",    "model",    "documents", "plan",
                                           "sentences",  "coverage", "usage",     "cost_usd",
-                                          "bytes_sent", "seconds",  "mended"};
+                                          "bytes_sent", "seconds",  "mended",    "first_token_s"};
     struct fake_provider fake;
     struct draft draft = {0};
     struct document *document;
@@ -119,6 +120,8 @@ static void the_json_has_what_the_interface_says(void **state)
     json_t *o = summary_json(s, &document), *first;
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         assert_non_null(json_object_get(o, members[i]));
+    double first_token = json_real_value(json_object_get(o, "first_token_s"));
+    assert_true(first_token > 0 && first_token <= s->seconds);
     first = json_array_get(json_object_get(o, "documents"), 0);
     assert_string_equal(json_get_text(first, "path"), "facts.txt");
     json_decref(o);
