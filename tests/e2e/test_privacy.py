@@ -2,14 +2,15 @@
 """Local-only means that no byte leaves: by key, by header, by route and by --offline, seen from the other side (the
 double of the vendors hears nothing) and, where strace may be used, from below (the server opens no connection).
 And where something may leave, what the rules redact does not."""
-import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 
-from vendors import BIN, MODEL, VENDORS, Double, Gateway, claim, finish, pico, request_of, texts_of  # noqa: F401
+import server
+from vendors import BIN, MODEL, VENDORS, Double, Gateway, claim, finish, request_of, texts_of
 
 DIALECTS = ("openai", "anthropic", "gemini", "responses")
 SECRET = "Project Firebird"
@@ -20,17 +21,26 @@ def ask(gateway, dialect, model, key, stream=False, headers=None, text="hello [[
     return gateway.request("POST", path, body, {**h, **(headers or {})})
 
 
-def refused(gateway, double, why, key, model, **members):
+def refused(gateway, double, why, key, model, statuses=(403,), **members):
     seen = [ask(gateway, d, model, key, s, **members) for d in DIALECTS for s in (False, True)]
-    claim(f"{why}: {model} is refused in every dialect", all(r[0] == 403 for r in seen),
-          [(r[0], r[1][:200]) for r in seen if r[0] != 403][:2])
+    claim(f"{why}: {model} is refused in every dialect", all(r[0] in statuses for r in seen),
+          [(r[0], r[1][:200]) for r in seen if r[0] not in statuses][:2])
     path = f"/v1beta/models/{model}:countTokens"
     ask_count = gateway.request("POST", path, {"contents": [{"parts": [{"text": "hello"}]}]},
                                 {"x-goog-api-key": key, **members.get("headers", {})})
     embed = gateway.request("POST", "/v1/embeddings", {"model": model, "input": "hello"},
                             {"authorization": "Bearer " + key, **members.get("headers", {})})
-    claim(f"{why}: and for embeddings; tokens are counted here or not at all", embed[0] == 403 and
-          ask_count[0] in (200, 403), (embed, ask_count))
+    claim(f"{why}: and for embeddings; tokens are counted here or not at all", embed[0] in statuses and
+          ask_count[0] in (200, *statuses), (embed, ask_count))
+
+
+def impossible(double):
+    """A route that could only leave, and must not, is an error before anything is asked for."""
+    for route in ("{candidates: [openai/openai-model], local_only: true}",
+                  "{candidates: [openai/openai-model, google/google-model], policy: local-only}"):
+        gateway = Gateway(double, {"closed": route})
+        claim(f"a configuration that contradicts itself is refused: {route}", gateway.stop(None) == 1 and
+              "closed" in gateway.logged(), gateway.logged())
 
 
 def nothing_came(double, why):
@@ -45,8 +55,9 @@ def local_only(gateway, double, keys):
     header = {"headers": {"x-hearth-local-only": "true"}}
     refused(gateway, double, "a local-only request", keys["any"], "via-google", **header)
     refused(gateway, double, "a local-only request", keys["any"], "openai/openai-model", **header)
-    refused(gateway, double, "a local-only route", keys["any"], "closed")
-    refused(gateway, double, "a route with the policy local-only", keys["any"], "policy")
+    missing = (400, 403, 404, 503, 529)  # it is the local candidate that is told of
+    refused(gateway, double, "a local-only route", keys["any"], "closed", missing)
+    refused(gateway, double, "a route with the policy local-only", keys["any"], "policy", missing)
     status, data, _ = ask(gateway, "openai", "via-openai", keys["any"], headers={"x-hearth-local-only": "yes"})
     claim("a slip in the header is refused, not taken for consent", status == 400, (status, data))
     nothing_came(double, "local-only")
@@ -84,7 +95,8 @@ def commands(gateway, double):
 
 
 def redaction(gateway, double, keys):
-    text = f"{SECRET} is of anna@example.org, and {SECRET} it stays. [[double say=Mail_[EMAIL_1]_about_[CODE_1]! n=9]]"
+    secrets = f"{SECRET} is of anna@example.org, and {SECRET} it stays."
+    text = secrets + "[[double echo=1 n=23]]"  # placeholders are cut over the stream's chunks
     for vendor in VENDORS:
         for stream in (False, True):
             double.reset()
@@ -94,7 +106,7 @@ def redaction(gateway, double, keys):
             claim(f"what is redacted does not leave ({how})", SECRET not in line["body"] and
                   "anna@" not in line["body"] and "[EMAIL_1]" in line["body"], line["body"])
             claim(f"and comes back in the answer ({how})", status == 200 and
-                  texts_of("anthropic", data) == f"Mail anna@example.org about {SECRET}!", data[-600:])
+                  texts_of("anthropic", data) == secrets, data[-600:])
     egress = gateway.egress()
     claim("the log of what leaves has hosts and bytes", egress and all(e["host"] == f"127.0.0.1:{double.port}"
                                                                       for e in egress), egress[-1:])
@@ -123,9 +135,8 @@ def watched(double):
         return
     script = os.path.join(watch.name, "hearth")
     with open(script, "w") as f:
-        f.write(f'#!/bin/sh\nexec {strace} -f -q -o {trace} -e trace=connect,sendto,sendmsg {BIN} "$@"\n')
+        f.write(f'#!/bin/sh\nexec {strace} -D -f -q -o {trace} -e trace=connect,sendto,sendmsg {BIN} "$@"\n')
     os.chmod(script, 0o755)
-    import server
     server.BIN, true_bin = script, server.BIN
     try:
         gateway = Gateway(double, ROUTES, model=MODEL)
@@ -152,18 +163,18 @@ def make_keys(gateway):
     return {"local": gateway.new_key("local", "--local-only")["key"], "any": gateway.new_key("any")["key"]}
 
 
-ROUTES = {"closed": "{candidates: [openai/openai-model, google/google-model], local_only: true}",
-          "policy": "{candidates: [anthropic/anthropic-model], policy: local-only}",
+ROUTES = {"closed": "{candidates: [openai/openai-model, local/not-here], local_only: true}",
+          "policy": "{candidates: [anthropic/anthropic-model, local/not-here], policy: local-only}",
           "both": f"{{candidates: [openai/openai-model, {MODEL}], policy: fixed}}",
           "gone-local": "{candidates: [openai/openai-model, local/not-here], policy: local-first}"}
-RULES = ["redactions:", "  - name: email", "    pattern: '[a-z]+@[a-z.]+'", "  - name: code", "    words: "
-         f"[{SECRET}]"]
+RULES = ["redactions:", "  email: {pattern: '[a-z]+@[a-z.]+'}", f"  code: {{words: [{SECRET}]}}"]
 
 
 def main():
     double = Double("--bodies")
     gateway = Gateway(double, ROUTES, more=RULES, model=MODEL)
     keys = make_keys(gateway)
+    impossible(double)
     local_only(gateway, double, keys)
     local_first(gateway, double, keys)
     commands(gateway, double)
@@ -174,7 +185,5 @@ def main():
     finish()
 
 
-if __name__ == "__main__":
-    import tempfile
-    watch = tempfile.TemporaryDirectory()
-    main()
+watch = tempfile.TemporaryDirectory()
+main()
