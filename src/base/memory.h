@@ -17,6 +17,7 @@ void *memory_big_new(size_t bytes);
 void memory_heed_limit(void);
 // Whether the system gives so many bytes now. A look, not a promise; nothing is kept or touched.
 bool memory_has_room(size_t bytes);
+enum { MEMORY_ROOM = 16 << 20 };  // what is left to everybody else when something large is taken
 void memory_big_free(void *p, size_t bytes);
 
 #define memory_array(type, n) ((type *)memory_new((n), sizeof(type)))

@@ -116,23 +116,27 @@ static void print_line(const struct ledger_key *k, const struct ledger_spent *sp
     buf_release(&more);
 }
 
+static bool list_all(const struct settings *s, struct ledger *l, const struct ledger_key *keys,
+                     size_t n, struct buf *out, struct error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct ledger_spent spent;
+        if (!ledger_spent(l, keys[i].id, &spent, err))
+            return false;
+        if (!s->json)
+            print_line(&keys[i], &spent);
+        buf_text_add(out, i ? ",\n " : "");
+        ledger_key_json(out, &keys[i], &spent);
+    }
+    return true;
+}
+
 static bool list(const struct settings *s, struct ledger *l, struct error *err)
 {
-    struct ledger_key *keys;
+    struct ledger_key *keys = NULL;
     struct buf out = {0};
-    size_t n;
-    if (!ledger_keys(l, &keys, &n, err))
-        return false;
-    bool ok = true;
-    for (size_t i = 0; ok && i < n; i++) {
-        struct ledger_spent spent;
-        ok = ledger_spent(l, keys[i].id, &spent, err);
-        if (ok && !s->json)
-            print_line(&keys[i], &spent);
-        buf_text_add(&out, i ? ",\n " : "");
-        if (ok)
-            ledger_key_json(&out, &keys[i], &spent);
-    }
+    size_t n = 0;
+    bool ok = ledger_keys(l, &keys, &n, err) && list_all(s, l, keys, n, &out, err);
     if (ok && s->json)
         (void)printf("[%s]\n", buf_text(&out));
     if (ok && !n && !s->json && !s->quiet)

@@ -93,8 +93,7 @@ static const struct option option_rows[] = {
      "$XDG_CONFIG_HOME/hearth)",
      FIELD(config)},
     {"ledger", 0, "WHERE",
-     "accounts and usage: sqlite (ledger.db in Hearth's data folder, usual), sqlite:PATH or "
-     "postgresql://...",
+     "keys and usage: sqlite (ledger.db in Hearth's data folder), sqlite:FILE or postgresql://...",
      FIELD(ledger)},
     {"allow-vendors", 0, NULL,
      "vendors' models may be named without a route, while there are no keys", FIELD(allow_vendors)},

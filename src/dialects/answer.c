@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+// Every so many bytes more memory is looked for, as much as they take when they are written, too.
+enum { LOOK_BYTES = 1 << 20, WRITTEN = 4 };
+
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens)
 {
     *a = (struct dialect_answer){.choices = memory_array(struct dialect_choice, n_choices),
@@ -147,9 +150,15 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
 
 static bool has_room(struct dialect_answer *a, const struct chat_event *e)
 {
-    a->n_bytes +=
-        e->text.len + e->blob.len + (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
-    if (a->n_bytes + a->arena.used_bytes > ANSWER_BYTES_MAX && !a->error.code)
+    a->n_bytes += e->text.len + e->blob.len + e->n_embedding * sizeof *e->embedding +
+                  (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
+    size_t bytes = a->n_bytes + a->arena.used_bytes;
+    if (bytes > a->looked + LOOK_BYTES) {
+        a->looked = bytes;
+        if (!memory_has_room(MEMORY_ROOM + WRITTEN * bytes) && !a->error.code)
+            (void)error_set(&a->error, ERR_MEMORY, "there is no memory left for an answer");
+    }
+    if (bytes > ANSWER_BYTES_MAX && !a->error.code)
         (void)error_set(&a->error, ERR_LIMIT,
                         "the answer has more than %d bytes: ask for a stream, fewer choices or "
                         "fewer logprobs",

@@ -50,6 +50,7 @@ struct dialect_answer {
     struct chat_usage usage;
     struct error error;  // ERR_LIMIT: it is too large, and no more is kept; or that of CHAT_ERROR
     size_t n_bytes;      // of texts and tokens, beside the arena
+    size_t looked;       // as many there were when memory was looked for
     struct arena arena;
 };
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens);

@@ -229,26 +229,34 @@ static bool write_path(const char *model, const char *method, struct buf *out, s
     return true;
 }
 
+// What a text is for (taskType, title) goes on to the vendor from a client of these words.
+static json_t *embed_request(const struct chat_request *req, size_t i, struct slice name)
+{
+    const json_t *own = client_own_body(req, "gemini"), *list = json_object_get(own, "requests");
+    json_t *one = json_pack("{s:o, s:{s:[{s:o}]}}", "model", client_string(name), "content",
+                            "parts", "text", client_string(req->inputs[i].text));
+    if (req->dimensions > 0)
+        client_set_int(one, "outputDimensionality", req->dimensions);
+    client_pass_on(one, json_is_array(list) ? json_array_get(list, i) : own, known);
+    return one;
+}
+
 static bool write_embed(json_t *body, const struct chat_request *req, const char *model,
                         struct error *err)
 {
     json_t *list = json_array();
     struct buf name = {0};
+    bool ok = true;
     buf_printf(&name, "%s%s", strchr(model, '/') ? "" : "models/", model);
     json_object_set_new(body, "requests", list);
-    for (size_t i = 0; i < req->n_inputs; i++) {
-        if (req->inputs[i].tokens) {
-            buf_release(&name);
-            return client_lacks(VENDOR, "embeddings of tokens", err);
-        }
-        json_t *one = json_pack("{s:o, s:{s:[{s:o}]}}", "model", client_string(buf_view(&name)),
-                                "content", "parts", "text", client_string(req->inputs[i].text));
-        if (req->dimensions > 0)
-            client_set_int(one, "outputDimensionality", req->dimensions);
-        json_array_append_new(list, one);
+    for (size_t i = 0; ok && i < req->n_inputs; i++) {
+        if (req->inputs[i].tokens)
+            ok = client_lacks(VENDOR, "embeddings of tokens", err);
+        else
+            json_array_append_new(list, embed_request(req, i, buf_view(&name)));
     }
     buf_release(&name);
-    return true;
+    return ok;
 }
 
 bool gemini_client_write(const struct chat_request *req, const char *model,

@@ -78,6 +78,8 @@ static bool read_single(const struct http_request *in, struct dialect_call *c,
                         struct dialect_error *err)
 {
     c->request.model = arena_text(c->arena, in->matched);
+    c->request.wire = "gemini";
+    c->request.body = in->body;
     struct chat_embed_input *inputs = embed_inputs_new(c, 1, "content", err);
     return inputs && read_one(c, in->body, "", 0, inputs, err);
 }
@@ -89,6 +91,8 @@ static bool read_batch(const struct http_request *in, struct dialect_call *c,
     const json_t *list = NULL;
     s->batch = true;
     c->request.model = arena_text(c->arena, in->matched);
+    c->request.wire = "gemini";
+    c->request.body = in->body;
     if (!member_array(in->body, "", "requests", &list, err))
         return false;
     size_t n = json_array_size(list);

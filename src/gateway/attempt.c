@@ -217,6 +217,12 @@ bool attempt_begin(struct gateway_answer *f, struct error *err)
     return false;
 }
 
+// Not what a request is too large or too special for: others are served all the same.
+static bool is_its_fault(const struct error *err)
+{
+    return flight_can_go_on(err) && err->code != ERR_CONTEXT && err->code != ERR_UNSUPPORTED;
+}
+
 void attempt_over(struct attempt *a, const struct chat_usage *usage, const struct error *failure)
 {
     struct gateway_answer *f = a->flight;
@@ -228,7 +234,7 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
         return;
     int64_t now = clock_ns();
     struct router_outcome o = {.answered = a->first_ns != 0,
-                               .failed = failed && flight_can_go_on(failure),
+                               .failed = failed && is_its_fault(failure),
                                .first_ns = a->first_ns ? a->first_ns - a->begun_ns : -1,
                                .total_ns = now - a->begun_ns,
                                .tokens = usage->completion_tokens};

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -74,7 +75,7 @@ static const struct model_name *make(struct model_names *m, const char *id, cons
     e->reference = memory_text(path);
     e->name.reference = e->reference;
     e->name.route = route;
-    e->name.created = !route && stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
+    e->name.created = route ? (int64_t)time(NULL) : stat(path, &st) == 0 ? (int64_t)st.st_mtime : 0;
     e->next = m->all;
     m->all = e;
     return &e->name;

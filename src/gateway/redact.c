@@ -101,10 +101,12 @@ bool redaction_begin(const struct redaction_rules *rules, const struct chat_requ
                      struct arena *arena, struct chat_request *out, struct redaction **made,
                      struct error *err)
 {
+    const struct chat_request before = *in;  // since out may be the same
     *made = NULL;
-    *out = *in;
+    *out = before;
     if (!rules)
         return true;
+    in = &before;
     struct redaction *r = memory_array(struct redaction, 1);
     r->rules = rules;
     r->in = in;
@@ -129,7 +131,7 @@ bool redaction_begin(const struct redaction_rules *rules, const struct chat_requ
 
 size_t redaction_n(const struct redaction *r)
 {
-    return r ? r->n_replaced : 0;
+    return r ? r->n_entries : 0;
 }
 
 void redaction_free(struct redaction *r)

@@ -22,13 +22,14 @@ void redaction_rules_free(struct redaction_rules *r);
 // A request with everything replaced that the rules find: texts, parts, results of tools, arguments
 // of calls, tools' descriptions, stop texts; `body` dropped, a session and blobs with finds too. It
 // lives in the arena and the redaction, and shares what did not change. False with err if it cannot
-// be done: ERR_LIMIT (a pattern takes too long), ERR_UNSUPPORTED (a find where nothing can be
-// replaced: names of tools and members, addresses; token ids, files), ERR_FORMAT (not UTF-8). Then
-// the request must not leave. Without rules, *out is *in and *made NULL.
+// be done: ERR_UNSUPPORTED (a find where nothing can be replaced: names of tools and members,
+// addresses; token ids, files; a pattern that takes too long), ERR_FORMAT (not UTF-8). Then the
+// request must not leave, but may go to somebody local. Without rules, *out is *in and *made NULL.
+// `out` may be `in`.
 bool redaction_begin(const struct redaction_rules *rules, const struct chat_request *in,
                      struct arena *arena, struct chat_request *out, struct redaction **made,
                      struct error *err);
-size_t redaction_n(const struct redaction *r);  // texts replaced, for the log
+size_t redaction_n(const struct redaction *r);  // different texts that were replaced, for the log
 // Passes an event of the answer on to the sink, with texts put back; what may be the beginning of a
 // placeholder waits for the next event, at most until the choice ends.
 void redaction_event(struct redaction *r, const struct chat_event *e, const struct chat_sink *to);

@@ -55,7 +55,6 @@ struct redaction {
     char **prefixes;    // of the placeholders of each rule, "EMAIL_"; NULL: not used yet
     int *numbers;       // the last of each rule
     struct buf corpus;  // every text of the request, once a placeholder is needed
-    size_t n_replaced;
     bool text_is_json;  // what is put back into texts, too, is inside of JSON
     struct slice last_in, last_out;
     json_t **owned;

@@ -39,8 +39,10 @@ static bool compile(struct redaction_rules *r, const struct config_redaction *fr
     r->codes[r->n] = pcre2_compile(
         (PCRE2_SPTR)from->pattern, PCRE2_ZERO_TERMINATED,
         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT, &code, &at, NULL);
-    if (r->codes[r->n])
+    if (r->codes[r->n]) {
+        (void)pcre2_jit_compile(r->codes[r->n], PCRE2_JIT_COMPLETE);  // without it: slower only
         return true;
+    }
     (void)pcre2_get_error_message(code, why, sizeof why);
     return error_set(err, ERR_FORMAT, "redaction '%.40s': its pattern, at byte %zu: %s", from->name,
                      (size_t)at, (char *)why);
@@ -152,8 +154,19 @@ static size_t next_character(struct slice text, size_t at)
 
 static bool too_long(const struct redaction_rules *rules, uint32_t rule, struct error *err)
 {
-    return error_set(err, ERR_LIMIT, "redaction '%.40s' takes too long on this text",
+    return error_set(err, ERR_UNSUPPORTED, "redaction '%.40s' takes too long on this text",
                      rules->names[rule]);
+}
+
+// Compiled code has a small stack; where that ends, the interpreter goes on.
+static int match(const pcre2_code *code, struct slice text, size_t at, struct rule_search *s)
+{
+    uint32_t how = PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK;
+    int n = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, at, how, s->match, s->context);
+    if (n == PCRE2_ERROR_JIT_STACKLIMIT)
+        n = pcre2_match(code, (PCRE2_SPTR)text.ptr, text.len, at, how | PCRE2_NO_JIT, s->match,
+                        s->context);
+    return n;
 }
 
 static bool find_pattern(const struct redaction_rules *rules, struct rule_search *s, uint32_t rule,
@@ -164,8 +177,7 @@ static bool find_pattern(const struct redaction_rules *rules, struct rule_search
     for (size_t at = 0; at < text.len;) {
         size_t limit = text.len - at > WINDOW_BYTES ? at + WINDOW_BYTES : text.len;
         pcre2_set_offset_limit(s->context, limit);
-        int n = pcre2_match(rules->codes[rule], (PCRE2_SPTR)text.ptr, text.len, at,
-                            PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK, s->match, s->context);
+        int n = match(rules->codes[rule], text, at, s);
         s->spent_ns = spent + thread_ns() - began;
         if (n < 0 && n != PCRE2_ERROR_NOMATCH)
             return too_long(rules, rule, err);

@@ -71,7 +71,7 @@ static const struct replaced *entry_of(struct redaction *r, struct slice text, u
     if (i)
         return &r->entries[i - 1];
     if (r->n_entries == PLACEHOLDERS_MAX) {
-        (void)error_set(err, ERR_LIMIT, "more than %d texts to redact in one request",
+        (void)error_set(err, ERR_UNSUPPORTED, "more than %d texts to redact in one request",
                         PLACEHOLDERS_MAX);
         return NULL;
     }
@@ -207,7 +207,6 @@ bool redact_text(struct redaction *r, struct slice text, struct slice *out, stru
     if (ok && w.found.n) {
         buf_slice(&w.text, text);
         ok = passes(r, &w, err);
-        r->n_replaced += w.done.n;
         *out = slice_of(arena_text(r->arena, buf_view(&w.text)), w.text.len);
     }
     r->last_in = text;

@@ -77,38 +77,30 @@ static void collect_leases(struct ledger *l, struct touches *all)
         }
 }
 
-static void keep_inserted(void *self, const struct store_value *row, int n)
-{
-    (void)row;
-    (void)n;
-    *(bool *)self = true;
-}
+enum { USAGE_VALUES = 18 };
 
-static bool insert_usage(struct ledger *l, const struct settled *in, bool *inserted,
-                         struct error *err)
+static void usage_values(const struct settled *in, struct store_value v[USAGE_VALUES])
 {
     const struct ledger_usage *u = &in->usage;
-    struct store_value v[] = {{.text = u->request_id},
-                              {.number = (int64_t)in->key},
-                              {.text = u->model},
-                              {.text = u->provider},
-                              {.text = u->served},
-                              {.number = u->at_s},
-                              {.number = u->prompt_tokens},
-                              {.number = u->cached_tokens},
-                              {.number = u->cache_write_tokens},
-                              {.number = u->completion_tokens},
-                              {.number = u->reasoning_tokens},
-                              {.number = u->cost},
-                              {.number = u->bytes_sent},
-                              {.number = u->bytes_received},
-                              {.number = u->first_ms},
-                              {.number = u->total_ms},
-                              {.number = u->estimated},
-                              {.text = u->outcome}};
-    *inserted = false;
-    return l->ops->run(l->store, sql_usage_insert, v, sizeof v / sizeof *v, keep_inserted, inserted,
-                       err);
+    const struct store_value all[USAGE_VALUES] = {{.text = u->request_id},
+                                                  {.number = (int64_t)in->key},
+                                                  {.text = u->model},
+                                                  {.text = u->provider},
+                                                  {.text = u->served},
+                                                  {.number = u->at_s},
+                                                  {.number = u->prompt_tokens},
+                                                  {.number = u->cached_tokens},
+                                                  {.number = u->cache_write_tokens},
+                                                  {.number = u->completion_tokens},
+                                                  {.number = u->reasoning_tokens},
+                                                  {.number = u->cost},
+                                                  {.number = u->bytes_sent},
+                                                  {.number = u->bytes_received},
+                                                  {.number = u->first_ms},
+                                                  {.number = u->total_ms},
+                                                  {.number = u->estimated},
+                                                  {.text = u->outcome}};
+    memcpy(v, all, sizeof all);
 }
 
 static int by_key_and_day(const void *a, const void *b)
@@ -321,20 +313,41 @@ static void after_failure(struct ledger *l, const struct touches *all)
         }
 }
 
+static void add_cost(struct ledger *l, struct touches *all, const struct settled *in)
+{
+    if (!in->key || in->usage.cost <= 0)
+        return;
+    pthread_mutex_lock(&l->lock);
+    struct lease *s = in->leased ? lease_find(l, in->key, in->day) : NULL;
+    pthread_mutex_unlock(&l->lock);
+    add_touch(all, in->key, in->day, s)->cost = in->usage.cost;
+}
+
+// Up to STORE_ROWS rows of usage at a time; those that were there before cost nothing.
+static bool insert_usage(struct ledger *l, struct touches *all, const struct settled *in, int n,
+                         int64_t *late, struct error *err)
+{
+    struct store_value values[STORE_ROWS * USAGE_VALUES] = {0};
+    bool inserted[STORE_ROWS];
+    for (int i = 0; i < n; i++)
+        usage_values(&in[i], values + (ptrdiff_t)i * USAGE_VALUES);
+    if (!l->ops->run_each(l->store, sql_usage_insert, values, USAGE_VALUES, n, inserted, err))
+        return false;
+    for (int i = 0; i < n; i++) {
+        *late += !inserted[i];
+        if (inserted[i])
+            add_cost(l, all, &in[i]);
+    }
+    return true;
+}
+
 static bool book(struct ledger *l, struct touches *all, size_t n, int64_t *late, struct error *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct settled *in = &l->batch.items[l->batch_done + i];
-        bool inserted;
-        if (!insert_usage(l, in, &inserted, err))
+    const struct settled *in = l->batch.items + l->batch_done;
+    for (size_t i = 0; i < n; i += STORE_ROWS) {
+        int rows = n - i < STORE_ROWS ? (int)(n - i) : STORE_ROWS;
+        if (!insert_usage(l, all, in + i, rows, late, err))
             return false;
-        *late += !inserted;
-        if (!inserted || !in->key || in->usage.cost <= 0)
-            continue;
-        pthread_mutex_lock(&l->lock);
-        struct lease *s = in->leased ? lease_find(l, in->key, in->day) : NULL;
-        pthread_mutex_unlock(&l->lock);
-        add_touch(all, in->key, in->day, s)->cost = in->usage.cost;
     }
     merge(all);
     for (size_t i = 0; i < all->n; i++)

@@ -116,10 +116,13 @@ void ledger_close(struct ledger *l)
     release(l);
 }
 
+// A connection that was lost meanwhile only shows when it is used.
 struct store *ledger_second(struct ledger *l, struct error *err)
 {
+    static const char alive[] = "SELECT 1";
     pthread_mutex_lock(&l->second_lock);
-    if (l->second && !l->ops->usable(l->second)) {
+    if (l->second &&
+        (!l->ops->usable(l->second) || !l->ops->run(l->second, alive, NULL, 0, NULL, NULL, NULL))) {
         l->ops->close(l->second);
         l->second = NULL;
     }

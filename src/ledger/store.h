@@ -9,7 +9,7 @@
 struct error;
 struct store;
 
-enum { STORE_VALUES = 24, STORE_ABI = 1 };
+enum { STORE_VALUES = 24, STORE_ROWS = 64, STORE_ABI = 1 };
 struct store_value {
     int64_t number;
     const char *text;  // NULL: a number
@@ -38,6 +38,10 @@ struct store_ops {
     // and stay the same. `row` may be NULL.
     bool (*run)(struct store *s, const char *sql, const struct store_value *in, int n_in,
                 store_row_fn row, void *self, struct error *err);
+    // The same statement for each of at most STORE_ROWS rows of n_in values, with as few round
+    // trips as there can be; had_row: whether it was answered with a row.
+    bool (*run_each)(struct store *s, const char *sql, const struct store_value *in, int n_in,
+                     int n_rows, bool *had_row, struct error *err);
     // Whether somebody else may have written since it was last asked; cheap.
     bool (*changed)(struct store *s, bool *yes, struct error *err);
 };

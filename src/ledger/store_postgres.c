@@ -92,23 +92,76 @@ static void hand_rows(const PGresult *r, store_row_fn row, void *self)
     }
 }
 
+struct written {
+    char numbers[STORE_VALUES][NUMBER_BYTES];
+    const char *texts[STORE_VALUES];
+};
+
+static void write_values(struct written *out, const struct store_value *in, int n_in)
+{
+    for (int i = 0; i < n_in; i++) {
+        (void)snprintf(out->numbers[i], NUMBER_BYTES, "%lld", (long long)in[i].number);
+        out->texts[i] = in[i].text ? in[i].text : out->numbers[i];
+    }
+}
+
 static bool run(struct store *s, const char *sql, const struct store_value *in, int n_in,
                 store_row_fn row, void *self, struct error *err)
 {
-    char name[NUMBER_BYTES], numbers[STORE_VALUES][NUMBER_BYTES];
-    const char *values[STORE_VALUES];
+    char name[NUMBER_BYTES];
+    struct written v;
     if (!prepare(s, sql, name, err))
         return false;
-    for (int i = 0; i < n_in; i++) {
-        (void)snprintf(numbers[i], NUMBER_BYTES, "%lld", (long long)in[i].number);
-        values[i] = in[i].text ? in[i].text : numbers[i];
-    }
-    PGresult *r = PQexecPrepared(s->db, name, n_in, values, NULL, NULL, 0);
+    write_values(&v, in, n_in);
+    PGresult *r = PQexecPrepared(s->db, name, n_in, v.texts, NULL, NULL, 0);
     bool ok = ended_well(r) || told(s, r, err);
     if (ok && row)
         hand_rows(r, row, self);
     PQclear(r);
     return ok;
+}
+
+// Each statement that was sent has an answer, then NULL; after all of them comes the mark.
+static bool take_answers(struct store *s, int n_sent, bool *had_row, struct error *err)
+{
+    bool ok = true;
+    for (int i = 0; i < n_sent; i++) {
+        PGresult *r = PQgetResult(s->db);
+        if (ok && !ended_well(r))
+            ok = told(s, r, err);
+        had_row[i] = ok && PQntuples(r) > 0;
+        PQclear(r);
+        PQclear(PQgetResult(s->db));
+    }
+    PGresult *mark = PQgetResult(s->db);
+    if (ok && PQresultStatus(mark) != PGRES_PIPELINE_SYNC)
+        ok = told(s, NULL, err);
+    PQclear(mark);
+    return ok;
+}
+
+// All statements of a group are sent before their answers are read; STORE_ROWS of them with their
+// answers fit what both sides' sockets hold, so that neither waits for the other.
+static bool run_each(struct store *s, const char *sql, const struct store_value *in, int n_in,
+                     int n_rows, bool *had_row, struct error *err)
+{
+    char name[NUMBER_BYTES];
+    int n_sent = 0;
+    if (!prepare(s, sql, name, err))
+        return false;
+    if (!PQenterPipelineMode(s->db))
+        return told(s, NULL, err);
+    for (; n_sent < n_rows; n_sent++) {
+        struct written v;
+        write_values(&v, in + (ptrdiff_t)n_sent * n_in, n_in);
+        if (!PQsendQueryPrepared(s->db, name, n_in, v.texts, NULL, NULL, 0))
+            break;
+    }
+    bool ok = PQpipelineSync(s->db) && n_sent == n_rows;
+    if (!ok)
+        told(s, NULL, err);
+    ok = take_answers(s, n_sent, had_row, ok ? err : NULL) && ok;
+    return PQexitPipelineMode(s->db) && ok;
 }
 
 static bool changed(struct store *s, bool *yes, struct error *err)
@@ -121,7 +174,7 @@ static bool changed(struct store *s, bool *yes, struct error *err)
 
 static bool usable(struct store *s)
 {
-    return PQstatus(s->db) == CONNECTION_OK;
+    return PQstatus(s->db) == CONNECTION_OK && PQpipelineStatus(s->db) == PQ_PIPELINE_OFF;
 }
 
 static void store_close(struct store *s)
@@ -206,6 +259,7 @@ static const struct store_ops store_postgres = {
     .usable = usable,
     .script = script,
     .run = run,
+    .run_each = run_each,
     .changed = changed,
 };
 

@@ -144,6 +144,24 @@ static bool run(struct store *s, const char *sql, const struct store_value *in, 
     return ok;
 }
 
+static void keep_had_row(void *self, const struct store_value *row, int n)
+{
+    (void)row;
+    (void)n;
+    *(bool *)self = true;
+}
+
+static bool run_each(struct store *s, const char *sql, const struct store_value *in, int n_in,
+                     int n_rows, bool *had_row, struct error *err)
+{
+    for (int i = 0; i < n_rows; i++) {
+        had_row[i] = false;
+        if (!run(s, sql, in + (ptrdiff_t)i * n_in, n_in, keep_had_row, &had_row[i], err))
+            return false;
+    }
+    return true;
+}
+
 static void keep_number(void *self, const struct store_value *row, int n)
 {
     if (n)
@@ -254,5 +272,6 @@ const struct store_ops store_sqlite = {
     .usable = usable,
     .script = script,
     .run = run,
+    .run_each = run_each,
     .changed = changed,
 };

@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { EVENTS_AT_ONCE = 64, CONNECTIONS_KEPT = 1024, LONGEST_WAIT_MS = 60000 };
+enum { EVENTS_AT_ONCE = 64, CURL_AT_ONCE = 16, CONNECTIONS_KEPT = 1024, LONGEST_WAIT_MS = 60000 };
 
 struct loop {
     _Atomic(struct loop_task *) tasks;  // a stack: the last that was woken first
@@ -109,7 +109,7 @@ static void end_transfers(struct loop *l)
 static void call_curl(struct loop *l)
 {
     int n_running;
-    while (l->curl_at_ns >= 0 && clock_ns() >= l->curl_at_ns) {
+    for (int i = 0; i < CURL_AT_ONCE && l->curl_at_ns >= 0 && clock_ns() >= l->curl_at_ns; i++) {
         l->curl_at_ns = -1;  // libcurl sets it again where it wants to
         (void)curl_multi_socket_action(l->multi, CURL_SOCKET_TIMEOUT, 0, &n_running);
         end_transfers(l);

@@ -14,7 +14,7 @@
 #include "base/secret.h"
 #include "net/http_head.h"
 
-enum { EASIES_KEPT = 256, RECEIVE_BYTES = 32 << 10 };
+enum { EASIES_KEPT = 256, RECEIVE_BYTES = 16 << 10 };
 
 struct post_endpoint {
     struct loop *loop;
@@ -308,6 +308,16 @@ static bool is_final(CURLcode code)
            code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
 }
 
+static const char *words_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY: return "what it says is no HTTP";
+    case CURLE_PEER_FAILED_VERIFICATION: return "its certificate is not trusted, or is another's";
+    default: return curl_easy_strerror(code);
+    }
+}
+
 static enum post_outcome outcome_of(struct post *p, CURLcode code, struct error *err)
 {
     if (code == CURLE_OK)
@@ -325,9 +335,7 @@ static enum post_outcome outcome_of(struct post *p, CURLcode code, struct error 
     }
     if (code == CURLE_OK)
         return POST_DONE;
-    bool babble = code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_WEIRD_SERVER_REPLY;
-    (void)error_set(err, ERR_UPSTREAM, "%s",
-                    babble ? "what it says is no HTTP" : curl_easy_strerror(code));
+    (void)error_set(err, ERR_UPSTREAM, "%s", words_of(code));
     return is_final(code) ? POST_REFUSED : POST_LOST;
 }
 

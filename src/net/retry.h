@@ -7,7 +7,8 @@
 
 enum { RETRY_AFTER_MAX_S = 120 };
 
-// Statuses that say "later": 408, 425, 429 and the 5xx but 501 and 505.
+// Statuses that say "later": 408, 425, 429 and the 5xx but 501 and 505; so 529, a vendor's word for
+// having too much to do, too.
 bool retry_status(int status);
 // How long to wait after the n-th failure in a row (from 1): 0.5 s, doubled each time up to 30 s,
 // of which a part that `seed` decides is taken off, so that many clients do not return at once.

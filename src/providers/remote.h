@@ -31,8 +31,9 @@ struct remote_options {  // copied
     const char *base_url;  // NULL: the client's own
     const char *key;       // NULL or empty: none is sent
     const char *ca_file;   // authorities to trust, PEM; NULL: the system's
-    // Seconds; 0: the default (10, 120, 60, 3600). first: until the first byte of an answer;
-    // between: between two pieces of it.
+    // Seconds; 0: the default (10, 120, 60, 3600). first: until an answer begins, and five times
+    // that where it is not streamed, whose first byte comes with its last; between: between two
+    // pieces of it; total: with all tries.
     double connect_s, first_s, between_s, total_s;
     int retries;            // -1: 2
     int breaker_failures;   // in a row, until the endpoint rests; 0: 5

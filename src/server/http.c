@@ -344,6 +344,8 @@ static bool take_body(struct exchange *x, const char *bytes, size_t n, struct di
     if (x->body.len + n > s->options.body_bytes)
         return dialect_refuse(err, PROBLEM_TOO_LARGE, NULL, "the body has more than %llu bytes",
                               (unsigned long long)s->options.body_bytes);
+    if (x->body.len + n > x->body.capacity && !work_has_room(2 * (x->body.len + n), err))
+        return false;
     if (atomic_fetch_add(&s->body_bytes, (long long)n) + (long long)n > BODIES_BYTES_MAX) {
         atomic_fetch_sub(&s->body_bytes, (long long)n);
         return dialect_refuse(err, PROBLEM_BUSY, NULL,

@@ -180,6 +180,9 @@ void http_loop_stop(struct server *s);  // and the daemon with it
 // For the HTTP thread: reads and starts a request that is small and only passes through to a
 // vendor, where nothing waits. False: a worker shall go on with what was read.
 bool work_at_once(struct exchange *x);
+// Whether there is memory for a request and so many bytes more. Where it runs out the process ends
+// (memory.h), and everybody's answers with it: so it is looked for where a request takes much.
+bool work_has_room(size_t bytes, struct dialect_error *err);
 void *worker_main(void *server);   // takes from jobs
 void *patient_main(void *server);  // takes from long_jobs
 // The id of the model that a name means. NULL with err: there is none, or who asks may not use it.

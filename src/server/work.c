@@ -36,11 +36,9 @@ static bool check_depth(struct slice text, struct dialect_error *err)
     return true;
 }
 
-// Where memory runs out the process ends (memory.h), and everybody's answers with it: so a request
-// is refused while there is some left.
-static bool check_room(const struct exchange *x, struct dialect_error *err)
+bool work_has_room(size_t bytes, struct dialect_error *err)
 {
-    if (memory_has_room(ROOM_BYTES + x->body.len))
+    if (memory_has_room(MEMORY_ROOM + bytes))
         return true;
     (void)dialect_refuse(err, PROBLEM_BUSY, NULL, "there is no memory left for a request");
     err->retry_after_s = 1;
@@ -54,7 +52,7 @@ static bool parse_body(struct exchange *x, struct dialect_error *err)
         return dialect_refuse(err, PROBLEM_REQUEST, NULL,
                               "the body is empty: a JSON object is "
                               "wanted");
-    if (!check_depth(buf_view(&x->body), err))
+    if (!check_depth(buf_view(&x->body), err) || !work_has_room(x->body.len, err))
         return false;
     x->json = json_parse(buf_view(&x->body), &why);
     if (!x->json && why.code == ERR_MEMORY)
@@ -146,8 +144,7 @@ static void work(struct exchange *x)
 {
     struct dialect_error err = {0};
     bool bare = x->own && x->own->kind == ROUTE_LONG_BARE;
-    bool ok = x->json || bare ||  // it may come a second time (loading.c)
-              (check_room(x, &err) && parse_body(x, &err));
+    bool ok = x->json || bare || parse_body(x, &err);  // it may come a second time (loading.c)
     if (ok && x->own)
         x->own->answer(x);
     else if (ok)

@@ -81,7 +81,10 @@ static void answer(const struct dialect_client *c, struct slice text, bool strea
     void *state = calloc(1, c->state_size);
     check(state != NULL);
     chat_sampling_unset(&req.sampling);
-    req.sampling.n_choices = CHOICES;
+    if (embed)
+        req.n_inputs = CHOICES;
+    else
+        req.sampling.n_choices = CHOICES;
     req.sampling.n_logprobs = 1;
     c->begin(state, &req);
     bool ok =

@@ -17,7 +17,7 @@
 #include "temp_folder.h"
 
 struct ledger_db {
-    char folder[256], where[512];
+    char folder[256], where[512], program[512];
     pid_t server;  // 0: SQLite
 };
 
@@ -46,12 +46,26 @@ static inline pid_t ledger_db_start(char *const argv[])
     _exit(127);
 }
 
+static inline void ledger_db_run(struct ledger_db *db)
+{
+    char data[300];
+    (void)snprintf(data, sizeof data, "%s/data", db->folder);
+    char *const run[] = {db->program,          "-D", data,        "-k", db->folder,           "-c",
+                         "listen_addresses=",  "-c", "fsync=off", "-c", "shared_buffers=8MB", "-c",
+                         "max_connections=40", NULL};
+    db->server = ledger_db_start(run);
+}
+
+static inline void ledger_db_halt(struct ledger_db *db)
+{
+    (void)kill(db->server, SIGINT);  // it ends its connections, and then itself
+    (void)waitpid(db->server, NULL, 0);
+}
+
 static inline void ledger_db_drop(struct ledger_db *db)
 {
-    if (db->server > 0) {
-        (void)kill(db->server, SIGINT);
-        (void)waitpid(db->server, NULL, 0);
-    }
+    if (db->server > 0)
+        ledger_db_halt(db);
     temp_remove(db->folder);
 }
 
@@ -59,7 +73,7 @@ static inline void ledger_db_drop(struct ledger_db *db)
 static inline bool ledger_db_postgres(struct ledger_db *db)
 {
     glob_t found;
-    char initdb[512], server[512], data[300];
+    char initdb[512], data[300];
     struct error err;
     int status = 1;
     *db = (struct ledger_db){0};
@@ -69,7 +83,8 @@ static inline bool ledger_db_postgres(struct ledger_db *db)
     globfree(&found);
     if (!is_here)
         return false;
-    (void)snprintf(server, sizeof server, "%.*spostgres", (int)strlen(initdb) - 6, initdb);
+    (void)snprintf(db->program, sizeof db->program, "%.*spostgres", (int)strlen(initdb) - 6,
+                   initdb);
     (void)snprintf(db->folder, sizeof db->folder, "/tmp/hearth-pg-XXXXXX");
     if (!mkdtemp(db->folder) || chmod(db->folder, 0777) != 0)
         abort();
@@ -81,21 +96,7 @@ static inline bool ledger_db_postgres(struct ledger_db *db)
         temp_remove(db->folder);
         return false;
     }
-    char *const run[] = {server,
-                         "-D",
-                         data,
-                         "-k",
-                         db->folder,
-                         "-c",
-                         "listen_addresses=",
-                         "-c",
-                         "fsync=off",
-                         "-c",
-                         "shared_buffers=8MB",
-                         "-c",
-                         "max_connections=40",
-                         NULL};
-    db->server = ledger_db_start(run);
+    ledger_db_run(db);
     (void)snprintf(db->where, sizeof db->where, "postgresql:///postgres?host=%s&user=hearth",
                    db->folder);
     for (int i = 0; i < 600; i++) {

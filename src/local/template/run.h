@@ -33,6 +33,7 @@ struct run {
     struct error *err;
     uint64_t steps, max_steps;
     size_t max_output, max_memory;
+    size_t looked;         // memory: as much as was used when more was looked for
     int depth, max_depth;  // macro calls and recursive loops
     int nesting;           // C calls: expressions in statements in macros ...
     int64_t now;

@@ -14,6 +14,7 @@
 
 #define SOURCE_MAX ((size_t)4 << 20)
 #define JSON_DEPTH_MAX 500
+#define LOOK_BYTES ((size_t)1 << 20)  // so much more is looked for before it is taken
 
 // "\r\n" and "\r" become "\n"; one newline at the end is dropped, as transformers leaves it set.
 static struct slice normalize(struct arena *a, struct slice source)
@@ -97,6 +98,11 @@ void *run_alloc(struct run *r, size_t n, size_t size)
     size_t left = r->max_memory - r->arena.used_bytes;
     if (r->arena.used_bytes > r->max_memory || (size && n > left / size))
         run_fail(r, ERR_LIMIT, "the template uses more memory than it may");
+    if (r->arena.used_bytes + n * size > r->looked + LOOK_BYTES) {
+        if (!memory_has_room(MEMORY_ROOM + n * size))
+            run_fail(r, ERR_MEMORY, "no memory for what it makes");
+        r->looked = r->arena.used_bytes + n * size;
+    }
     return arena_alloc(&r->arena, n, size);
 }
 

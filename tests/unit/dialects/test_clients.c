@@ -79,14 +79,17 @@ static void check_answer(const struct dialect_client *c, const json_t *given)
     struct chat_sink sink = event_log_sink(&log);
     struct error err = {0};
     struct buf expected = {0};
-    int64_t n = -1, logprobs = -1;
+    int64_t n = -1, logprobs = -1, n_inputs = 0;
     const json_t *lines = json_object_get(given, "expect");
     chat_sampling_unset(&req.sampling);
     if (json_get_i64(given, "n", &n))
         req.sampling.n_choices = (int)n;
     if (json_get_i64(given, "logprobs", &logprobs))
         req.sampling.n_logprobs = (int)logprobs;
-    req.input = json_object_get(given, "embed") ? INPUT_EMBED : INPUT_MESSAGES;
+    if (json_get_i64(given, "embed", &n_inputs))
+        req.sampling.n_choices = -1;  // of which embeddings have none
+    req.input = n_inputs ? INPUT_EMBED : INPUT_MESSAGES;
+    req.n_inputs = (size_t)n_inputs;
     for (size_t i = 0; i < json_array_size(lines); i++)
         buf_printf(&expected, "%s\n", json_string_value(json_array_get(lines, i)));
     void *state = calloc(1, c->state_size);

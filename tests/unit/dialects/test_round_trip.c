@@ -636,9 +636,80 @@ static void answers_come_back(void **state)
     }
 }
 
+// Embeddings
+
+static void check_embeddings(enum words words, uint64_t seed)
+{
+    struct random r = {seed};
+    const struct dialect_client *c = clients[words];
+    struct chat_embed_input inputs[3] = {{.n_tokens = 0}};
+    static const int32_t ids[] = {5, 0, 70000};
+    struct client_request out = {0};
+    struct error err = {0};
+    struct dialect_case d;
+    struct buf path = {0};
+    struct event_log said = {0}, read = {0};
+    struct chat_sink sink = event_log_sink(&read);
+    int n = 1 + (int)below(&r, 3);
+    struct chat_request req = {.input = INPUT_EMBED, .inputs = inputs, .n_inputs = (size_t)n};
+    chat_sampling_unset(&req.sampling);
+    req.sampling.n_choices = n;
+    req.dimensions = often(&r) ? 4 : 0;
+    for (int i = 0; i < n; i++) {
+        if (words == OPENAI && n == 1 && often(&r))
+            inputs[i] = (struct chat_embed_input){.tokens = ids, .n_tokens = 3};
+        else
+            inputs[i].text = slice_str(text(&r));
+    }
+    assert_true(c->write_request(&req, "m", &out, &err));
+    buf_printf(&path, "%s%s", words == OPENAI ? "/v1" : "", buf_text(&out.path));
+    dialect_case_begin(&d, "POST", buf_text(&path), buf_text(&out.body));
+    assert_true(d.read);
+    const struct chat_request *got = &d.call.request;
+    assert_int_equal(got->n_inputs, n);
+    assert_int_equal(got->dimensions, req.dimensions);
+    for (int i = 0; i < n; i++) {
+        assert_true(slice_eq(got->inputs[i].text, inputs[i].text));
+        assert_int_equal(got->inputs[i].n_tokens, inputs[i].n_tokens);
+    }
+    for (int i = 0; i < n; i++) {
+        float v[] = {0.6f, -0.8f, 1e-7f, tenth(&r, 1) * 1e-6f};
+        struct chat_event e = {
+            .kind = CHAT_EMBEDDING, .choice = i, .embedding = v, .n_embedding = 4};
+        event_log_push(&said, &e);
+        dialect_answer_add(&d.answer, &e);
+        event_log_push(&said,
+                       &(struct chat_event){.kind = CHAT_FINISH, .choice = i, .finish = CHAT_STOP});
+    }
+    d.dialect->write_response(&d.call, &d.answer, &d.out);
+    void *state = calloc(1, c->state_size);
+    c->begin(state, &req);
+    assert_true(c->read_response(state, buf_view(&d.out), &sink, &err));
+    buf_clear(&read.usage);  // Gemini tells none
+    assert_string_equal(event_log_text(&said), event_log_text(&read));
+    c->release(state);
+    free(state);
+    event_log_release(&said);
+    event_log_release(&read);
+    dialect_case_end(&d);
+    buf_release(&path);
+    buf_release(&out.path);
+    buf_release(&out.body);
+}
+
+static void embeddings_come_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        check_embeddings(OPENAI, seed);
+        check_embeddings(GEMINI, seed);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(requests_come_back),
     cmocka_unit_test(answers_come_back),
+    cmocka_unit_test(embeddings_come_back),
 };
 
 int main(void)

@@ -264,6 +264,8 @@ static void the_shipped_table_prices_what_it_names(void **state)
     assert_non_null(f);
     assert_string_equal(f->model, "gpt-4o");
     assert_int_equal(f->rates.input, 2500000);
+    f = prices_find(p, "openai", "gpt-4o-2024-05-13", "2026-11-26");  // it has a price of its own
+    assert_int_equal(f->rates.input, 5000000);
     f = prices_find(p, "gemini", "gemini-2.5-pro", "2026-11-26");
     assert_non_null(f);
     assert_int_equal(f->tiers[0].above, 200000);

@@ -389,7 +389,7 @@ static void no_secret_is_in_the_file(void **state)
     struct ledger *l = open_it();
     struct ledger_key in = {
         .name = "hidden", .budget_day = -1, .budget_month = -1, .budget_total = -1};
-    char secret[LEDGER_SECRET_BYTES], path[600];
+    char secret[LEDGER_SECRET_BYTES];
     struct error err = {0};
     struct buf text = {0};
     struct stat st;
@@ -399,8 +399,32 @@ static void no_secret_is_in_the_file(void **state)
     assert_non_null(memmem(text.ptr, text.len, "hidden", 6));
     assert_null(memmem(text.ptr, text.len, secret + 10, 20));
     buf_release(&text);
-    (void)snprintf(path, sizeof path, "%s", db.where + 7);
-    assert_true(stat(path, &st) == 0 && (st.st_mode & 077) == 0);
+    assert_true(stat(db.where + 7, &st) == 0 && (st.st_mode & 077) == 0);
+}
+
+static void a_server_that_is_gone_is_waited_for(void **state)
+{
+    (void)state;
+    if (!db.server)
+        return;  // a file that is gone: test_ledger_faults.c
+    struct ledger *l = open_it();
+    struct ledger_key key = make_key(l, -1, -1, 1000);
+    struct error err = {0};
+    struct ledger_health h;
+    assert_true(spend(l, &key, "s1", 10, 10, &err));
+    assert_true(ledger_flush(l, 60, &err));
+    ledger_db_halt(&db);
+    assert_true(spend(l, &key, "s2", 1, 1, &err));  // of what is leased
+    assert_false(ledger_flush(l, 1, &err));
+    assert_false(spend(l, &key, "s3", 900, 1, &err));
+    assert_int_equal(err.code, ERR_BUSY);
+    ledger_health(l, &h);
+    assert_true(!h.writable && h.waiting == 1);
+    ledger_db_run(&db);
+    assert_true(ledger_flush(l, 60, &err));
+    assert_true(spent_of(l, &key).total == 11);
+    assert_true(spend(l, &key, "s3", 900, 1, &err));
+    ledger_close(l);
 }
 
 static int start_sqlite(void **state)
@@ -433,6 +457,7 @@ int main(void)
         cmocka_unit_test(sums_of_money_stop_at_a_bound),
         cmocka_unit_test(all_is_there_when_it_is_opened_again),
         cmocka_unit_test(no_secret_is_in_the_file),
+        cmocka_unit_test(a_server_that_is_gone_is_waited_for),
     };
     int failed = cmocka_run_group_tests_name("SQLite", tests, start_sqlite, stop);
     if (!ledger_db_postgres(&db)) {

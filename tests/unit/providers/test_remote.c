@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include "../../support/remote_help.h"
@@ -283,6 +284,34 @@ static void keys_go_only_where_nobody_listens(void **state)
     remotes_free(all);
 }
 
+static void proxies_are_of_others_only(void **state)
+{
+    static struct remote_scene s, own;
+    struct heard h = {0};
+    struct remote_options o = remote_scene_options();
+    struct error err;
+    (void)state;
+    remote_scene_open(&s, listens, &h, &o);
+    assert_int_equal(setenv("http_proxy", s.server.url, 1), 0);
+    remote_scene_open(&own, remote_follow_plan, &(struct remote_plan){0}, &o);
+    assert_string_equal(remote_scene_answer(&own, true), REMOTE_WHOLE_LOG);
+    assert_int_equal(h.head.len, 0);
+    remote_log_release(&own.log);
+    own.remote->ops->free(own.remote);
+    o.base_url = "http://vendor.example/v1";
+    o.key = NULL;
+    own.remote = provider_remote_new(own.all, &o, &err);
+    assert_string_equal(remote_scene_answer(&own, true), REMOTE_WHOLE_LOG);
+    assert_int_equal(strncmp(buf_text(&h.head), "POST http://vendor.example/v1/ask/m HTTP/1.1", 44),
+                     0);
+    assert_int_equal(unsetenv("http_proxy"), 0);
+    remote_log_release(&own.log);
+    remote_scene_close(&own);
+    remote_scene_close(&s);
+    buf_release(&h.head);
+    buf_release(&h.body);
+}
+
 static void what_is_not_known_is_said(void **state)
 {
     struct error err = {0};
@@ -326,6 +355,7 @@ int main(void)
         cmocka_unit_test(many_headers_are_given_up),
         cmocka_unit_test(what_cannot_be_asked_does_not_start),
         cmocka_unit_test(keys_go_only_where_nobody_listens),
+        cmocka_unit_test(proxies_are_of_others_only),
         cmocka_unit_test(what_is_not_known_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
