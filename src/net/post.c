@@ -192,7 +192,10 @@ static CURL *new_easy(const struct post_endpoint *e)
     (void)curl_easy_setopt(c, CURLOPT_USERAGENT, "hearth");
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    (void)curl_easy_setopt(c, CURLOPT_PIPEWAIT, 1L);
+    // Whether a connection carries several is known after TLS, without it only with the first
+    // answer: for that nobody shall wait.
+    if (strncasecmp(e->base_url, "https:", 6) == 0)
+        (void)curl_easy_setopt(c, CURLOPT_PIPEWAIT, 1L);
     (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     (void)curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)e->options.connect_ms);

@@ -189,8 +189,10 @@ static void apply_bad(struct answer *o, const struct asked *a)
 void faults_apply(struct answer *o, const struct asked *a)
 {
     const struct scenario *s = &a->s;
-    apply_bad(o, a);
     size_t whole = o->body.len;
+    apply_bad(o, a);
+    if (whole < o->body.len || o->ending == END_KEEP)
+        whole = o->body.len;  // what the headers promise
     int64_t until = s->hang >= 0 ? s->hang : s->stop;
     if (until >= 0) {
         cut_pieces(o, pieces_until(o, until));

@@ -349,10 +349,17 @@ static void read_some(struct serve *s, struct conn *c)
         return;
     }
     c->in.len += (size_t)n;
-    int fd = c->fd;
-    for (size_t left; !c->answering && (left = c->in.len) > 0;) {  // requests may come together
+}
+
+// What has come meanwhile: a next request may follow the last byte of an answer, before it is over
+// here.
+static void answer_what_came(struct serve *s, int fd)
+{
+    struct conn *c;
+    while ((c = s->conns[fd]) != NULL && !c->answering && c->in.len > 0) {
+        size_t left = c->in.len;
         next_request(s, c);
-        if ((c = s->conns[fd]) == NULL || c->in.len == left)
+        if ((c = s->conns[fd]) == NULL || (!c->answering && c->in.len == left))
             return;
     }
 }
@@ -387,6 +394,7 @@ static void handle(struct serve *s, struct epoll_event e)
         go_on(s, c);
     if ((c = s->conns[e.data.fd]) && (e.events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         read_some(s, c);
+    answer_what_came(s, e.data.fd);
 }
 
 void serve_run(struct serve *s)
@@ -401,6 +409,8 @@ void serve_run(struct serve *s)
             struct conn *c = (size_t)t.who < s->conns_capacity ? s->conns[t.who] : NULL;
             if (c && c->answering && c->generation == t.generation)
                 go_on(s, c);
+            if (c)
+                answer_what_came(s, t.who);
         }
     }
 }

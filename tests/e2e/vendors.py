@@ -128,7 +128,7 @@ class Gateway(Server):
     def hearth(self, *words):
         """Runs a command beside the server, on the same data: (status, stdout, stderr)."""
         env = dict(os.environ, HEARTH_HOME=self.path("home"), LC_ALL="C.UTF-8", NO_COLOR="1")
-        r = subprocess.run([os.environ.get("KEYS_BIN", BIN), *words], env=env, capture_output=True, timeout=120)
+        r = subprocess.run([BIN, *words], env=env, capture_output=True, timeout=120)
         return r.returncode, r.stdout.decode(), r.stderr.decode()
 
     def new_key(self, name="test", *options):
