@@ -104,6 +104,18 @@ static bool may_leave(const struct config *c, const char *model)
     return strchr(model, '/');
 }
 
+bool ledger_place_of(const struct settings *s, struct config *c, const char **where,
+                     struct error *err)
+{
+    *c = (struct config){0};
+    *where = s->ledger;
+    if (s->ledger)
+        return true;
+    bool ok = config_read(s->config, c, err);
+    *where = c->ledger;
+    return ok;
+}
+
 static bool open_books(struct stack *st, const struct settings *s, struct error *err)
 {
     const struct config *c = &st->config;
