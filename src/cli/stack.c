@@ -104,16 +104,14 @@ static bool may_leave(const struct config *c, const char *model)
     return strchr(model, '/');
 }
 
-bool ledger_place_of(const struct settings *s, struct config *c, const char **where,
-                     struct error *err)
+struct ledger *open_ledger(const struct settings *s, struct error *err)
 {
-    *c = (struct config){0};
-    *where = s->ledger;
+    struct config c = {0};
     if (s->ledger)
-        return true;
-    bool ok = config_read(s->config, c, err);
-    *where = c->ledger;
-    return ok;
+        return ledger_open(s->ledger, err);
+    struct ledger *l = config_read(s->config, &c, err) ? ledger_open(c.ledger, err) : NULL;
+    config_release(&c);
+    return l;
 }
 
 static bool open_books(struct stack *st, const struct settings *s, struct error *err)
