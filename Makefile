@@ -143,6 +143,10 @@ guards: $(B)/tests/guards/guards ## count the instructions of the hot paths (nee
 simulation: $(B)/tests/simulation/test_scheduler ## a million random steps of the scheduler
 	HEARTH_SIMULATION=10 $<
 
+BILLING_RUNS ?= 10000
+billing: all $(DOUBLE)           ## bill BILLING_RUNS random requests, and compare with what the vendors' double served
+	HEARTH_BIN=$(B)/hearth tests/e2e/test_billing.py --runs $(BILLING_RUNS)
+
 FUZZ_SECONDS ?= 20
 fuzz:                            ## run every fuzz target for FUZZ_SECONDS
 	$(MAKE) BUILD=fuzz CC=clang fuzzers
@@ -178,6 +182,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test double simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers bench golden check format install clean help
+.PHONY: libhearth all tests test double simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers billing bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -86,8 +86,11 @@ static void make_text(struct answer *o, const struct asked *a)
     if (o->n_text == 0)
         return;
     for (size_t i = 0; i < a->s.say.len; i++)
-        buf_char(&o->text, a->s.say.ptr[i] == '_' ? ' ' : a->s.say.ptr[i]);
-    if (a->s.say.len == 0 && a->json)
+        buf_char(&o->text, a->s.say.ptr[i] == '+' ? ' ' : a->s.say.ptr[i]);
+    const char *scenario = a->s.echo ? strstr(buf_text(&a->text), "[[double") : NULL;
+    if (scenario)
+        buf_add(&o->text, a->text.ptr, (size_t)(scenario - a->text.ptr));
+    else if (a->s.say.len == 0 && a->json)
         sample_write(&o->text, a->schema);
     if (o->text.len > 0)
         split_text(o);

@@ -28,16 +28,16 @@ static const struct {
     const char *name;
     size_t offset;
 } numbers[] = {
-    NUMBER("n", n),           NUMBER("size", size),         NUMBER("stamp", stamp),
-    NUMBER("calls", calls),   NUMBER("think", think),       NUMBER("shown", shown),
-    NUMBER("in", in),         NUMBER("out", out),           NUMBER("cached", cached),
-    NUMBER("w5", write_5m),   NUMBER("w1", write_1h),       NUMBER("usage", usage),
-    NUMBER("filter", filter), NUMBER("first", first_ms),    NUMBER("wait", wait_ms),
-    NUMBER("split", split),   NUMBER("cut", cut),           NUMBER("stop", stop),
-    NUMBER("hang", hang),     NUMBER("rst", rst),           NUMBER("early", early),
-    NUMBER("status", status), NUMBER("times", times),       NUMBER("after", after_s),
-    NUMBER("quota", quota),   NUMBER("after_ms", after_ms), NUMBER("at", at),
-    NUMBER("huge", huge),     NUMBER("context", context),
+    NUMBER("n", n),           NUMBER("echo", echo),     NUMBER("size", size),
+    NUMBER("stamp", stamp),   NUMBER("calls", calls),   NUMBER("think", think),
+    NUMBER("shown", shown),   NUMBER("in", in),         NUMBER("out", out),
+    NUMBER("cached", cached), NUMBER("w5", write_5m),   NUMBER("w1", write_1h),
+    NUMBER("usage", usage),   NUMBER("filter", filter), NUMBER("first", first_ms),
+    NUMBER("wait", wait_ms),  NUMBER("split", split),   NUMBER("cut", cut),
+    NUMBER("stop", stop),     NUMBER("hang", hang),     NUMBER("rst", rst),
+    NUMBER("early", early),   NUMBER("status", status), NUMBER("times", times),
+    NUMBER("after", after_s), NUMBER("quota", quota),   NUMBER("after_ms", after_ms),
+    NUMBER("at", at),         NUMBER("huge", huge),     NUMBER("context", context),
 };
 #define N_OF(list) (sizeof(list) / sizeof((list)[0]))
 

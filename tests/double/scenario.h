@@ -37,6 +37,7 @@ struct scenario {
     int64_t n;      // chunks of text, a token each; 3
     int64_t size;   // bytes of a chunk; 0: "w0 ", "w1 "
     int64_t stamp;  // chunks are "t" and when they are sent: CLOCK_MONOTONIC, ns, 19 digits
+    int64_t echo;   // 1: the text is what the request says before its scenario
     int64_t calls;  // of the tools that were declared; -1: one where a call was demanded
     int64_t think;  // tokens of thought
     int64_t shown;  // 1: thoughts are told, in as many chunks
@@ -56,7 +57,7 @@ struct scenario {
     int64_t quota;              // 1: a 429 that no waiting helps
     int64_t at, huge;           // of `bad`
     int64_t bad, frame;
-    struct slice say;  // the text, "_" for spaces; empty: words are made
+    struct slice say;  // the text, "+" for spaces; empty: words are made
     struct slice id;   // for logs and `times`
 };
 

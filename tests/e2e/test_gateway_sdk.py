@@ -12,8 +12,8 @@ from vendors import ROOT, VENDORS, Double, Gateway, claim, finish
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
           "required": ["city", "days"], "additionalProperties": False}
 SAMPLE = {"city": 'Gr\u00fc\u00df "x"', "days": 2}  # what the double makes of it
-SAY = "Gr\u00fc\u00dfe_\U0001f525_an_alle"
-TEXT = SAY.replace("_", " ")
+SAY = "Gr\u00fc\u00dfe+\U0001f525+an+alle"
+TEXT = SAY.replace("+", " ")
 
 
 class Openai:
