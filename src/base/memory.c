@@ -8,6 +8,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "base/clock.h"
+
+enum { USUAL_BYTES = MEMORY_ROOM + (256 << 10), LOOK_NS = 10000000 };
+
 #define HUGE_PAGE ((size_t)2 << 20)
 
 static _Noreturn void out_of_memory(size_t bytes)
@@ -100,11 +104,19 @@ void memory_heed_limit(void)
 
 bool memory_has_room(size_t bytes)
 {
-    void *p =
-        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    // Two system calls for every small request would be a good part of what it takes.
+    static _Thread_local int64_t looked_ns;
+    int64_t now = clock_ns();
+    bool usual = bytes <= USUAL_BYTES;
+    bytes = usual ? USUAL_BYTES : bytes;
+    if (usual && looked_ns && now - looked_ns < LOOK_NS)
+        return true;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    (void)munmap(p, bytes ? bytes : 1);
+    (void)munmap(p, bytes);
+    if (usual)
+        looked_ns = now;
     return true;
 }
 
