@@ -8,9 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "base/clock.h"
-
-enum { USUAL_BYTES = MEMORY_ROOM + (256 << 10), LOOK_NS = 10000000 };
+enum { USUAL_BYTES = MEMORY_ROOM + (256 << 10) };
 
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -95,28 +93,29 @@ void *memory_big_new(size_t bytes)
     return raw + skip;
 }
 
-void memory_heed_limit(void)
+static bool is_limited(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+void memory_heed_limit(void)
+{
+    if (is_limited())
         (void)mallopt(M_ARENA_MAX, 1);
 }
 
 bool memory_has_room(size_t bytes)
 {
-    // Two system calls for every small request would be a good part of what it takes.
-    static _Thread_local int64_t looked_ns;
-    int64_t now = clock_ns();
-    bool usual = bytes <= USUAL_BYTES;
-    bytes = usual ? USUAL_BYTES : bytes;
-    if (usual && looked_ns && now - looked_ns < LOOK_NS)
+    // Without a limit the system gives a little more until it kills: then there is nothing to see,
+    // and mapping would be a good part of what a small request takes.
+    if (bytes <= USUAL_BYTES && !is_limited())
         return true;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p =
+        mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    (void)munmap(p, bytes);
-    if (usual)
-        looked_ns = now;
+    (void)munmap(p, bytes ? bytes : 1);
     return true;
 }
 
