@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+enum { USUAL_BYTES = MEMORY_ROOM + (256 << 10) };
+
 #define HUGE_PAGE ((size_t)2 << 20)
 
 static _Noreturn void out_of_memory(size_t bytes)
@@ -91,15 +93,24 @@ void *memory_big_new(size_t bytes)
     return raw + skip;
 }
 
-void memory_heed_limit(void)
+static bool is_limited(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    return getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
+}
+
+void memory_heed_limit(void)
+{
+    if (is_limited())
         (void)mallopt(M_ARENA_MAX, 1);
 }
 
 bool memory_has_room(size_t bytes)
 {
+    // Without a limit the system gives a little more until it kills: then there is nothing to see,
+    // and mapping would be a good part of what a small request takes.
+    if (bytes <= USUAL_BYTES && !is_limited())
+        return true;
     void *p =
         mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
+#include "cli/stack.h"
 #include "ledger/ledger.h"
 #include "ledger/ledger_json.h"
 #include "ledger/money.h"
@@ -182,7 +183,7 @@ static int run(struct settings *s)
     struct error err = {0};
     if (!check_words(s, &err))
         return fail_error(&err);
-    struct ledger *l = ledger_open(s->ledger, &err);
+    struct ledger *l = open_ledger(s, &err);
     bool ok = l && do_it(s, l, &err);
     ledger_close(l);
     return ok ? EXIT_DONE : fail_error(&err);
@@ -203,7 +204,7 @@ const struct command command_keys = {
         "While no key was ever made, a server answers this machine's user without one; from then "
         "on everybody needs one.",
     .options = "name owner expires models budget budget-day budget-month rpm tpm concurrency "
-               "local-only admin ledger json",
+               "local-only admin config ledger json",
     .min_words = 1,
     .max_words = 2,
     .run = run,

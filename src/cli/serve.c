@@ -163,8 +163,11 @@ const struct command command_serve = {
         "models "
         "of the local store, are loaded when they are first asked for. What was not used for "
         "longest is unloaded when another needs its memory (--models-memory).\n\n"
-        "There are no keys yet, so only loopback addresses are served, and web pages of other "
-        "origins are refused. The address is printed on standard output; a line of JSON for each "
+        "Routes and vendors are named by the configuration (--config; docs/gateway.md, read again "
+        "at "
+        "SIGHUP). While no key was ever created (`hearth keys`), only loopback addresses are "
+        "served, and web pages of other origins are refused; from then on everybody needs a key. "
+        "The address is printed on standard output; a line of JSON for each "
         "request goes to standard error, without its text (--quiet: none). A first Ctrl-C or "
         "SIGTERM refuses new requests, lets running ones end (--drain) and exits with 0; a second "
         "one ends at once.",

@@ -32,6 +32,8 @@ struct stack {
 bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err);
 // For one that serves others: whatever they name, every request is in the books.
 bool stack_open_server(struct stack *st, const struct settings *s, struct error *err);
+// The books alone: where the option says, else the configuration. NULL with err.
+struct ledger *open_ledger(const struct settings *s, struct error *err);
 // Waits until the books are written.
 void stack_close(struct stack *st);
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/shown_bytes.h"
 #include "cli/commands.h"
+#include "cli/stack.h"
 #include "ledger/ledger.h"
 #include "ledger/ledger_json.h"
 #include "ledger/money.h"
@@ -129,7 +130,7 @@ static bool show(const struct settings *s, enum ledger_by by, int64_t since_s, i
 {
     struct ledger_sum *sums = NULL;
     size_t n;
-    struct ledger *l = ledger_open(s->ledger, err);
+    struct ledger *l = open_ledger(s, err);
     bool ok = l && ledger_usage_sum(l, by, since_s, until_s, s->key, &sums, &n, err);
     ledger_close(l);
     if (!ok)
@@ -170,7 +171,7 @@ const struct command command_usage = {
         "--json prints a list of {\"by\", \"requests\", \"prompt_tokens\", \"cached_tokens\", "
         "\"completion_tokens\", \"cost_usd\", \"unpriced\"}; cost_usd is an exact decimal, or null "
         "where everything is unpriced.",
-    .options = "by since until key ledger json csv",
+    .options = "by since until key config ledger json csv",
     .min_words = 0,
     .max_words = 0,
     .run = run,

@@ -52,6 +52,8 @@ static struct attempt *attempt_new(struct gateway_answer *f)
                                          : NULL;
     a->request = f->request;
     a->request.caller = NULL;
+    if (account_has_budget(f->request.caller))
+        a->request.body = NULL;  // what nobody here knows may cost what nobody reserved
     a->request.model = a->candidate->model;
     atomic_init(&a->n_holds, 2);  // the starter's, its events'
     return a;

@@ -150,7 +150,8 @@ static bool append(struct egress *e, const struct egress_line *line, const char 
                    struct error *err)
 {
     struct buf text = {0};
-    bool ok = is_there(e) || open_file(e, err);
+    bool begins = strcmp(event, "begin") == 0;  // its end goes where it stands, or behind it
+    bool ok = (!begins && e->fd >= 0) || is_there(e) || open_file(e, err);
     if (ok) {
         if (e->torn)
             buf_char(&text, '\n');

@@ -156,6 +156,15 @@ static int64_t prompt_tokens(const struct gateway_answer *f, const struct router
     return f->need.tokens_guess;
 }
 
+static bool lacks_price(const struct gateway_answer *f, const struct router_facts *facts)
+{
+    bool any = false;
+    for (size_t i = 0; i < f->target.n; i++)
+        any =
+            any || (!facts[i].able && facts[i].price < 0 && !f->target.candidates[i].missing.code);
+    return any && account_has_budget(f->request.caller);
+}
+
 static bool plan_route(struct gateway_answer *f, struct error *err)
 {
     const struct chat_request *q = &f->request;
@@ -179,6 +188,8 @@ static bool plan_route(struct gateway_answer *f, struct error *err)
     };
     f->n_steps = router_plan(f->routing->router, f->target.route->name, &f->router_need, facts,
                              f->steps, err);
+    if (!f->n_steps && lacks_price(f, facts))
+        err->code = ERR_BUDGET;  // somebody could serve it, but for nobody knows how much
     return f->n_steps > 0;
 }
 

@@ -20,7 +20,14 @@
 #include "ledger/money.h"
 #include "ledger/sql.h"
 
-enum { HASH_BYTES = 32, HASH_TEXT_BYTES = 65, RANDOM_LETTERS = 43, ID_LETTERS = 16 };
+enum {
+    HASH_BYTES = 32,
+    HASH_TEXT_BYTES = 65,
+    RANDOM_LETTERS = 43,
+    ID_LETTERS = 16,
+    FIND_WAIT_MS = 100,
+    FIND_PAUSE_S = 5,
+};
 static const char prefix[] = "sk-hearth-";
 
 struct known_list {
@@ -235,8 +242,11 @@ bool ledger_key_find(struct ledger *l, const char *secret, size_t secret_len,
     const struct known_key *k = find_known(l, hash);
     int64_t now_ns = ledger_kernel_ns(), now_s = ledger_now_s(l);
     if (!k && now_ns - l->forced_ns > LEDGER_POLL_MS * INT64_C(1000000)) {
+        // Who asks may be the thread that serves everybody: a database that hangs is not waited for
+        // again and again.
         l->forced_ns = now_ns;
-        (void)look_now(l, 1000);
+        if (!look_now(l, FIND_WAIT_MS))
+            l->forced_ns = now_ns + FIND_PAUSE_S * second;
         k = find_known(l, hash);
     }
     // A known key serves for a while without the database; an unknown one may be new in it.

@@ -59,8 +59,9 @@ bool ledger_keys(struct ledger *l, struct ledger_key **keys, size_t *n, struct e
 bool ledger_key_revoke(struct ledger *l, const char *id, struct error *err);
 // Whether a key was ever created: from then on, requests need one. Takes no time.
 bool ledger_has_keys(struct ledger *l);
-// The key of this secret. No database is asked in the usual case. False with err: ERR_KEY
-// (unknown, revoked or expired: one text for the three), ERR_BUSY while the keys cannot be read.
+// The key of this secret. No database is asked in the usual case; for a key that is not known it
+// is, and waited for 100 ms at most, four times a second at most. False with err: ERR_KEY (unknown,
+// revoked or expired: one text for the three), ERR_BUSY while the keys cannot be read.
 bool ledger_key_find(struct ledger *l, const char *secret, size_t secret_len,
                      struct ledger_key *out, struct error *err);
 

@@ -159,9 +159,10 @@ static bool cycle(struct ledger *l, bool poll_due, struct error *err)
     bool asked;
     if (!open_again(l, err))
         return false;
-    if (l->registered && now_ns >= l->next_renew_ns && !process_renew(l, err))
-        return false;
+    // Looking comes first: keys can be read where nothing can be written.
     if (poll_due && !poll(l, now_ns, err))
+        return false;
+    if (l->registered && now_ns >= l->next_renew_ns && !process_renew(l, err))
         return false;
     return writer_commit(l, &asked, err) && reap_if(l, asked, now_ns, err);
 }

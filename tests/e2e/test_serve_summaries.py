@@ -33,7 +33,7 @@ def events_of(**body):
 
 
 def plain(summary):
-    return {k: v for k, v in summary.items() if k not in ("seconds", "usage")}
+    return {k: v for k, v in summary.items() if k not in ("seconds", "first_token_s", "usage")}
 
 
 def whole():

@@ -252,7 +252,7 @@ static void every_format_agrees_with_doubles_and_with_itself_in_any_company(void
 {
     (void)state;
     static const int rows[] = {1, 16, 23, 64, 77, 144};
-    static const int n_x[] = {1, 2, 3, 5, 8, 15, 30};
+    static const int n_x[] = {1, 2, 3, 5, 7, 8, 15, 30};
     for (int t = 0; t < DTYPE_COUNT; t++) {
         enum dtype type = (enum dtype)t;
         int len = dtype_info(type)->block_len;
