@@ -111,10 +111,21 @@ static void add_tool(struct asked *a, const json_t *tool)
         a->tools[a->n_tools++] = tool;
 }
 
+// Google has the declarations a level deeper.
+static void read_declarations(struct asked *a, const json_t *list)
+{
+    size_t i;
+    const json_t *one;
+    json_array_foreach(list, i, one)
+    {
+        add_tool(a, one);
+    }
+}
+
 static void read_tools(struct asked *a)
 {
-    size_t i, k;
-    const json_t *tool, *one;
+    size_t i;
+    const json_t *tool;
     json_array_foreach(json_object_get(a->body, "tools"), i, tool)
     {
         if (a->vendor == VENDOR_OPENAI)
@@ -122,10 +133,7 @@ static void read_tools(struct asked *a)
         else if (a->vendor == VENDOR_ANTHROPIC)
             add_tool(a, tool);
         else
-            json_array_foreach(json_object_get(tool, "functionDeclarations"), k, one)
-            {
-                add_tool(a, one);
-            }
+            read_declarations(a, json_object_get(tool, "functionDeclarations"));
     }
 }
 
