@@ -306,6 +306,62 @@ static void calls_without_ids_get_one(void **state)
     event_log_release(&logs[1]);
 }
 
+struct told {
+    int n;
+    struct chat_usage usage;
+};
+
+static void keep_usage(void *self, const struct chat_event *e)
+{
+    struct told *t = self;
+    if (e->kind != CHAT_USAGE)
+        return;
+    t->n++;
+    t->usage = e->usage;
+}
+
+// What was told before a stream broke is paid for, so it is told on, once, though the end fails.
+static void a_cut_stream_keeps_the_usage_it_told(void **state)
+{
+    static const struct {
+        const struct dialect_client *client;
+        const char *event, *data;
+        int64_t prompt, completion;
+    } cuts[] = {
+        {&client_anthropic, "message_start",
+         "{\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,"
+         "\"cache_read_input_tokens\":2,\"output_tokens\":1}}}",
+         9, 1},
+        {&client_gemini, "",
+         "{\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}],"
+         "\"usageMetadata\":{\"promptTokenCount\":9,\"candidatesTokenCount\":3}}",
+         9, 3},
+        {&client_openai, "", "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}", -1, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+        const struct dialect_client *c = cuts[i].client;
+        struct chat_request req = {.stream = true};
+        struct told told = {.usage = {.prompt_tokens = -1, .completion_tokens = -1}};
+        struct chat_sink sink = {.push = keep_usage, .self = &told};
+        struct error err = {0};
+        chat_sampling_unset(&req.sampling);
+        void *s = calloc(1, c->state_size);
+        c->begin(s, &req);
+        assert_true(
+            c->read_event(s, slice_str(cuts[i].event), slice_str(cuts[i].data), &sink, &err));
+        assert_int_equal(told.n, 0);
+        assert_false(c->end(s, &sink, &err));
+        assert_int_equal(err.code, ERR_UPSTREAM);
+        assert_false(c->end(s, &sink, &err));
+        assert_int_equal(told.n, cuts[i].prompt >= 0);
+        assert_int_equal(told.usage.prompt_tokens, cuts[i].prompt);
+        assert_int_equal(told.usage.completion_tokens, cuts[i].completion);
+        c->release(s);
+        free(s);
+    }
+}
+
 static void clients_are_found_by_name(void **state)
 {
     (void)state;
@@ -340,6 +396,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(requests_are_written_in_each_vendors_words),
     cmocka_unit_test(errors_have_their_code),
     cmocka_unit_test(calls_without_ids_get_one),
+    cmocka_unit_test(a_cut_stream_keeps_the_usage_it_told),
     cmocka_unit_test(clients_are_found_by_name),
     cmocka_unit_test(a_model_cannot_change_the_path),
 };
