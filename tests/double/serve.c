@@ -102,10 +102,11 @@ static void add_piece(struct conn *c)
     if (c->chunked && p->end > from)
         buf_printf(&c->out, "%zx\r\n", p->end - from);
     buf_add(&c->out, buf_text(&o->body) + from, p->end - from);
-    if (c->chunked && p->end > from)
-        buf_text_add(&c->out, "\r\n");
+    // Whoever reads it need not wait for the frame's end.
     memory_grow(c->piece_ends, c->ends_capacity, c->piece + 1);
     c->piece_ends[c->piece++] = c->out.len;
+    if (c->chunked && p->end > from)
+        buf_text_add(&c->out, "\r\n");
     if (c->chunked && c->piece == o->n_pieces && !o->unfinished)
         buf_text_add(&c->out, "0\r\n\r\n");
 }

@@ -139,7 +139,7 @@ def work(gateway, keys, runs, failures):
         connection = connection or http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
         try:
             close = ask(gateway, keys, run, connection)
-            if run.status == 503 and b"left alone" in run.data:  # others broke it for a moment: as clients do
+            if run.status in (503, 529) and b"left alone" in run.data:  # others broke it for a moment: as clients do
                 time.sleep(0.3)
                 runs.append(run)
         except (http.client.HTTPException, OSError) as e:
