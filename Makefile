@@ -131,9 +131,9 @@ tsan:                            ## the engine's and the threads' tests under Th
 	$(MAKE) BUILD=tsan test-threads
 threaded := test_queue test_thread_pool test_cpu test_packed test_engine test_provider test_remote test_local test_gateway test_flight test_ledger test_limits test_model_names test_router test_egress test_summarize test_api
 THREAD_TESTS := $(foreach t,$(TESTS),$(if $(strip $(foreach n,$(threaded),$(findstring /$(n),$(t)))),$(t)))
-SERVER_TESTS := tests/e2e/test_serve.py tests/e2e/test_serve_hostile.py tests/e2e/test_serve_streams.py tests/e2e/test_serve_models.py tests/e2e/test_serve_summaries.py tests/e2e/test_serve_keys.py
-test-threads: $(THREAD_TESTS) $(B)/hearth
-	tools/run-tests $(B) $(THREAD_TESTS) $(SERVER_TESTS)
+SERVER_TESTS := tests/e2e/test_serve.py tests/e2e/test_serve_hostile.py tests/e2e/test_serve_streams.py tests/e2e/test_serve_models.py tests/e2e/test_serve_summaries.py tests/e2e/test_serve_keys.py tests/e2e/test_gateway_faults.py tests/e2e/test_gateway_reload.py
+test-threads: $(THREAD_TESTS) $(B)/hearth $(DOUBLE)
+	HEARTH_KILLS=60 tools/run-tests $(B) $(THREAD_TESTS) $(SERVER_TESTS)
 
 $(B)/tests/guards/guards: $(B)/tests/guards/guards.o $(call obj,$(HELP_SRC)) $(B)/libhearth.a
 	$(CC) $(FLAGS_$(BUILD)) -o $@ $^ -lcmocka $(LIBS)
