@@ -4,7 +4,7 @@
 # Does nothing, and needs no root, where everything is there already.
 set -eu
 packages="gcc libc6-dev make pkg-config libjansson-dev libpcre2-dev libicu-dev libxml2-dev libedit-dev libcurl4-openssl-dev libssl-dev libhwloc-dev libmicrohttpd-dev libsqlite3-dev libyaml-dev ca-certificates"
-[ "${1:-}" = --tests ] && packages="$packages git clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev python3 python3-venv procps util-linux bsdextrautils mandoc valgrind postgresql libpq-dev"
+[ "${1:-}" = --tests ] && packages="$packages git clang libclang-rt-14-dev clang-format clang-tidy cppcheck libcmocka-dev python3 python3-venv procps util-linux bsdextrautils mandoc valgrind postgresql libpq-dev strace"
 # The tests for 64-bit Arm: left out, and skipped, where a distribution lacks these (tools/test-neon).
 optional=""
 [ "${1:-}" = --tests ] && [ "$(uname -m)" = x86_64 ] && optional="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
