@@ -4,7 +4,7 @@
 // One panel (16 rows of W, two registers) and up to four rows of x at once: eight accumulators of
 // 16-bit sums (dot_avx2.inc), two weights, a broadcast. Float sums wait in memory, which the
 // nearest cache gives in time. Few rows of x take the weights straight from their panels; for more
-// a panel is unpacked once. Two tiles of Q6_K have a kernel of their own.
+// a panel is unpacked once. Four to eight rows of x have a kernel of their own with Q6_K.
 #include "local/kernels/kernels.h"
 
 #if defined(__x86_64__)
@@ -205,7 +205,7 @@ static bool unpacking_pays(const struct gemm *g)
 static void gemm_direct(const struct gemm *g, int first, int n, void *scratch)
 {
     enum act_form form = act_form_of(g->dtype);
-    if (g->dtype == DTYPE_Q6_K && g->n_tiles == 2) {
+    if (g->dtype == DTYPE_Q6_K && (g->n_tiles == 2 || g->n_x == X_MAX)) {
         gemm_eight_x(g, first, n);
         return;
     }
