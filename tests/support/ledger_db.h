@@ -112,3 +112,20 @@ static inline bool ledger_db_postgres(struct ledger_db *db)
     (void)fprintf(stderr, "PostgreSQL did not start: %s\n", err.text);
     abort();
 }
+
+// The one that a test program works on, made and dropped around a group of its tests.
+static struct ledger_db db;
+
+static inline int ledger_db_setup(void **state)
+{
+    (void)state;
+    ledger_db_sqlite(&db);
+    return 0;
+}
+
+static inline int ledger_db_teardown(void **state)
+{
+    (void)state;
+    ledger_db_drop(&db);
+    return 0;
+}

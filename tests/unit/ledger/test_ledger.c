@@ -11,8 +11,6 @@
 #include "../../support/ledger_calls.h"
 #include "../../support/ledger_db.h"
 
-static struct ledger_db db;
-
 static struct ledger *open_it(void)
 {
     struct error err = {0};
@@ -427,20 +425,6 @@ static void a_server_that_is_gone_is_waited_for(void **state)
     ledger_close(l);
 }
 
-static int start_sqlite(void **state)
-{
-    (void)state;
-    ledger_db_sqlite(&db);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    ledger_db_drop(&db);
-    return 0;
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -459,10 +443,10 @@ int main(void)
         cmocka_unit_test(no_secret_is_in_the_file),
         cmocka_unit_test(a_server_that_is_gone_is_waited_for),
     };
-    int failed = cmocka_run_group_tests_name("SQLite", tests, start_sqlite, stop);
+    int failed = cmocka_run_group_tests_name("SQLite", tests, ledger_db_setup, ledger_db_teardown);
     if (!ledger_db_postgres(&db)) {
         (void)printf("skip the ledger on PostgreSQL (it or its driver is not here)\n");
         return failed;
     }
-    return failed + cmocka_run_group_tests_name("PostgreSQL", tests, NULL, stop);
+    return failed + cmocka_run_group_tests_name("PostgreSQL", tests, NULL, ledger_db_teardown);
 }

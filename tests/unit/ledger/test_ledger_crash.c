@@ -19,8 +19,6 @@
 enum { KILLS = 500, AT_ONCE = 4, COST = 7, HELD = 11 };
 #define BUDGET INT64_C(1000000000)
 
-static struct ledger_db db;
-
 static void live(int to, const struct ledger_key *key, int life)
 {
     struct error err = {0};
@@ -151,24 +149,10 @@ static void nothing_promised_is_lost_in_500_kills(void **state)
     free(promised);
 }
 
-static int start(void **state)
-{
-    (void)state;
-    ledger_db_sqlite(&db);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    ledger_db_drop(&db);
-    return 0;
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_promised_is_lost_in_500_kills),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, ledger_db_setup, ledger_db_teardown);
 }

@@ -11,8 +11,6 @@
 #include "../../support/ledger_calls.h"
 #include "../../support/ledger_db.h"
 
-static struct ledger_db db;
-
 static const char *path(void)
 {
     return db.where + strlen("sqlite:");

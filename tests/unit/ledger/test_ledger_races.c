@@ -15,8 +15,6 @@
 
 enum { PROCESSES = 2, THREADS = 4, BUDGET = 200000, LARGEST = 3000 };
 
-static struct ledger_db db;
-
 struct spender {
     pthread_t thread;
     struct ledger *ledger;
@@ -168,30 +166,16 @@ static void what_the_dead_had_leased_comes_back(void **state)
     ledger_close(l);
 }
 
-static int start_sqlite(void **state)
-{
-    (void)state;
-    ledger_db_sqlite(&db);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    ledger_db_drop(&db);
-    return 0;
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody_spends_over_the_budget_and_all_is_usable),
         cmocka_unit_test(what_the_dead_had_leased_comes_back),
     };
-    int failed = cmocka_run_group_tests_name("SQLite", tests, start_sqlite, stop);
+    int failed = cmocka_run_group_tests_name("SQLite", tests, ledger_db_setup, ledger_db_teardown);
     if (!ledger_db_postgres(&db)) {
         (void)printf("skip races on PostgreSQL (it or its driver is not here)\n");
         return failed;
     }
-    return failed + cmocka_run_group_tests_name("PostgreSQL", tests, NULL, stop);
+    return failed + cmocka_run_group_tests_name("PostgreSQL", tests, NULL, ledger_db_teardown);
 }
