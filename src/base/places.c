@@ -29,27 +29,46 @@ bool place_data(const char *name, char path[PLACE_BYTES], struct error *err)
            error_set(err, ERR_LIMIT, "the path of %s is longer than %d bytes", name, PLACE_BYTES);
 }
 
-bool place_shipped(const char *name, char path[PLACE_BYTES])
+bool place_near_program(const char *sub, bool (*take)(const char *folder, void *self), void *self)
 {
-    char self[PLACE_BYTES], mark[PLACE_BYTES];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char at[PLACE_BYTES], folder[PLACE_BYTES];
+    ssize_t n = readlink("/proc/self/exe", at, sizeof at - 1);
     if (n <= 0)
         return false;
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
+    at[n] = 0;
+    char *slash = strrchr(at, '/');
     if (!slash)
         return false;
     *slash = 0;
-    if (snprintf(path, PLACE_BYTES, "%s/../share/hearth/%s", self, name) < PLACE_BYTES &&
-        file_exists(path))
+    if (snprintf(folder, sizeof folder, "%s/../share/hearth", at) < (int)sizeof folder &&
+        take(folder, self))
         return true;
-    // A build tree is told by its layers.txt, so that no stranger's share/ is picked up.
-    for (int i = 0; i < 6 && (slash = strrchr(self, '/')) != NULL && slash != self; i++) {
+    // A build tree: build/release/hearth or build/release/tests/unit/x/test_x below the root, which
+    // is told by its layers.txt, so that no stranger's files are picked up.
+    for (int i = 0; i < 6 && (slash = strrchr(at, '/')) != NULL && slash != at; i++) {
         *slash = 0;
-        if (snprintf(mark, sizeof mark, "%s/layers.txt", self) < (int)sizeof mark &&
-            file_exists(mark))
-            return snprintf(path, PLACE_BYTES, "%s/share/hearth/%s", self, name) < PLACE_BYTES &&
-                   file_exists(path);
+        if (snprintf(folder, sizeof folder, "%s/layers.txt", at) < (int)sizeof folder &&
+            file_exists(folder))
+            return snprintf(folder, sizeof folder, "%s/%s", at, sub) < (int)sizeof folder &&
+                   take(folder, self);
     }
     return false;
+}
+
+struct shipped {
+    const char *name;
+    char *path;
+};
+
+static bool has_file(const char *folder, void *self)
+{
+    const struct shipped *s = self;
+    return snprintf(s->path, PLACE_BYTES, "%s/%s", folder, s->name) < PLACE_BYTES &&
+           file_exists(s->path);
+}
+
+bool place_shipped(const char *name, char path[PLACE_BYTES])
+{
+    struct shipped s = {name, path};
+    return place_near_program("share/hearth", has_file, &s);
 }

@@ -15,3 +15,6 @@ bool place_data(const char *name, char path[PLACE_BYTES], struct error *err);
 // A file that ships with the binary: beside it in ../share/hearth, or in share/hearth of the build
 // tree that it is in. False if it is in neither.
 bool place_shipped(const char *name, char path[PLACE_BYTES]);
+// Asks `take` about ../share/hearth beside the binary, then about folder `sub` of the build tree
+// that it is in, until one is taken.
+bool place_near_program(const char *sub, bool (*take)(const char *folder, void *self), void *self);

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mapping.h"
+#include "base/places.h"
 #include "hub/store.h"
 #include "local/formats/gguf_parts.h"
 
@@ -35,31 +36,14 @@ static bool first_gguf(const char *folder, char path[MODEL_REF_BYTES])
     return n > 0 && n < MODEL_REF_BYTES;
 }
 
+static bool take_gguf(const char *folder, void *path)
+{
+    return first_gguf(folder, path);
+}
+
 bool model_ref_shipped(char path[MODEL_REF_BYTES])
 {
-    char self[MODEL_REF_BYTES], folder[MODEL_REF_BYTES];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    if (n <= 0)
-        return false;
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
-    if (!slash)
-        return false;
-    *slash = 0;
-    if (snprintf(folder, sizeof folder, "%s/../share/hearth", self) < (int)sizeof folder &&
-        first_gguf(folder, path))
-        return true;
-    // A build tree: build/release/hearth or build/release/tests/unit/x/test_x below the root, which
-    // is told by its layers.txt, so that no stranger's models/ is picked up.
-    for (int i = 0; i < 6 && (slash = strrchr(self, '/')) != NULL && slash != self; i++) {
-        *slash = 0;
-        if (snprintf(folder, sizeof folder, "%s/layers.txt", self) < (int)sizeof folder &&
-            file_exists(folder)) {
-            return snprintf(folder, sizeof folder, "%s/models", self) < (int)sizeof folder &&
-                   first_gguf(folder, path);
-        }
-    }
-    return false;
+    return place_near_program("models", take_gguf, path);
 }
 
 void model_ref_name(const char *path, char *name, size_t name_bytes)
