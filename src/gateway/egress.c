@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/places.h"
 
 struct egress {
     char *path;  // NULL: no log
@@ -25,29 +26,6 @@ struct egress {
     bool torn;  // the last line was not written whole
     bool complained;
 };
-
-static const char *variable(const char *name)
-{
-    const char *value = getenv(name);
-    return value && value[0] ? value : NULL;
-}
-
-static bool default_path(char path[PATH_MAX], struct error *err)
-{
-    const char *hearth = variable("HEARTH_HOME"), *data = variable("XDG_DATA_HOME");
-    const char *home = variable("HOME");
-    int n;
-    if (hearth)
-        n = snprintf(path, PATH_MAX, "%s/egress.log", hearth);
-    else if (data && data[0] == '/')
-        n = snprintf(path, PATH_MAX, "%s/hearth/egress.log", data);
-    else if (home)
-        n = snprintf(path, PATH_MAX, "%s/.local/share/hearth/egress.log", home);
-    else
-        return error_set(err, ERR_USAGE, "no place for the egress log: set HEARTH_HOME or HOME");
-    return (n > 0 && n < PATH_MAX) ||
-           error_set(err, ERR_LIMIT, "the path of the egress log is too long");
-}
 
 // Every folder above the file that is not there; what cannot be made, open will tell.
 static void make_folders(const char *path)
@@ -77,8 +55,8 @@ static bool open_file(struct egress *e, struct error *err)
 
 struct egress *egress_open(const char *path, struct error *err)
 {
-    char found[PATH_MAX];
-    if (!path && !default_path(found, err))
+    char found[PLACE_BYTES];
+    if (!path && !place_data("egress.log", found, err))
         return NULL;
     struct egress *e = memory_array(struct egress, 1);
     pthread_mutex_init(&e->lock, NULL);
