@@ -51,8 +51,9 @@ async function readError(response) {
 // The response of a request that went well; else throws an ApiError, or AbortError.
 export async function request(path, { body, signal } = {}) {
   const headers = {};
-  if (apiKey()) {
-    headers.authorization = `Bearer ${apiKey()}`;
+  const key = apiKey();
+  if (key) {
+    headers.authorization = `Bearer ${key}`;
   }
   if (body !== undefined) {
     headers["content-type"] = "application/json";
@@ -68,6 +69,9 @@ export async function request(path, { body, signal } = {}) {
       throw error;
     }
     throw new ApiError(0, "The server cannot be reached.");
+  }
+  if (response.status === 401 && key !== apiKey()) {
+    return request(path, { body, signal }); // a refusal of a key that was replaced while it was on its way
   }
   if (response.status === 401) {
     wantsKey(body !== undefined);

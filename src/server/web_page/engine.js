@@ -106,7 +106,7 @@ function isVisible() {
 // Begins or ends looking, as it is seen or not; called whenever that may have changed.
 export function updateEngine() {
   const wanted = isVisible();
-  if (wanted && !asking) {
+  if (wanted && !asking && !refused) {
     look();
   } else if (!wanted && asking) {
     asking.abort();
@@ -118,9 +118,10 @@ export function updateEngine() {
 
 // There is another key.
 export function resumeEngine() {
-  if (refused && asking) {
+  if (refused) {
     refused = false;
-    look();
+    asking = null;
+    updateEngine();
   }
 }
 
