@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +20,18 @@
 #include "base/memory.h"
 #include "base/places.h"
 
+enum { PENDING_MAX = 1 << 20 };
+static const struct timespec LINGER = {.tv_nsec = 20000000};  // ends of this time go in one write
+
 struct egress {
-    char *path;  // NULL: no log
+    char *path;  // NULL: no log, and no thread
     pthread_mutex_t lock;
-    int fd;     // under the lock, as what follows
+    pthread_cond_t ended;  // something is wanted, or to stop
+    pthread_t writer;
+    bool has_writer;
+    bool wanted, stop;  // of the writer; these and what follows: under the lock
+    struct buf pending;     // the lines of ends that are not written yet
+    int fd;
     bool torn;  // the last line was not written whole
     bool complained;
 };
@@ -51,36 +60,6 @@ static bool open_file(struct egress *e, struct error *err)
     e->fd = fd;
     e->torn = false;
     return true;
-}
-
-struct egress *egress_open(const char *path, struct error *err)
-{
-    char found[PLACE_BYTES];
-    if (!path && !place_data("egress.log", found, err))
-        return NULL;
-    struct egress *e = memory_array(struct egress, 1);
-    pthread_mutex_init(&e->lock, NULL);
-    e->fd = -1;
-    e->path = memory_text(path ? path : found);
-    if (!e->path[0]) {
-        free(e->path);
-        e->path = NULL;
-    }
-    if (!e->path || open_file(e, err))
-        return e;
-    egress_close(e);
-    return NULL;
-}
-
-void egress_close(struct egress *e)
-{
-    if (!e)
-        return;
-    if (e->fd >= 0)
-        (void)close(e->fd);
-    pthread_mutex_destroy(&e->lock);
-    free(e->path);
-    free(e);
 }
 
 static void add_text(struct buf *out, const char *name, const char *text)
@@ -123,53 +102,153 @@ static bool is_there(const struct egress *e)
            here.st_ino == open_one.st_ino && here.st_dev == open_one.st_dev;
 }
 
-// In one write, so that lines of several processes do not mix.
-static bool append(struct egress *e, const struct egress_line *line, const char *event,
-                   struct error *err)
+// The pending lines that are whole within n bytes were written; one that was cut will be again.
+static void drop_written(struct egress *e, size_t n)
+{
+    while (n > 0 && n < e->pending.len && e->pending.ptr[n - 1] != '\n')
+        n--;
+    struct slice left = slice_sub(buf_view(&e->pending), n, SIZE_MAX);
+    struct buf kept = {0};
+    buf_slice(&kept, left);
+    buf_release(&e->pending);
+    e->pending = kept;
+}
+
+// The pending lines and `line` behind them in one write, so that lines of several processes do not
+// mix. False with err if not all of it was written.
+static bool write_out(struct egress *e, struct slice line, struct error *err)
 {
     struct buf text = {0};
-    bool begins = strcmp(event, "begin") == 0;  // its end goes where it stands, or behind it
-    bool ok = (!begins && e->fd >= 0) || is_there(e) || open_file(e, err);
-    if (ok) {
-        if (e->torn)
-            buf_char(&text, '\n');
-        write_line(&text, line, event);
-        ssize_t n;
-        do
-            n = write(e->fd, text.ptr, text.len);
-        while (n < 0 && errno == EINTR);
-        ok = n == (ssize_t)text.len;
-        if (!ok) {
-            e->torn |= n > 0;
-            (void)error_set(err, ERR_IO, "egress log '%s': %s", e->path,
-                            n < 0 ? strerror(errno) : "the disk is full");
-        } else {
-            e->torn = false;
-        }
+    if (e->torn)
+        buf_char(&text, '\n');
+    size_t n_mended = text.len;
+    buf_add(&text, e->pending.ptr, e->pending.len);
+    buf_add(&text, line.ptr, line.len);
+    ssize_t n;
+    do
+        n = write(e->fd, text.ptr, text.len);
+    while (n < 0 && errno == EINTR);
+    bool ok = n == (ssize_t)text.len;
+    if (!ok)
+        (void)error_set(err, ERR_IO, "egress log '%s': %s", e->path,
+                        n < 0 ? strerror(errno) : "the disk is full");
+    if (n > 0) {
+        e->torn = text.ptr[n - 1] != '\n';
+        drop_written(e, (size_t)n - n_mended);
     }
     buf_release(&text);
     return ok;
 }
 
+// Under the lock. The first of several failures is told.
+static void write_pending(struct egress *e)
+{
+    struct error err = {0};
+    if (!e->pending.len)
+        return;
+    bool ok = (e->fd >= 0 || open_file(e, &err)) && write_out(e, slice_of(NULL, 0), &err);
+    if (!ok && !e->complained)
+        log_warn("%s", err.text);
+    e->complained = !ok;
+    if (e->pending.len > PENDING_MAX)
+        drop_written(e, e->pending.len - PENDING_MAX);
+}
+
+static void *write_ends(void *self)
+{
+    struct egress *e = self;
+    pthread_mutex_lock(&e->lock);
+    while (!e->stop) {
+        if (!e->wanted) {
+            pthread_cond_wait(&e->ended, &e->lock);
+            continue;
+        }
+        e->wanted = false;
+        pthread_mutex_unlock(&e->lock);
+        (void)nanosleep(&LINGER, NULL);
+        pthread_mutex_lock(&e->lock);
+        write_pending(e);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+static bool start_writer(struct egress *e, struct error *err)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);  // signals are for the other threads
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&e->writer, NULL, write_ends, e);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    e->has_writer = code == 0;
+    return e->has_writer || error_set(err, ERR_IO, "start the egress log's thread: %s", strerror(code));
+}
+
+struct egress *egress_open(const char *path, struct error *err)
+{
+    char found[PLACE_BYTES];
+    if (!path && !place_data("egress.log", found, err))
+        return NULL;
+    struct egress *e = memory_array(struct egress, 1);
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->ended, NULL);
+    e->fd = -1;
+    e->path = memory_text(path ? path : found);
+    if (!e->path[0]) {
+        free(e->path);
+        e->path = NULL;
+    }
+    if (!e->path || (open_file(e, err) && start_writer(e, err)))
+        return e;
+    egress_close(e);
+    return NULL;
+}
+
+void egress_close(struct egress *e)
+{
+    if (!e)
+        return;
+    pthread_mutex_lock(&e->lock);
+    e->stop = true;
+    pthread_cond_signal(&e->ended);
+    pthread_mutex_unlock(&e->lock);
+    if (e->has_writer)
+        pthread_join(e->writer, NULL);
+    write_pending(e);
+    if (e->fd >= 0)
+        (void)close(e->fd);
+    buf_release(&e->pending);
+    pthread_cond_destroy(&e->ended);
+    pthread_mutex_destroy(&e->lock);
+    free(e->path);
+    free(e);
+}
+
 bool egress_begin(struct egress *e, const struct egress_line *line, struct error *err)
 {
+    struct buf text = {0};
     if (!e->path)
         return true;
+    write_line(&text, line, "begin");
     pthread_mutex_lock(&e->lock);
-    bool ok = append(e, line, "begin", err);
+    bool there = e->fd >= 0 && is_there(e);
+    if (!there && e->fd >= 0)
+        write_pending(e);  // to the file where their beginnings are
+    bool ok = (there || open_file(e, err)) && write_out(e, slice_of(text.ptr, text.len), err);
     pthread_mutex_unlock(&e->lock);
+    buf_release(&text);
     return ok;
 }
 
 void egress_end(struct egress *e, const struct egress_line *line)
 {
-    struct error err = {0};
     if (!e->path)
         return;
     pthread_mutex_lock(&e->lock);
-    bool ok = append(e, line, "end", &err), first = !ok && !e->complained;
-    e->complained = !ok;
-    pthread_mutex_unlock(&e->lock);
+    bool first = !e->wanted;
+    write_line(&e->pending, line, "end");
+    e->wanted = true;
     if (first)
-        log_warn("%s", err.text);
+        pthread_cond_signal(&e->ended);
+    pthread_mutex_unlock(&e->lock);
 }

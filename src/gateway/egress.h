@@ -2,8 +2,9 @@
 //
 // Time, request, key id, route, provider, host, bytes sent and received, how many texts were
 // redacted, how it ended; never a text or a secret. Written and pushed to the file before the first
-// byte leaves ("begin") and when the attempt has ended ("end"). Where the line cannot be written,
-// the request does not leave. Threads: any.
+// byte leaves ("begin"), and within some hundredths of a second of the attempt's end ("end"), by a
+// thread of its own, so that no answer waits for it. Where the first line cannot be written, the
+// request does not leave. Threads: any.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,6 @@ struct egress_line {
 };
 // path NULL: egress.log in Hearth's data folder; "": no log. NULL with err.
 struct egress *egress_open(const char *path, struct error *err);
-void egress_close(struct egress *e);  // NULL is fine
+void egress_close(struct egress *e);  // writes what is left; NULL is fine
 bool egress_begin(struct egress *e, const struct egress_line *line, struct error *err);
 void egress_end(struct egress *e, const struct egress_line *line);

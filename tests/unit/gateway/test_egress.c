@@ -45,6 +45,14 @@ static int read_lines(const char *path, json_t **last)
     return n;
 }
 
+// As read_lines, once there are so many; they are written some time after they are told.
+static void wait_lines(const char *path, int n, json_t **last)
+{
+    for (int i = 0; i < 1000 && read_lines(path, last) < n; i++)
+        (void)usleep(10000);
+    assert_int_equal(read_lines(path, last), n);
+}
+
 static void a_line_tells_who_got_what(void **state)
 {
     char home[200], path[300];
@@ -63,7 +71,7 @@ static void a_line_tells_who_got_what(void **state)
     assert_string_equal(json_get_text(last, "event"), "begin");
     assert_null(json_object_get(last, "outcome"));
     egress_end(e, &line);
-    assert_int_equal(read_lines(path, &last), 2);
+    wait_lines(path, 2, &last);
     assert_string_equal(json_get_text(last, "event"), "end");
     assert_string_equal(json_get_text(last, "request"), "r\"1\n");
     assert_true(json_is_null(json_object_get(last, "key")));
@@ -134,6 +142,46 @@ static void what_cannot_be_written_does_not_leave(void **state)
     temp_remove(folder);
 }
 
+// What ended while the disk was full is told when there is room; what was cut, whole.
+static void ends_are_kept_until_they_can_be_written(void **state)
+{
+    char folder[200], path[300];
+    struct error err = {0};
+    struct rlimit before, small;
+    struct stat st;
+    struct buf text = {0};
+    int n = 0;
+    (void)state;
+    assert_true(folder_new(folder, sizeof folder));
+    (void)snprintf(path, sizeof path, "%s/egress.log", folder);
+    struct egress *e = egress_open(path, &err);
+    assert_non_null(e);
+    assert_true(egress_begin(e, &line, &err));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    for (int i = 0; i < 2; i++) {
+        small.rlim_cur = (rlim_t)st.st_size + 20 * (rlim_t)i;  // nothing, then a part of a line
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        egress_end(e, &line);
+        (void)usleep(50000);
+        assert_false(egress_begin(e, &line, &err));
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    egress_end(e, &line);
+    egress_close(e);
+    assert_true(file_read(path, 1 << 20, &text, &err));
+    for (char *at = text.ptr, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+        json_t *whole = json_parse(slice_of(at, (size_t)(end - at)), &err);
+        n += whole && strcmp(json_get_text(whole, "event"), "end") == 0;
+        json_decref(whole);
+    }
+    assert_int_equal(n, 3);
+    buf_release(&text);
+    temp_remove(folder);
+}
+
 static void *write_many(void *arg)
 {
     struct error err;
@@ -161,10 +209,10 @@ static void lines_of_many_do_not_mix(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, write_many, logs[i % 2]), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(read_lines(path, &last), 4000);
-    json_decref(last);
     for (int i = 0; i < 2; i++)
         egress_close(logs[i]);
+    assert_int_equal(read_lines(path, &last), 4000);
+    json_decref(last);
     temp_remove(folder);
 }
 
@@ -172,6 +220,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_line_tells_who_got_what),
     cmocka_unit_test(no_log_was_asked_for),
     cmocka_unit_test(what_cannot_be_written_does_not_leave),
+    cmocka_unit_test(ends_are_kept_until_they_can_be_written),
     cmocka_unit_test(lines_of_many_do_not_mix),
 };
 
