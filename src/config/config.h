@@ -40,6 +40,8 @@ struct config_provider {
     double connect_s, first_s, between_s, total_s, breaker_rest_s;  // 0: default
     int retries;                                                    // -1: default
     int breaker_failures;                                           // 0: default
+    const char *health;     // a path that is asked now and then; NULL: none
+    double health_every_s;  // 0: default
     int line, column;
 };
 struct config_redaction {

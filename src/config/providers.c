@@ -79,6 +79,20 @@ static bool read_base_urls(struct reader *r, const struct row *m, const struct t
     return true;
 }
 
+static bool read_health(struct reader *r, const struct row *m, const struct tree_node *v,
+                        void *field)
+{
+    const char *path = NULL;
+    if (!row_text(r, m, v, &path))
+        return false;
+    for (const char *c = path; *c; c++)
+        if (*c <= ' ' || *c > '~' || *c == '#')
+            return reader_fault(r, v, "'health' must be a path of a URL, such as /health");
+    *(const char **)field = path;
+    return path[0] == '/' ||
+           reader_fault(r, v, "'health' must begin with '/': it is a path on the host of base_url");
+}
+
 // What a provider must say that is not one of the three vendors.
 static bool complete_provider(struct reader *r, const struct tree_node *key,
                               struct config_provider *p)
@@ -127,6 +141,8 @@ static bool read_provider(struct reader *r, const struct tree_node *key, const s
         ROW(retries, row_int, 0, 10),
         ROW(breaker_failures, row_int, 1, 1000),
         ROW(breaker_rest_s, row_number, 0.001, 86400),
+        ROW(health, read_health, 0, 0),
+        ROW(health_every_s, row_number, 0.01, 86400),
     };
     return check_provider_name(r, key) && rows_read(r, v, rows, COUNT(rows), "a provider", p) &&
            complete_provider(r, key, p);

@@ -29,8 +29,8 @@ struct egress {
     pthread_cond_t ended;  // something is wanted, or to stop
     pthread_t writer;
     bool has_writer;
-    bool wanted, stop;  // of the writer; these and what follows: under the lock
-    struct buf pending;     // the lines of ends that are not written yet
+    bool wanted, stop;   // of the writer; these and what follows: under the lock
+    struct buf pending;  // the lines of ends that are not written yet
     int fd;
     bool torn;  // the last line was not written whole
     bool complained;
@@ -181,7 +181,8 @@ static bool start_writer(struct egress *e, struct error *err)
     int code = pthread_create(&e->writer, NULL, write_ends, e);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     e->has_writer = code == 0;
-    return e->has_writer || error_set(err, ERR_IO, "start the egress log's thread: %s", strerror(code));
+    return e->has_writer ||
+           error_set(err, ERR_IO, "start the egress log's thread: %s", strerror(code));
 }
 
 struct egress *egress_open(const char *path, struct error *err)

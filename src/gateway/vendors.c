@@ -167,6 +167,8 @@ static bool add_replica(struct vendors *v, struct named *n, const struct config_
         o.total_s = p->total_s;
         o.breaker_failures = p->breaker_failures;
         o.breaker_rest_s = p->breaker_rest_s;
+        o.health = p->health;
+        o.health_every_s = p->health_every_s;
     }
     if (i == VENDOR_REPLICAS_MAX)
         return error_set(err, ERR_LIMIT, "%s has more than %d replicas", n->name,

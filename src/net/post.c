@@ -224,8 +224,14 @@ static bool begin(struct post *p)
     (void)curl_easy_setopt(c, CURLOPT_PRIVATE, &p->transfer);
     (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, p);
     (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, p);
-    (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.len);
-    (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->body.ptr);
+    (void)curl_easy_setopt(c, CURLOPT_FRESH_CONNECT, (long)p->get);
+    (void)curl_easy_setopt(c, CURLOPT_FORBID_REUSE, (long)p->get);
+    if (p->get) {
+        (void)curl_easy_setopt(c, CURLOPT_HTTPGET, 1L);
+    } else {
+        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)p->body.len);
+        (void)curl_easy_setopt(c, CURLOPT_POSTFIELDS, p->body.ptr);  // and no GET any more
+    }
     if (curl_easy_setopt(c, CURLOPT_URL, buf_text(&e->url)) == CURLE_OK &&
         curl_multi_add_handle(loop_multi(e->loop), c) == CURLM_OK) {
         e->n_running++;

@@ -1,5 +1,5 @@
 // post.h - POST requests to one endpoint over a loop's libcurl, whose answers are read as they
-// come.
+// come; GET too, where that is asked for.
 //
 // HTTP/2 where TLS agrees on it, connections kept and shared, proxies from the environment (but
 // never to this machine itself). Redirects are not followed, since a key goes along; nothing
@@ -62,6 +62,7 @@ struct post {  // its owner's; zeroed but for the first part
     struct post_endpoint *endpoint;
     const char *path;  // behind the base URL; as the body: until the end
     struct slice body;
+    bool get;  // GET, without the body, over a connection of its own
     void *self;
     bool (*on_head)(void *self, const struct post_head *head);  // before any body; false stops
     enum post_take (*on_body)(void *self, struct slice bytes);

@@ -118,6 +118,7 @@ static void free_remote(struct provider *p)
     struct remote *r = (struct remote *)p;
     if (!r)
         return;
+    remote_health_stop(r);
     post_endpoint_free(r->endpoint);
     secret_free(r->key_line);
     pthread_mutex_destroy(&r->lock);
@@ -125,8 +126,7 @@ static void free_remote(struct provider *p)
     free(r);
 }
 
-// Of an origin: scheme://host, maybe with a port.
-static bool is_loopback(const char *origin)
+bool remote_is_loopback(const char *origin)
 {
     const char *host = strstr(origin, "://") + 3;
     size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
@@ -147,7 +147,7 @@ static bool read_base(const char *name, const char *base, bool has_key, struct u
         (void)error_set(err, ERR_USAGE, "%s: the base URL has a query", name);
     while (n > 0 && url->text[n - 1] == '/')
         url->text[--n] = 0;
-    if (good && has_key && strncmp(url->origin, "https:", 6) != 0 && !is_loopback(url->origin)) {
+    if (good && has_key && strncmp(url->origin, "https:", 6) != 0 && !remote_is_loopback(url->origin)) {
         (void)error_set(err, ERR_USAGE,
                         "%s: the key would go to %s in clear text; https is needed there", name,
                         url->origin);
@@ -186,7 +186,7 @@ static bool make_endpoint(struct remote *r, const struct remote_options *o, cons
         .lines = lines,
         .key_line = r->key_line,
         .ca_file = o->ca_file,
-        .no_proxy = is_loopback(url->origin),
+        .no_proxy = remote_is_loopback(url->origin),
         .connect_ms = (int64_t)((o->connect_s > 0 ? o->connect_s : 10) * 1000) + 1,
         .max_connections = o->max_connections > 0 ? o->max_connections : DEFAULT_CONNECTIONS};
     r->endpoint = post_endpoint_new(r->all->loop, &p, err);
@@ -236,7 +236,8 @@ struct provider *provider_remote_new(struct remotes *all, const struct remote_op
     pthread_mutex_init(&r->lock, NULL);
     set_limits(r, o);
     bool ok = read_base(r->name, base, o->key && o->key[0], &url, err) &&
-              make_key_line(r, o->key, err) && make_endpoint(r, o, &url, err);
+              make_key_line(r, o->key, err) && make_endpoint(r, o, &url, err) &&
+              remote_health_start(r, o, url.origin, err);
     url_release(&url);
     if (ok)
         return &r->provider;

@@ -38,11 +38,15 @@ struct remote_options {  // copied
     int retries;            // -1: 2
     int breaker_failures;   // in a row, until the endpoint rests; 0: 5
     double breaker_rest_s;  // 0: 15; then one request probes
+    // A path on the base URL's host, asked with GET every so often; two answers in a row that are
+    // not 2xx, or none within 5 s: nothing is sent until one is. NULL: only requests show it.
+    const char *health;
+    double health_every_s;  // 0: 10
     int max_connections;    // 0: 256
 };
 struct remote_load {   // of one endpoint, for routing
     int running;       // answers that have not ended
-    bool resting;      // the breaker is open: nothing is sent now
+    bool resting;      // the breaker is open, or it is not well: nothing is sent now
     int64_t first_ns;  // a moving median of the time to the first event; 0: not known yet
     int64_t per_token_ns;
 };

@@ -40,6 +40,18 @@ struct remote_samples {
     int n, next;
 };
 
+struct remote_health {
+    struct post_endpoint *endpoint;  // NULL: it is not checked
+    char *path;
+    int64_t every_ns;
+    // The thread's.
+    struct post post;
+    struct timer timer;
+    bool asking;
+    int status;
+    int n_failures;  // in a row
+};
+
 struct remote {
     struct provider provider;  // first
     struct remotes *all;
@@ -50,8 +62,10 @@ struct remote {
     int64_t first_ns, between_ns, total_ns;
     int retries;
     atomic_int n_running;
+    struct remote_health health;
     pthread_mutex_t lock;  // of what follows; held for moments
     struct breaker breaker;
+    bool sick;  // as health says
     struct remote_samples first, per_token;
 };
 
@@ -128,6 +142,14 @@ struct chat_sink remote_sink(struct answer *a);  // the client's events on their
 void remote_push_usage(struct answer *a, bool whole);
 void remote_push_cancelled(struct answer *a);  // CHAT_FINISH of what had not ended
 bool remote_full(struct answer *a);
+
+// remote.c: of an origin, scheme://host, maybe with a port
+bool remote_is_loopback(const char *origin);
+
+// remote_health.c
+bool remote_health_start(struct remote *r, const struct remote_options *o, const char *origin,
+                         struct error *err);
+void remote_health_stop(struct remote *r);
 
 // remote_speed.c: the breaker and speeds, with the lock that they need
 enum breaker_pass remote_ask(struct remote *r, int64_t *left_ns);

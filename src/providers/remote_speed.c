@@ -32,8 +32,8 @@ enum breaker_pass remote_ask(struct remote *r, int64_t *left_ns)
 {
     int64_t now = clock_ns();
     pthread_mutex_lock(&r->lock);
-    enum breaker_pass pass = breaker_ask(&r->breaker, now);
-    *left_ns = breaker_left_ns(&r->breaker, now);
+    enum breaker_pass pass = r->sick ? BREAKER_NO : breaker_ask(&r->breaker, now);
+    *left_ns = r->sick ? r->health.every_ns : breaker_left_ns(&r->breaker, now);
     pthread_mutex_unlock(&r->lock);
     return pass;
 }
@@ -81,7 +81,7 @@ void provider_remote_load(const struct provider *p, struct remote_load *out)
     struct remote *r = (struct remote *)p;
     pthread_mutex_lock(&r->lock);
     *out = (struct remote_load){.running = atomic_load(&r->n_running),
-                                .resting = breaker_rests(&r->breaker, clock_ns()),
+                                .resting = r->sick || breaker_rests(&r->breaker, clock_ns()),
                                 .first_ns = median(&r->first),
                                 .per_token_ns = median(&r->per_token)};
     pthread_mutex_unlock(&r->lock);

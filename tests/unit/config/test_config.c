@@ -63,7 +63,8 @@ static void everything_of_a_file_is_read(void **state)
                              "providers:\n"
                              "  groq: {dialect: google, base_url: 'https://h/v1', key_env: G,\n"
                              "    connect_s: 1.5, first_s: 2, between_s: 3, total_s: 4,\n"
-                             "    retries: 0, breaker_failures: 9, breaker_rest_s: 0.5}\n"
+                             "    retries: 0, breaker_failures: 9, breaker_rest_s: 0.5,\n"
+                             "    health: '/up?a=1', health_every_s: 3}\n"
                              "  openai: {base_urls: ['http://a', 'http://b'], key_file: /k, "
                              "ca_file: /c}\n"
                              "redactions: {Mail: {pattern: 'a@b'}, who: {words: [Ann, 42]}}\n"
@@ -100,11 +101,14 @@ static void everything_of_a_file_is_read(void **state)
     assert_string_equal(g->key_env, "G");
     assert_true(g->connect_s == 1.5 && g->first_s == 2 && g->between_s == 3 && g->total_s == 4);
     assert_true(g->retries == 0 && g->breaker_failures == 9 && g->breaker_rest_s == 0.5);
+    assert_string_equal(g->health, "/up?a=1");
+    assert_true(g->health_every_s == 3);
     const struct config_provider *o = config_find_provider(&c, "openai");
     assert_string_equal(o->dialect, "openai");
     assert_int_equal(o->n_base_urls, 2);
     assert_string_equal(o->key_file, "/k");
     assert_true(o->retries == -1 && o->breaker_failures == 0 && o->connect_s == 0);
+    assert_null(o->health);
     assert_string_equal(c.redactions[0].name, "Mail");
     assert_string_equal(c.redactions[0].pattern, "a@b");
     assert_string_equal(c.redactions[1].words[1], "42");
@@ -152,6 +156,8 @@ static void errors_name_line_and_column(void **state)
         {"models: {a: {candidates: [openai/x], local_only: true}}", "all its candidates are"},
         {"providers: {x: {base_url: 'http://h'}}", "'x' needs 'dialect'"},
         {"providers: {x: {dialect: openai}}", "'x' needs 'base_url'"},
+        {"providers: {openai: {health: up}}", "'health' must begin with '/'"},
+        {"providers: {openai: {health: '/a b'}}", "'health' must be a path"},
         {"providers: {x: {dialect: cohere}}", "must be openai, anthropic or gemini"},
         {"providers: {local: {dialect: openai}}", "this machine"},
         {"providers: {A/b: {dialect: openai}}", "the name of a provider"},
