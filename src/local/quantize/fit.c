@@ -8,7 +8,10 @@
 
 #include "local/quantize/round.h"
 
-enum { ROUNDS = 4 };  // of improving; most blocks stop earlier
+enum {
+    ROUNDS = 4,    // of improving; most blocks stop earlier
+    WAYS_MAX = 64  // that a search begins from
+};
 
 // One group's sums. Those over x and w alone stay, those with the levels l follow each rounding.
 struct group {
@@ -31,6 +34,7 @@ struct fit {
     int n_groups;
     struct rounding r;
     round_group_fn round;
+    round_starts_fn round_starts;
     struct group group[GROUPS_MAX];
 };
 
@@ -52,16 +56,10 @@ static int nearest_level(const struct format *f, float v)
     return i;
 }
 
-static float inverse_of(double d)
-{
-    float id = d != 0 ? (float)(1 / d) : 0;
-    return isfinite(id) ? id : 0;
-}
-
 // Levels for (x + m) / d, and the sums that go with them.
 static void round_to(const struct fit *t, struct group *g, double d, double m, float *level)
 {
-    t->round(&t->r, g->x, g->w, inverse_of(d), (float)m, level, &g->s);
+    t->round(&t->r, g->x, g->w, round_inverse(d), (float)m, level, &g->s);
 }
 
 // Of reading the rounded group back as d * l - m.
@@ -87,12 +85,42 @@ static void best_for_levels(const struct fit *t, const struct group *g, double *
     *d = g->s.wll > 0 ? g->s.wxl / g->s.wll : 0;
 }
 
-// Tries one start; then scale and levels follow each other while that helps.
-static void try_start(const struct fit *t, struct group *g, double d, double m, int steps,
-                      double *best)
+struct ways {  // to round a group
+    int n;
+    double d[WAYS_MAX], m[WAYS_MAX];
+};
+
+static void add_way(struct ways *all, double d, double m)
+{
+    assert(all->n < WAYS_MAX);
+    all->d[all->n] = d;
+    all->m[all->n++] = m;
+}
+
+// The best of all, each with the scale (and min) that fit its levels best.
+static void try_ways(const struct fit *t, struct group *g, const struct ways *all, double *best)
+{
+    for (int from = 0; from < all->n; from += STARTS) {
+        int n = all->n - from < STARTS ? all->n - from : STARTS;
+        struct starts s = {0};
+        memcpy(s.d, all->d + from, sizeof *s.d * (size_t)n);
+        memcpy(s.m, all->m + from, sizeof *s.m * (size_t)n);
+        t->round_starts(&t->r, &g->p, g->x, g->w, &s);
+        for (int i = 0; i < n; i++)
+            if (s.error[i] < *best) {
+                *best = s.error[i];
+                g->d = s.d[i];
+                g->m = s.m[i];
+            }
+    }
+}
+
+// From there scale and levels follow each other while that helps.
+static void follow(const struct fit *t, struct group *g, double *best)
 {
     float level[GROUP_MAX];
-    for (int i = 0; i < steps; i++) {
+    double d = g->d, m = g->m;
+    for (int i = 0; i < ROUNDS; i++) {
         round_to(t, g, d, m, level);
         best_for_levels(t, g, &d, &m);
         double error = error_of(g, d, m);
@@ -115,15 +143,17 @@ static void like_scale(const struct fit *t, struct group *g)
     for (int i = 0; i < t->f->group_len; i++)
         far = fabsf(g->x[i]) > fabsf(far) ? g->x[i] : far;
     double best = g->p.wxx;
+    struct ways all = {0};
     g->d = g->m = 0;
     for (int side = 0; side < 2; side++) {
         float end = side ? t->r.hi : t->r.lo;
         if (t->r.lo == -t->r.hi && end * far < 0)
             continue;  // its twin with a negative scale
         for (int i = 0; far != 0 && i < N_REACHES; i++)
-            try_start(t, g, (double)far / ((double)end * (double)reaches[i]), 0, 1, &best);
+            add_way(&all, (double)far / ((double)end * (double)reaches[i]), 0);
     }
-    try_start(t, g, g->d, 0, ROUNDS, &best);
+    try_ways(t, g, &all, &best);
+    follow(t, g, &best);
 }
 
 // How far the ends of the range move inwards, in steps of the unmoved scale.
@@ -140,6 +170,7 @@ static void like_scale_and_min(const struct fit *t, struct group *g)
     if (t->f->min_hi && low > 0)
         low = 0;
     double best = INFINITY, step = (high - low) / (double)t->r.hi;
+    struct ways all = {0};
     g->d = 0;
     g->m = -low;
     if (!(step > 0))
@@ -148,10 +179,10 @@ static void like_scale_and_min(const struct fit *t, struct group *g)
         for (int b = 0; b < N_INSETS; b++) {
             double from = low + (double)insets[a] * step, to = high - (double)insets[b] * step;
             if (to > from)
-                try_start(t, g, (to - from) / (double)t->r.hi, t->f->min_hi && from > 0 ? 0 : -from,
-                          1, &best);
+                add_way(&all, (to - from) / (double)t->r.hi, t->f->min_hi && from > 0 ? 0 : -from);
         }
-    try_start(t, g, g->d, g->m, ROUNDS, &best);
+    try_ways(t, g, &all, &best);
+    follow(t, g, &best);
 }
 
 // The nearest number that the file can hold.
@@ -329,6 +360,9 @@ static void prepare_rounding(struct fit *t)
 {
     const struct format *f = t->f;
     t->round = round_group_best();
+    t->round_starts = round_starts_best();
+    t->r.has_min = f->has_min;
+    t->r.min_positive = f->min_hi != 0;
     t->r.n = f->group_len;
     t->r.lo = level_at(f, 0);
     t->r.hi = level_at(f, f->n_levels - 1);
@@ -362,7 +396,7 @@ void fit_block(const struct format *f, const float *x, const float *w, struct bl
 uint8_t fit_code(const struct format *f, const struct block *b, int group, float x, float *value)
 {
     float d = b->d * (float)b->scale[group], m = b->dmin * (float)b->min[group];
-    int i = nearest_level(f, (x + m) * inverse_of((double)d));
+    int i = nearest_level(f, (x + m) * round_inverse((double)d));
     *value = d * level_at(f, i) - m;
     return f->codes ? f->codes[i] : (uint8_t)i;
 }
