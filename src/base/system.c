@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static bool read_number(const char *path, uint64_t *value)
@@ -88,4 +89,12 @@ uint64_t system_memory_available(void)
                           "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file", in_use);
     least = v2 < least ? v2 : least;
     return v1 < least ? v1 : least;
+}
+
+void system_give_way(void)
+{
+#if defined(__linux__)
+    enum { NICER = 10 };  // on Linux a priority is a thread's own
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + NICER);
+#endif
 }

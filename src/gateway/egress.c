@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/places.h"
+#include "base/system.h"
 
 enum { PENDING_MAX = 1 << 20 };
 static const struct timespec LINGER = {.tv_nsec = 20000000};  // ends of this time go in one write
@@ -157,6 +158,7 @@ static void write_pending(struct egress *e)
 static void *write_ends(void *self)
 {
     struct egress *e = self;
+    system_give_way();
     pthread_mutex_lock(&e->lock);
     while (!e->stop) {
         if (!e->wanted) {

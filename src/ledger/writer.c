@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/system.h"
 #include "ledger/ledger_impl.h"
 #include "ledger/schema.h"
 #include "ledger/sql.h"
@@ -201,6 +202,7 @@ static void rest(struct ledger *l, int64_t for_ns)
 void *ledger_writer(void *self)
 {
     struct ledger *l = self;
+    system_give_way();
     pthread_mutex_lock(&l->lock);
     for (;;) {
         int64_t now_ns = ledger_kernel_ns(), due = next_due(l);
