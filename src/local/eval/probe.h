@@ -7,7 +7,7 @@
 // Bytes a second that `threads` threads read from memory far larger than the caches, in 1e9.
 double probe_read_gbytes_per_s(int threads);
 // Multiplications and additions of 8-bit integers a second, in 1e12, by the widest instructions
-// that products use here (VPDPBUSD, else VPMADDUBSW, else plain C).
+// that products use here (VPDPBUSD, else VPMADDUBSW as for 4-bit weights, else plain C).
 double probe_int8_tops(int threads);
 
 // Cores this process may use.
