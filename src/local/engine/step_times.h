@@ -28,5 +28,5 @@ double step_times_prompt_row(const struct step_times *t, int position);  // 0: n
 // Seconds that a step may take in which n_decode sequences generate and n_prompts are to be read:
 // three idle steps for each of the latter, at most STEP_MOST_S. Prompts get half of the time in any
 // case. Infinite where nobody who generates has to wait for it, or nothing is known.
-#define STEP_MOST_S 0.8
+#define STEP_MOST_S 0.7
 double step_times_budget(const struct step_times *t, int n_decode, int n_prompts);
