@@ -147,7 +147,8 @@ static bool read_base(const char *name, const char *base, bool has_key, struct u
         (void)error_set(err, ERR_USAGE, "%s: the base URL has a query", name);
     while (n > 0 && url->text[n - 1] == '/')
         url->text[--n] = 0;
-    if (good && has_key && strncmp(url->origin, "https:", 6) != 0 && !remote_is_loopback(url->origin)) {
+    if (good && has_key && strncmp(url->origin, "https:", 6) != 0 &&
+        !remote_is_loopback(url->origin)) {
         (void)error_set(err, ERR_USAGE,
                         "%s: the key would go to %s in clear text; https is needed there", name,
                         url->origin);
