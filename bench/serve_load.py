@@ -199,10 +199,12 @@ def summary(requests, args):
     out["gap_s"] = percentiles([g for each in gaps for g in each])
     # A piece that begins with half a character was held back, in vain, for its other half: one token more than
     # the gap shows. Random weights do that, real ones hardly ever.
-    held = [b - a for r in good for a, b, h in zip(r.pieces, r.pieces[1:], r.held[1:]) if h]
-    out["held_back"] = {"n": len(held), "worst_s": max(held, default=0)}
-    out["worst_gap_but_held_back_s"] = max((b - a for r in good for a, b, h in zip(r.pieces, r.pieces[1:], r.held[1:])
-                                            if not h), default=0)
+    of_kind = {True: [0], False: [0]}
+    for r in good:
+        for a, b, h in zip(r.pieces, r.pieces[1:], r.held[1:]):
+            of_kind[h].append(b - a)
+    out["held_back"] = {"n": len(of_kind[True]) - 1, "worst_s": max(of_kind[True])}
+    out["worst_gap_but_held_back_s"] = max(of_kind[False])
     out["worst_gap_s"] = percentiles([max(each) for each in gaps])
     out["total_s"] = percentiles([r.ended - r.arrived for r in good])
     return out

@@ -1,6 +1,7 @@
 #include "base/system.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,4 +98,14 @@ void system_give_way(void)
     enum { NICER = 10 };  // on Linux a priority is a thread's own
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + NICER);
 #endif
+}
+
+int system_thread_start(pthread_t *thread, void *(*run)(void *self), void *self)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(thread, NULL, run, self);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
 }

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -177,11 +176,7 @@ static void *write_ends(void *self)
 
 static bool start_writer(struct egress *e, struct error *err)
 {
-    sigset_t all, before;
-    (void)sigfillset(&all);  // signals are for the other threads
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&e->writer, NULL, write_ends, e);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int code = system_thread_start(&e->writer, write_ends, e);
     e->has_writer = code == 0;
     return e->has_writer ||
            error_set(err, ERR_IO, "start the egress log's thread: %s", strerror(code));

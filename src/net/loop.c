@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/system.h"
 
 enum { EVENTS_AT_ONCE = 64, CURL_AT_ONCE = 16, CONNECTIONS_KEPT = 1024, LONGEST_WAIT_MS = 60000 };
 
@@ -224,7 +224,6 @@ static void close_all(struct loop *l)
 struct loop *loop_new(struct error *err)
 {
     struct loop *l = memory_array(struct loop, 1);
-    sigset_t all, before;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->called, NULL);
     l->epoll = l->event = -1;
@@ -234,11 +233,8 @@ struct loop *loop_new(struct error *err)
         error_set(err, ERR_INTERNAL, "libcurl and epoll cannot be set up");
         return NULL;
     }
-    // Signals are for the other threads; and a connection that broke must not raise SIGPIPE.
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int code = pthread_create(&l->thread, NULL, loop_main, l);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    // Without signals: a connection that broke must not raise SIGPIPE either.
+    int code = system_thread_start(&l->thread, loop_main, l);
     if (code) {
         close_all(l);
         error_set(err, ERR_IO, "start the thread of transfers: %s", strerror(code));
