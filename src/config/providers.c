@@ -105,6 +105,8 @@ static bool complete_provider(struct reader *r, const struct tree_node *key,
             own = known[i][1];
     if (p->key_env && p->key_file)
         return reader_fault(r, key, "'%s' has both key_env and key_file", p->name);
+    if (p->health_every_s > 0 && !p->health)
+        return reader_fault(r, key, "'%s' has 'health_every_s', but no 'health'", p->name);
     if (own && !p->dialect)
         p->dialect = own;
     if (!p->dialect)

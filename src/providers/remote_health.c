@@ -17,9 +17,10 @@ static void set_sick(struct remote *r, bool sick, const char *why)
     r->sick = sick;
     pthread_mutex_unlock(&r->lock);
     if (changed && sick)
-        log_warn("%s: not well, and left alone until it is: %s", r->name, why);
+        log_warn("%s at %s: not well, and left alone until it is: %s", r->name, r->health.origin,
+                 why);
     else if (changed)
-        log_warn("%s: well again", r->name);
+        log_warn("%s at %s: well again", r->name, r->health.origin);
 }
 
 // One check is over; why NULL: it is well.
@@ -101,6 +102,7 @@ bool remote_health_start(struct remote *r, const struct remote_options *o, const
     h->endpoint = post_endpoint_new(r->all->loop, &p, err);
     if (!h->endpoint)
         return false;
+    h->origin = memory_text(origin);
     h->path = memory_text(o->health);
     h->every_ns = (int64_t)((o->health_every_s > 0 ? o->health_every_s : EVERY_S) * 1e9);
     h->timer = (struct timer){.fire = on_timer, .self = r};
@@ -128,5 +130,6 @@ void remote_health_stop(struct remote *r)
         return;
     loop_call(r->all->loop, stop_here, r);
     post_endpoint_free(r->health.endpoint);
+    free(r->health.origin);
     free(r->health.path);
 }

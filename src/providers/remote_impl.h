@@ -42,7 +42,7 @@ struct remote_samples {
 
 struct remote_health {
     struct post_endpoint *endpoint;  // NULL: it is not checked
-    char *path;
+    char *origin, *path;
     int64_t every_ns;
     // The thread's.
     struct post post;

@@ -86,7 +86,8 @@ claim("both answer while both are well", good == 20 and all(by), (good, by))
 claim("checks go to the path, with the key", replicas[0].checks and replicas[1].checks and
       {c for r in replicas for c in r.checks} == {("/health?deep=1", "Bearer " + KEY)}, replicas[0].checks[:2])
 replicas[0].status = 503
-claim("a status says that one is not well", said("not well, and left alone until it is: its health check gave status 503"))
+claim("a status says that one is not well, and which", said(
+    f"house at http://127.0.0.1:{replicas[0].port}: not well, and left alone until it is: its health check gave status 503"))
 good, by = ask(20)
 claim("then the other one answers all", good == 20 and by == [0, 20], (good, by))
 replicas[1].status = 500

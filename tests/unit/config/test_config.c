@@ -156,6 +156,7 @@ static void errors_name_line_and_column(void **state)
         {"models: {a: {candidates: [openai/x], local_only: true}}", "all its candidates are"},
         {"providers: {x: {base_url: 'http://h'}}", "'x' needs 'dialect'"},
         {"providers: {x: {dialect: openai}}", "'x' needs 'base_url'"},
+        {"providers: {openai: {health_every_s: 3}}", "but no 'health'"},
         {"providers: {openai: {health: up}}", "'health' must begin with '/'"},
         {"providers: {openai: {health: '/a b'}}", "'health' must be a path"},
         {"providers: {x: {dialect: cohere}}", "must be openai, anthropic or gemini"},
