@@ -134,6 +134,7 @@ struct chat_request {
     // with the same words also gets those members that nobody here knows. NULL: made here.
     const char *wire;
     const struct json_t *body;
+    const char *beta;  // "anthropic-beta" of a client with Anthropic's words, or NULL
 };
 
 enum chat_finish {

@@ -163,6 +163,16 @@ static bool write_all(json_t *body, const struct chat_request *req, const char *
     return true;
 }
 
+// A header's text, which must not end the header.
+static bool write_beta(const char *beta, struct client_request *out, struct error *err)
+{
+    for (const char *c = beta; *c; c++)
+        if (*c < 0x20 || *c > 0x7E)
+            return error_set(err, ERR_USAGE, "'anthropic-beta' holds what no header can");
+    buf_printf(&out->line, "anthropic-beta: %s", beta);
+    return true;
+}
+
 bool anthropic_client_write(const struct chat_request *req, const char *model,
                             struct client_request *out, struct error *err)
 {
@@ -170,6 +180,8 @@ bool anthropic_client_write(const struct chat_request *req, const char *model,
     if (req->input == INPUT_EMBED)
         return client_lacks(VENDOR, "embeddings", err);
     if (!client_asks_messages(req, VENDOR, err))
+        return false;
+    if (own && req->beta && !write_beta(req->beta, out, err))
         return false;
     json_t *body = json_object();
     json_object_set_new(body, "model", client_string(slice_str(model)));

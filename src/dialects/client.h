@@ -22,6 +22,7 @@ struct client_header {
 };
 struct client_request {
     struct buf path;  // behind the base URL, with its query: "/chat/completions"
+    struct buf line;  // a header line of this request alone, or empty
     struct buf body;  // one JSON value
 };
 // The kinds of things that can be asked. A client lacks (NULL) what its vendor does not offer.

@@ -210,6 +210,7 @@ bool attempt_begin(struct gateway_answer *f, struct error *err)
         let_go(a);
         return true;
     }
+    a->refused = true;
     attempt_over(a, &(struct chat_usage){0}, err);
     pthread_mutex_lock(&f->lock);
     f->now = NULL;
@@ -235,8 +236,9 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
     if (!f->target.route)
         return;
     int64_t now = clock_ns();
+    // Who was not asked did not fail: a vendor that rests already, or a full queue.
     struct router_outcome o = {.answered = a->first_ns != 0,
-                               .failed = failed && is_its_fault(failure),
+                               .failed = failed && !a->refused && is_its_fault(failure),
                                .first_ns = a->first_ns ? a->first_ns - a->begun_ns : -1,
                                .total_ns = now - a->begun_ns,
                                .tokens = usage->completion_tokens};

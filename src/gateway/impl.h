@@ -61,6 +61,7 @@ struct attempt {
     atomic_int n_holds;
     bool closed;  // under the flight's lock
     bool failed_over;
+    bool refused;  // its start: nobody was asked
     int64_t begun_ns, first_ns;
 };
 

@@ -199,12 +199,28 @@ static CURL *new_easy(const struct post_endpoint *e)
     (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
     (void)curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)e->options.connect_ms);
-    (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, e->fields);
     if (e->ca_file)
         (void)curl_easy_setopt(c, CURLOPT_CAINFO, e->ca_file);
     if (e->options.no_proxy)
         (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
     return c;
+}
+
+static void set_fields(struct post *p)
+{
+    struct curl_slist *fields = p->endpoint->fields;
+    if (p->line) {
+        p->fields = memory_array(struct curl_slist, 1);
+        *p->fields = (struct curl_slist){.data = (char *)p->line, .next = fields};
+        fields = p->fields;
+    }
+    (void)curl_easy_setopt(p->easy, CURLOPT_HTTPHEADER, fields);
+}
+
+static void drop_fields(struct post *p)
+{
+    free(p->fields);
+    p->fields = NULL;
 }
 
 static bool begin(struct post *p)
@@ -221,6 +237,7 @@ static bool begin(struct post *p)
     buf_clear(&e->url);
     buf_text_add(&e->url, e->base_url);
     buf_text_add(&e->url, p->path);
+    set_fields(p);
     (void)curl_easy_setopt(c, CURLOPT_PRIVATE, &p->transfer);
     (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, p);
     (void)curl_easy_setopt(c, CURLOPT_HEADERDATA, p);
@@ -239,6 +256,7 @@ static bool begin(struct post *p)
     }
     p->easy = NULL;
     curl_easy_cleanup(c);
+    drop_fields(p);
     return false;
 }
 
@@ -307,6 +325,7 @@ static void finish(struct post *p)
     else
         curl_easy_cleanup(p->easy);
     p->easy = NULL;
+    drop_fields(p);
     e->n_running--;
 }
 

@@ -15,6 +15,7 @@
 #include "base/slice.h"
 #include "net/loop.h"
 
+struct curl_slist;
 struct post;
 struct post_endpoint;
 struct secret;
@@ -60,7 +61,8 @@ enum post_outcome {
 };
 struct post {  // its owner's; zeroed but for the first part
     struct post_endpoint *endpoint;
-    const char *path;  // behind the base URL; as the body: until the end
+    const char *path;  // behind the base URL; as the line and the body: until the end
+    const char *line;  // a header line of this post alone, or NULL
     struct slice body;
     bool get;  // GET, without the body, over a connection of its own
     void *self;
@@ -73,6 +75,7 @@ struct post {  // its owner's; zeroed but for the first part
     struct loop_transfer transfer;
     struct post *next;
     void *easy;
+    struct curl_slist *fields;  // where it has a line of its own
     size_t header_bytes;
     struct post_head head;
     bool waits, head_told, stopped, full, compressed;

@@ -22,6 +22,7 @@ static void let_go(struct answer *a)
     if (atomic_fetch_sub(&a->refs, 1) > 1)
         return;
     buf_release(&a->wire.path);
+    buf_release(&a->wire.line);
     buf_release(&a->wire.body);
     buf_release(&a->whole);
     buf_release(&a->held);
@@ -366,6 +367,7 @@ static bool write_request(struct answer *a, struct error *err)
         !check_path(buf_view(&a->wire.path), err))
         return error_wrap(err, "%s", r->name);
     a->post.path = buf_text(&a->wire.path);
+    a->post.line = a->wire.line.len ? buf_text(&a->wire.line) : NULL;
     a->post.body = buf_view(&a->wire.body);
     return true;
 }

@@ -169,5 +169,7 @@ bool auth_check(struct exchange *x, struct dialect_error *err)
         .request_id = arena_printf(&x->arena, "%s-%s", x->key ? x->key->id : "anybody", x->call.id),
         .told = &x->told};
     x->call.request.caller = &x->caller;
+    const char *beta = http_header(x, "anthropic-beta");
+    x->call.request.beta = beta ? arena_text(&x->arena, slice_str(beta)) : NULL;
     return true;
 }

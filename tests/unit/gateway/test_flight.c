@@ -115,6 +115,7 @@ static void open_world(struct world *w, const char *east)
                "  both: {candidates: [east/m, west/m], policy: fixed}\n"
                "  far: {candidates: [east/m, local/fake], policy: fixed, local_only: true}\n"
                "  home: {candidates: [east/m, local/fake], policy: fixed}\n"
+               "  own: {candidates: [local/fake, west/m], policy: fixed}\n"
                "  dear: {candidates: [east/m], policy: fixed}\n"
                "providers:\n"
                "  east: {dialect: openai, base_urls: [\"%s/east\"], retries: 0}\n"
@@ -226,6 +227,28 @@ static void what_fails_before_it_answers_goes_to_the_next(void **state)
         remote_log_release(&a.log);
         close_world(&w);
     }
+}
+
+// A queue that was full thrice is no failure of who has it: with room again it is the first again.
+static void who_was_not_asked_has_not_failed(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(&w, "well");
+    w.local.most_allowed = 1;
+    w.local.n_running = 1;  // somebody else's
+    for (int i = 0; i < 5; i++) {
+        struct asked a = {0};
+        struct error err = {0};
+        assert_true(run(&w, &a, "own", "hello", &err));
+        assert_int_equal(a.log.error.code, ERR_NONE);
+        remote_log_release(&a.log);
+        if (i == 2)
+            w.local.n_running = 0;
+    }
+    assert_int_equal(w.vendor.n_requests, 3);
+    assert_int_equal(w.local.n_started, 2);
+    close_world(&w);
 }
 
 static void the_clients_own_fault_is_asked_of_nobody_else(void **state)
@@ -444,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fails_before_it_answers_goes_to_the_next),
+        cmocka_unit_test(who_was_not_asked_has_not_failed),
         cmocka_unit_test(the_clients_own_fault_is_asked_of_nobody_else),
         cmocka_unit_test(after_output_there_is_no_other_and_it_is_billed_as_an_estimate),
         cmocka_unit_test(a_vendor_that_fails_gives_way_to_this_machine),

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""The header `anthropic-beta` of Anthropic's clients: it reaches Anthropic, once, also when the request is tried again,
+and nobody else."""
+import http.server
+import json
+import threading
+
+from vendors import Double, Gateway, claim, finish, request_of
+
+ANSWERS = {
+    "/v1/messages": {"id": "x", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
+                     "stop_sequence": None, "content": [{"type": "text", "text": "hello"}],
+                     "usage": {"input_tokens": 1, "output_tokens": 1}},
+    "/v1/chat/completions": {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}}
+asked = []  # (path, values of the header) of each request
+refuse = []  # statuses that come first
+
+
+class Vendor(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        asked.append((self.path, self.headers.get_all("anthropic-beta")))
+        status = refuse.pop() if refuse else 200
+        body = json.dumps(ANSWERS[self.path] if status == 200 else {"error": {"message": "busy"}}).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
+server.daemon_threads = True
+threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+at = f"http://127.0.0.1:{server.server_address[1]}"
+double = Double()
+gateway = Gateway(double, options=("--allow-vendors",), providers=[
+    "  a:", "    dialect: anthropic", f"    base_url: {at}", "    key_env: ANTHROPIC_API_KEY", "    retries: 1",
+    "  o:", "    dialect: openai", f"    base_url: {at}/v1", "    key_env: OPENAI_API_KEY"])
+
+
+def ask(dialect, model, beta):
+    """(status, what the vendor was asked) of one request."""
+    asked.clear()
+    path, body, headers = request_of(dialect, model, "hi", max_tokens=10)
+    if beta is not None:
+        headers["anthropic-beta"] = beta
+    status, data, _ = gateway.request("POST", path + ("?beta=true" if dialect == "anthropic" else ""), body, headers)
+    return status, data, list(asked)
+
+
+BETA = "files-api-2025-04-14,context-1m-2025-08-07"
+status, data, got = ask("anthropic", "a/m", BETA)
+claim("Anthropic's client at Anthropic", status == 200 and got == [("/v1/messages", [BETA])], (status, data, got))
+status, data, got = ask("anthropic", "a/m", None)
+claim("the next one on that connection has none", status == 200 and got == [("/v1/messages", None)], (status, got))
+refuse.append(529)
+status, data, got = ask("anthropic", "a/m", BETA)
+claim("a second try says it too", status == 200 and got == [("/v1/messages", [BETA])] * 2, (status, got))
+status, data, got = ask("anthropic", "o/m", BETA)
+claim("OpenAI is not told", status == 200 and got == [("/v1/chat/completions", None)], (status, got))
+status, data, got = ask("openai", "a/m", BETA)
+claim("a client of other words does not say it", status == 200 and got == [("/v1/messages", None)], (status, got))
+status, data, got = ask("anthropic", "a/m", "a\x80b")
+claim("what no header can hold is refused", status == 400 and b"anthropic-beta" in data and not got, (status, data))
+
+claim("the gateway ends", gateway.stop() == 0)
+claim("the double ends", double.stop() == 0)
+server.shutdown()
+finish()
