@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "local/quantize/round.h"
@@ -21,7 +22,8 @@ struct group {
     double d, m;  // what it would like: x is about d * l - m
 };
 
-// The state of a block under way; kept as a whole when it is the best so far.
+// The state of a block under way; kept as a whole when it is the best so far. Blocks are many, and
+// mostly shorter than the longest: only what a block has of `level` is set and copied.
 struct state {
     float d, dmin;
     int scale[GROUPS_MAX], min[GROUPS_MAX];
@@ -85,7 +87,7 @@ static void best_for_levels(const struct fit *t, const struct group *g, double *
     *d = g->s.wll > 0 ? g->s.wxl / g->s.wll : 0;
 }
 
-struct ways {  // to round a group
+struct ways {  // to round a group; only the first n are set
     int n;
     double d[WAYS_MAX], m[WAYS_MAX];
 };
@@ -98,15 +100,16 @@ static void add_way(struct ways *all, double d, double m)
 }
 
 // The best of all, each with the scale (and min) that fit its levels best.
-static void try_ways(const struct fit *t, struct group *g, const struct ways *all, double *best)
+static void try_ways(const struct fit *t, struct group *g, struct ways *all, double *best)
 {
+    while (all->n % STARTS)  // the last once more
+        add_way(all, all->d[all->n - 1], all->m[all->n - 1]);
     for (int from = 0; from < all->n; from += STARTS) {
-        int n = all->n - from < STARTS ? all->n - from : STARTS;
-        struct starts s = {0};
-        memcpy(s.d, all->d + from, sizeof *s.d * (size_t)n);
-        memcpy(s.m, all->m + from, sizeof *s.m * (size_t)n);
+        struct starts s;
+        memcpy(s.d, all->d + from, sizeof s.d);
+        memcpy(s.m, all->m + from, sizeof s.m);
         t->round_starts(&t->r, &g->p, g->x, g->w, &s);
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < STARTS; i++)
             if (s.error[i] < *best) {
                 *best = s.error[i];
                 g->d = s.d[i];
@@ -143,7 +146,8 @@ static void like_scale(const struct fit *t, struct group *g)
     for (int i = 0; i < t->f->group_len; i++)
         far = fabsf(g->x[i]) > fabsf(far) ? g->x[i] : far;
     double best = g->p.wxx;
-    struct ways all = {0};
+    struct ways all;
+    all.n = 0;
     g->d = g->m = 0;
     for (int side = 0; side < 2; side++) {
         float end = side ? t->r.hi : t->r.lo;
@@ -170,7 +174,8 @@ static void like_scale_and_min(const struct fit *t, struct group *g)
     if (t->f->min_hi && low > 0)
         low = 0;
     double best = INFINITY, step = (high - low) / (double)t->r.hi;
-    struct ways all = {0};
+    struct ways all;
+    all.n = 0;
     g->d = 0;
     g->m = -low;
     if (!(step > 0))
@@ -269,23 +274,26 @@ struct choice {
     float level[GROUP_MAX];
 };
 
+// tries[0] is the best so far, tries[1] room for another.
 static void consider(const struct fit *t, struct group *g, const struct state *s, int scale,
-                     int min, struct choice *best)
+                     int min, struct choice *tries[2])
 {
-    struct choice c = {.scale = scale, .min = min};
     double d = (double)s->d * scale;
     for (int pass = 0; pass < 2; pass++) {
-        double m = (double)s->dmin * c.min;
-        round_to(t, g, d, m, c.level);
-        c.error = error_of(g, d, m);
-        if (c.error < best->error) {
-            c.sums = g->s;
-            *best = c;
+        struct choice *c = tries[1];
+        double m = (double)s->dmin * min;
+        round_to(t, g, d, m, c->level);
+        c->scale = scale;
+        c->min = min;
+        c->error = error_of(g, d, m);
+        c->sums = g->s;
+        if (c->error < tries[0]->error) {
+            tries[1] = tries[0];
+            tries[0] = c;
         }
-        int better = min_for(t, g, s, d, c.min);
-        if (better == c.min)
+        min = min_for(t, g, s, d, c->min);
+        if (min == c->min)
             return;
-        c.min = better;
     }
 }
 
@@ -296,18 +304,22 @@ static void choose_groups(struct fit *t, struct state *s)
     s->error = 0;
     for (int i = 0; i < t->n_groups; i++) {
         struct group *g = &t->group[i];
-        struct choice best = {.error = INFINITY};
+        struct choice room[2], *tries[2] = {&room[0], &room[1]};
+        room[0].error = INFINITY;
         int around = f->scale_hi ? 1 : 0;
         for (int k = -around; k <= around; k++) {
             int scale = s->scale[i] + k;
             if (!around || (scale >= f->scale_lo && scale <= f->scale_hi))
-                consider(t, g, s, scale, s->min[i], &best);
+                consider(t, g, s, scale, s->min[i], tries);
         }
-        s->scale[i] = best.scale;
-        s->min[i] = best.min;
-        s->error += best.error;
-        g->s = best.sums;
-        memcpy(s->level + i * f->group_len, best.level, sizeof(float) * (size_t)f->group_len);
+        struct choice *best = tries[0];
+        if (!(best->error < INFINITY))  // values so large that sums are no numbers
+            *best = (struct choice){.error = INFINITY};
+        s->scale[i] = best->scale;
+        s->min[i] = best->min;
+        s->error += best->error;
+        g->s = best->sums;
+        memcpy(s->level + i * f->group_len, best->level, sizeof(float) * (size_t)f->group_len);
     }
 }
 
@@ -339,7 +351,7 @@ static void improve(struct fit *t, struct state *s, struct state *best)
         choose_groups(t, s);
         if (!(s->error < best->error))
             return;
-        *best = *s;
+        memcpy(best, s, offsetof(struct state, level) + sizeof(float) * (size_t)t->f->block_len);
         best_for_groups(t, s);
     }
 }
@@ -364,6 +376,7 @@ static void prepare_rounding(struct fit *t)
     t->r.has_min = f->has_min;
     t->r.min_positive = f->min_hi != 0;
     t->r.n = f->group_len;
+    t->r.n_mids = 0;
     t->r.lo = level_at(f, 0);
     t->r.hi = level_at(f, f->n_levels - 1);
     for (int i = 1; f->levels && i < f->n_levels; i++) {
@@ -375,8 +388,13 @@ static void prepare_rounding(struct fit *t)
 
 void fit_block(const struct format *f, const float *x, const float *w, struct block *out)
 {
-    struct fit t = {.f = f, .n_groups = f->block_len / f->group_len};
-    struct state s = {0}, best = {.error = INFINITY};
+    struct fit t;
+    struct state s, best;
+    t.f = f;
+    t.n_groups = f->block_len / f->group_len;
+    memset(&s, 0, offsetof(struct state, level));
+    memset(&best, 0, offsetof(struct state, level));
+    best.error = INFINITY;
     assert(t.n_groups <= GROUPS_MAX && f->group_len <= GROUP_MAX);
     prepare_rounding(&t);
     for (int i = 0; i < t.n_groups; i++) {
@@ -390,6 +408,8 @@ void fit_block(const struct format *f, const float *x, const float *w, struct bl
         s.d = k < 0 ? d / 2 : d * 2;
         improve(&t, &s, &best);
     }
+    if (!(best.error < INFINITY))
+        memset(best.level, 0, sizeof best.level);
     give(f, &best, out);
 }
 
