@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 
 enum { KINDS_MAX = 16 };
@@ -179,43 +180,30 @@ static int less_of(int a, int b)  // 0: no limit
     return a == 0 ? b : b == 0 ? a : a < b ? a : b;
 }
 
-static int quota_of_folder(const char *folder)
+// Of one control group.
+static void look_at_group(void *self, const char *folder, bool version_2)
 {
-    char path[512], line[80];
-    if (snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", folder) >= (int)sizeof path ||
+    int *least = self;
+    char path[8300], line[80], both[160];
+    if (snprintf(path, sizeof path, "%s/%s", folder, version_2 ? "cpu.max" : "cpu.cfs_quota_us") >=
+            (int)sizeof path ||
         !read_line(path, line, sizeof line))
-        return 0;
-    return cores_quota_of(line);
+        return;
+    if (!version_2) {
+        char period[40];
+        (void)snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+        if (!read_line(path, period, sizeof period))
+            return;
+        (void)snprintf(both, sizeof both, "%s %s", line, period);
+    }
+    *least = less_of(*least, cores_quota_of(version_2 ? line : both));
 }
 
-// Version 1, whose group a container sees as the root.
-static int quota_of_version_1(void)
-{
-    char both[160], quota[40], period[40];
-    if (!read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota, sizeof quota) ||
-        !read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, sizeof period))
-        return 0;
-    (void)snprintf(both, sizeof both, "%s %s", quota, period);
-    return cores_quota_of(both);
-}
-
-// The least quota of our cgroup and all above it. Containers see their own as the root.
+// The least quota of our control group and all above it.
 static int cgroup_quota(void)
 {
-    int least = less_of(quota_of_folder(""), quota_of_version_1());
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    if (!f)
-        return least;
-    char line[400];
-    while (fgets(line, sizeof line, f)) {
-        if (strncmp(line, "0::/", 4) != 0)
-            continue;
-        char *folder = line + 3;
-        folder[strcspn(folder, "\n")] = 0;
-        for (char *slash; (slash = strrchr(folder, '/')) && folder[1]; *slash = 0)
-            least = less_of(least, quota_of_folder(folder));
-    }
-    (void)fclose(f);
+    int least = 0;
+    cgroup_each("cpu", look_at_group, &least);
     return least;
 }
 

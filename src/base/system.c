@@ -9,6 +9,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/cgroup.h"
+
+enum { PATH_BYTES = 8200 };
+
 static bool read_number(const char *path, uint64_t *value)
 {
     FILE *f = fopen(path, "re");
@@ -68,28 +72,35 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-static uint64_t left_of(const char *limit_path, const char *used_path, const char *stat_path,
-                        const char *file_pages, uint64_t in_use)
+struct allowance {
+    uint64_t in_use, least;
+};
+
+// What a control group's limit leaves; pages of files that can go count as free.
+static void look_at_group(void *self, const char *folder, bool version_2)
 {
+    struct allowance *a = self;
+    char path[3][PATH_BYTES];
+    const char *names[3] = {version_2 ? "memory.max" : "memory.limit_in_bytes",
+                            version_2 ? "memory.current" : "memory.usage_in_bytes", "memory.stat"};
     uint64_t limit, used;
-    if (!read_number(limit_path, &limit) || !read_number(used_path, &used))
-        return UINT64_MAX;
-    uint64_t can_go = less(reclaimable(stat_path, file_pages), in_use);
-    return less(limit, less(used, can_go));
+    for (int i = 0; i < 3; i++)
+        if (snprintf(path[i], PATH_BYTES, "%s/%s", folder, names[i]) >= PATH_BYTES)
+            return;
+    if (!read_number(path[0], &limit) || !read_number(path[1], &used))
+        return;
+    const char *file_pages = version_2 ? "inactive_file" : "total_inactive_file";
+    uint64_t left = less(limit, less(used, less(reclaimable(path[2], file_pages), a->in_use)));
+    a->least = left < a->least ? left : a->least;
 }
 
 uint64_t system_memory_available(void)
 {
-    uint64_t in_use = files_in_use(), least = available_in_system();
-    if (least != UINT64_MAX)
-        least = less(least, in_use);
-    uint64_t v2 = left_of("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current",
-                          "/sys/fs/cgroup/memory.stat", "inactive_file", in_use);
-    uint64_t v1 = left_of("/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                          "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-                          "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file", in_use);
-    least = v2 < least ? v2 : least;
-    return v1 < least ? v1 : least;
+    struct allowance a = {.in_use = files_in_use(), .least = available_in_system()};
+    if (a.least != UINT64_MAX)
+        a.least = less(a.least, a.in_use);
+    cgroup_each("memory", look_at_group, &a);
+    return a.least;
 }
 
 void system_give_way(void)

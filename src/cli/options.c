@@ -29,8 +29,8 @@ static const struct option option_rows[] = {
     {"pin", 0, "HOW",
      "CPUs that threads keep to: auto (fast cores and near memory), cores (each its own), off",
      FIELD(pin)},
-    {"ctx", 0, "N", "tokens of context per sequence (default: the model's own)", FIELD(ctx),
-     .min = 16, .max = 1 << 24},
+    {"ctx", 0, "N", "tokens of context per sequence (default: the model's own; perplexity: 512)",
+     FIELD(ctx), .min = 16, .max = 1 << 24},
     {"isa", 0, "NAME",
      "force an instruction set: scalar, avx2, avx2_vnni, avx512, avx512_vnni, amx_int8, neon, "
      "neon_dotprod or neon_i8mm (default: the best this CPU has)",
@@ -51,8 +51,8 @@ static const struct option option_rows[] = {
      FIELD(draft)},
     {"kv", 0, "TYPE", "type of keys and values in memory: f32, f16 (usual), q8_0 or q4_0",
      FIELD(kv)},
-    {"max-tokens", 'n', "N", "at most so many new tokens (default 256)", FIELD(max_new), .min = 0,
-     .max = 1 << 24},
+    {"max-tokens", 'n', "N", "at most so many new tokens (default 256; bench: 64)", FIELD(max_new),
+     .min = 0, .max = 1 << 24},
     {"temperature", 0, "T", "0 always takes the likeliest token", FIELD(temperature), .min = 0,
      .max = 100},
     {"top-k", 0, "K", "draw from the K likeliest tokens; 0: all", FIELD(top_k), .min = 0,
@@ -307,8 +307,8 @@ static bool set_number(struct settings *s, const struct option *o, const char *s
         value = (double)whole;
     }
     if (value < o->min || value > o->max)
-        return error_set(err, ERR_USAGE, "%s: %s is not between %g and %g", shown, text, o->min,
-                         o->max);
+        return error_set(err, ERR_USAGE, "%s: %s is not between %.10g and %.10g", shown, text,
+                         o->min, o->max);
     if (o->type == OPT_FLOAT)
         *(float *)field = (float)value;
     else if (o->type == OPT_INT64)

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/loaded.h"
 #include "local/eval/perplexity.h"
+#include "local/formats/model_file.h"
 
 enum { TEXT_MAX_BYTES = 1 << 30, DEFAULT_CTX = 512, SCORED_ROWS = 256 };
 
@@ -58,6 +59,19 @@ static void print_text(const struct perplexity_result *r)
                      r->their_perplexity, r->kl_mean, r->kl_p99, 100 * r->same_top);
 }
 
+// What is read must not be written over.
+static bool check_target(const struct settings *s, const struct loaded *l, struct error *err)
+{
+    const char *to = s->save_logits;
+    const char *what = !to                                        ? NULL
+                       : file_same(to, s->words_given.items[1])   ? "the text"
+                       : s->against && file_same(to, s->against)  ? "the file of --against"
+                       : l->file && model_file_is_at(l->file, to) ? "the model"
+                                                                  : NULL;
+    return !what ||
+           error_set(err, ERR_USAGE, "--save-logits: '%.300s' would be written over %s", to, what);
+}
+
 static int run(struct settings *s)
 {
     struct loaded l = {0};
@@ -76,6 +90,7 @@ static int run(struct settings *s)
     interrupt_catch();
     bool ok = file_read(s->words_given.items[1], TEXT_MAX_BYTES, &text, &err) &&
               loaded_init(&l, s->words_given.items[0], s, m, true, &err) &&
+              check_target(s, &l, &err) &&
               perplexity_text(l.model, l.tokenizer, buf_view(&text), &o, &result, &err);
     progress_clear(&l.progress);
     if (ok && s->json)

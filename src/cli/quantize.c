@@ -1,9 +1,16 @@
 // quantize.c - `hearth quantize`: a model file or folder to a GGUF file of another type.
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/mapping.h"
+#include "base/memory.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/loaded.h"
 #include "cli/progress.h"
@@ -58,12 +65,58 @@ static bool open_source(struct loaded *l, struct settings *s, struct error *err)
            (l->file = model_file_open(path, MODEL_ALL, err));
 }
 
+// How many different words the beginning of a text has, of how many.
+static void count_words(struct slice text, size_t *n_different, size_t *n)
+{
+    enum { SLOTS = 1 << 16, BYTES = 128 << 10 };
+    uint64_t *seen = memory_array(uint64_t, SLOTS);
+    *n = *n_different = 0;
+    text = slice_sub(text, 0, text.len < BYTES ? text.len : BYTES);
+    for (size_t i = 0; i < text.len && *n < SLOTS / 2;) {
+        size_t from = i;
+        while (i < text.len && (unsigned char)text.ptr[i] > ' ')
+            i++;
+        if (i > from) {
+            uint64_t hash = hash_bytes(text.ptr + from, i - from, 1) | 1;
+            size_t slot = (size_t)(hash >> 32) % SLOTS;
+            while (seen[slot] && seen[slot] != hash)
+                slot = (slot + 1) % SLOTS;
+            *n_different += !seen[slot];
+            seen[slot] = hash;
+            ++*n;
+        }
+        i++;
+    }
+    free(seen);
+}
+
+// Rounding believes the text, so it must be one. A part of it is kept out to judge by, which is no
+// judge where everything is said again and again.
+static bool check_text(const char *path, struct slice text, struct error *err)
+{
+    size_t n_different, n, at = 0, step;
+    uint32_t code;
+    while (at < text.len && text.ptr[at] &&
+           (step = utf8_decode(text.ptr + at, text.len - at, &code)) > 0)
+        at += step;
+    if (at < utf8_whole(text.ptr, text.len))  // its end may have been cut
+        return error_set(err, ERR_FORMAT, "--calibration %s: no text in UTF-8, at byte %zu", path,
+                         at);
+    count_words(text, &n_different, &n);
+    if (n >= 200 && n_different * 50 < n)
+        log_warn("--calibration %s: %zu different words among %zu: a text that repeats itself can "
+                 "do harm",
+                 path, n_different, n);
+    return true;
+}
+
 static bool calibrate(struct loaded *l, const struct settings *s,
                       const struct calibration_options *o, struct calibration **out,
                       struct error *err)
 {
     struct buf text = {0};
     bool ok = file_read(s->calibration, TEXT_MAX_BYTES, &text, err) &&
+              check_text(s->calibration, buf_view(&text), err) &&
               ((*out = calibration_new(l->model, l->tokenizer, buf_view(&text), o, err)) ||
                error_wrap(err, "--calibration %s", s->calibration));
     buf_release(&text);
@@ -82,12 +135,34 @@ static void tell_tally(const struct calibration *c, const struct care_tally *t)
                       100 * t->kept / t->plain);
 }
 
+static void tell_report(const char *to, const struct export_report *r)
+{
+    (void)fprintf(stderr, "wrote %s: %.2f bits a weight, %.1f MB\n", to,
+                  8 * (double)r->bytes / (double)r->values, (double)r->bytes * 1e-6);
+    if (r->n_other)
+        (void)fprintf(
+            stderr,
+            "%d of %d matrices are in formats with smaller blocks than the type's (such as %s): no "
+            "block of the type divides their rows (of %" PRId64 " values)\n",
+            r->n_other, r->n_matrices, r->other_type, r->other_cols);
+    if (r->n_quantized)
+        (void)fprintf(stderr, "the source was quantized already: what that lost stays lost\n");
+}
+
+static bool check_target(const struct settings *s, const char *to, struct error *err)
+{
+    return !s->calibration || !file_same(s->calibration, to) ||
+           error_set(err, ERR_USAGE, "'%.300s' would be written over the text of --calibration",
+                     to);
+}
+
 static int run(struct settings *s)
 {
     struct error err = {0};
     struct loaded l = {0};
     struct calibration *calibration = NULL;
     struct care_tally tally = {0};
+    struct export_report report = {0};
     const char *to = s->words_given.items[1];
     struct calibration_options c = {.ctx = CALIBRATION_CTX,
                                     .threads = s->threads,
@@ -96,10 +171,12 @@ static int run(struct settings *s)
     struct export_options o = {.threads = s->threads,
                                .tokenizer_keys = tokenizer_export_keys,
                                .tally = &tally,
+                               .report = &report,
                                .progress = show_progress,
                                .progress_self = &l.progress};
     interrupt_catch();
-    bool ok = read_type(s->type, &o.mix, &err) && open_source(&l, s, &err) &&
+    bool ok = read_type(s->type, &o.mix, &err) && check_target(s, to, &err) &&
+              open_source(&l, s, &err) &&
               (!s->calibration || calibrate(&l, s, &c, &calibration, &err));
     if (calibration) {
         o.importance = calibration_find;
@@ -114,7 +191,7 @@ static int run(struct settings *s)
     if (!ok)
         return fail_error(&err);
     if (!s->quiet)
-        (void)fprintf(stderr, "wrote %s\n", to);
+        tell_report(to, &report);
     return EXIT_DONE;
 }
 

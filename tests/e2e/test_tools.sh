@@ -68,6 +68,17 @@ hearth quantize $model "$tmp/x.gguf" --type q3_k_z; claim "an unknown type is to
 claim "and leaves no file behind" test ! -e "$tmp/x.gguf"
 cp "$tmp/q8_0.gguf" "$tmp/mine.gguf"; ln -s mine.gguf "$tmp/link.gguf"; hearth quantize "$tmp/mine.gguf" "$tmp/link.gguf" --type f16
 claim "a model is not written over itself, by whatever name" eval '[ "$status" -eq 2 ] && has err "over itself" && cmp -s "$tmp/mine.gguf" "$tmp/q8_0.gguf"'
+cp "$tmp/q8_0.gguf" "$tmp/own.gguf"; cp $text "$tmp/own.txt"; sum=$(cat "$tmp/own.gguf" "$tmp/own.txt" "$tmp/logits" | md5sum)
+for to in own.gguf own.txt logits; do
+  hearth perplexity "$tmp/own.gguf" "$tmp/own.txt" --ctx 256 --against "$tmp/logits" --save-logits "$tmp/$to"
+  claim "saved logits do not replace what is read: $to" eval '[ "$status" -eq 2 ] && has err "written over"'
+done
+hearth quantize "$tmp/own.gguf" "$tmp/own.txt" --type q4_0 --calibration "$tmp/own.txt"; claim "nor a quantized file its text" eval '[ "$status" -eq 2 ] && has err "written over"'
+claim "all of them are as they were" test "$sum" = "$(cat "$tmp/own.gguf" "$tmp/own.txt" "$tmp/logits" | md5sum)"
+hearth perplexity $model $text --ctx 256 --save-logits /dev/full; claim "a full disk is told by saved logits too" eval '[ "$status" -eq 1 ] && has err "No space"'
+claim "and nothing is left behind" eval '[ -z "$(ls "$tmp" | grep -F .tmp)" ]'
+printf 'caf\351 %.0s' $(seq 400) >"$tmp/latin"; hearth quantize $model "$tmp/y.gguf" --type q4_0 --calibration "$tmp/latin"; claim "a calibration text that is none is refused" eval '[ "$status" -eq 1 ] && has err "byte 3"'
+hearth perplexity $model $text --ctx 65536; claim "a context beyond the model's is warned of" has err "was trained for"
 hearth quantize $model /dev/full --type f16; claim "a full disk is told" test "$status" -eq 1
 hearth bench $model -p 32,16 -n 8 -d 20 --batch 2,3 -r 1 --kv q8_0 --json
 claim "bench measures" eval '[ "$status" -eq 0 ] && py "o[\"prefill\"][\"tokens_per_s\"]>0 and o[\"decode\"][\"tokens_per_s\"]>0 and o[\"machine\"][\"read_gbytes_per_s\"]>0"'

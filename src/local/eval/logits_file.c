@@ -5,8 +5,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -23,8 +25,9 @@ static bool failed(const struct logits_file *l, const char *what, struct error *
 
 static void forget(struct logits_file *l)
 {
-    if (l->f)
+    if (l->f && l->f != l->fresh.f)
         (void)fclose(l->f);
+    fresh_file_drop(&l->fresh);
     free(l->rows);
     *l = (struct logits_file){0};
 }
@@ -34,27 +37,42 @@ static size_t n_tokens(struct logits_header h)
     return (size_t)h.n_windows * (size_t)h.ctx;
 }
 
-bool logits_file_create(struct logits_file *l, const char *path, struct logits_header h,
-                        const int32_t *tokens, struct error *err)
-{
-    *l = (struct logits_file){.f = fopen(path, "wbe"), .path = path, .header = h};
-    if (!l->f)
-        return failed(l, "create", err);
-    l->rows = memory_new(LOGITS_BLOCK, logits_row_bytes(l));
-    uint32_t numbers[4] = {VERSION, (uint32_t)h.ctx, (uint32_t)h.n_vocab, (uint32_t)h.n_windows};
-    if (fwrite(magic, sizeof magic, 1, l->f) == 1 &&
-        fwrite(numbers, sizeof numbers, 1, l->f) == 1 &&
-        fwrite(tokens, sizeof *tokens, n_tokens(h), l->f) == n_tokens(h))
-        return true;
-    (void)failed(l, "write", err);
-    forget(l);
-    return false;
-}
-
 static uint64_t whole_size(struct logits_header h)
 {
     uint64_t rows = (uint64_t)h.n_windows * (uint64_t)logits_rows(h.ctx);
     return HEAD_BYTES + (uint64_t)n_tokens(h) * 4 + rows * (4 + (uint64_t)h.n_vocab * 2);
+}
+
+static bool has_room(const struct logits_file *l, struct error *err)
+{
+    struct statvfs fs;
+    uint64_t bytes = whole_size(l->header);
+    log_info("%s: %.1f MB of predictions", l->path, (double)bytes * 1e-6);
+    if (!l->fresh.temporary || fstatvfs(fileno(l->f), &fs) != 0)
+        return true;
+    uint64_t free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    return bytes <= free_bytes ||
+           error_set(err, ERR_IO, "'%s' would take %.1f GB, and %.1f GB are free there", l->path,
+                     (double)bytes * 1e-9, (double)free_bytes * 1e-9);
+}
+
+bool logits_file_create(struct logits_file *l, const char *path, struct logits_header h,
+                        const int32_t *tokens, struct error *err)
+{
+    *l = (struct logits_file){.path = path, .header = h};
+    if (!fresh_file_open(&l->fresh, path))
+        return failed(l, "create", err);
+    l->f = l->fresh.f;
+    l->rows = memory_new(LOGITS_BLOCK, logits_row_bytes(l));
+    uint32_t numbers[4] = {VERSION, (uint32_t)h.ctx, (uint32_t)h.n_vocab, (uint32_t)h.n_windows};
+    bool ok = has_room(l, err);
+    if (ok && (fwrite(magic, sizeof magic, 1, l->f) != 1 ||
+               fwrite(numbers, sizeof numbers, 1, l->f) != 1 ||
+               fwrite(tokens, sizeof *tokens, n_tokens(h), l->f) != n_tokens(h)))
+        ok = failed(l, "write", err);
+    if (!ok)
+        forget(l);
+    return ok;
 }
 
 static bool check_tokens(struct logits_file *l, const int32_t *tokens, struct error *err)
@@ -153,12 +171,16 @@ bool logits_file_write(struct logits_file *l, int n_rows, struct error *err)
 
 bool logits_file_close(struct logits_file *l, struct error *err)
 {
-    if (!l->f)
-        return true;
-    bool ok = fclose(l->f) == 0;
-    if (!ok)
-        failed(l, "write", err);
-    l->f = NULL;
+    bool ok = true;
+    if (l->fresh.f) {
+        l->f = NULL;
+        ok = fresh_file_finish(&l->fresh) || failed(l, "write", err);
+    }
     forget(l);
     return ok;
+}
+
+void logits_file_drop(struct logits_file *l)
+{
+    forget(l);
 }

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/fresh_file.h"
+
 struct error;
 
 enum { LOGITS_BLOCK = 32 };  // rows that are read or written at once
@@ -23,7 +25,8 @@ struct logits_header {
 };
 struct logits_file {
     FILE *f;
-    const char *path;  // borrowed
+    struct fresh_file fresh;  // where it is written
+    const char *path;         // borrowed
     struct logits_header header;
     unsigned char *rows;  // [LOGITS_BLOCK] as in the file
 };
@@ -37,6 +40,8 @@ static inline size_t logits_row_bytes(const struct logits_file *l)
     return sizeof(float) + (size_t)l->header.n_vocab * sizeof(uint16_t);
 }
 
+// It appears under its name when it is closed after all rows were written. Refused at once if the
+// disk has no room for it.
 bool logits_file_create(struct logits_file *l, const char *path, struct logits_header header,
                         const int32_t *tokens, struct error *err);
 // Checks that the file holds predictions of these very tokens.
@@ -49,3 +54,4 @@ uint16_t *logits_file_distances(const struct logits_file *l, int i);  // [n_voca
 bool logits_file_read(struct logits_file *l, int n_rows, struct error *err);
 bool logits_file_write(struct logits_file *l, int n_rows, struct error *err);
 bool logits_file_close(struct logits_file *l, struct error *err);  // false if not all was written
+void logits_file_drop(struct logits_file *l);  // closes it; one that was written to is gone

@@ -37,8 +37,8 @@ bool scoring_init(struct scoring *s, const struct perplexity_options *o, struct 
 
 void scoring_release(struct scoring *s)
 {
-    (void)logits_file_close(&s->save, NULL);
-    (void)logits_file_close(&s->against, NULL);
+    logits_file_drop(&s->save);
+    logits_file_drop(&s->against);
     thread_pool_free(s->pool);
     free(s->kl);
 }

@@ -2,16 +2,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/fresh_file.h"
 #include "base/memory.h"
 #include "local/formats/model_file.h"
 #include "local/formats/shown.h"
@@ -33,8 +32,8 @@ struct gguf_writer {
     struct model_tensor *tensors;
     size_t n_tensors, tensors_capacity;
     // while writing
-    FILE *file;
-    char *path, *temporary;
+    struct fresh_file file;
+    char *path;
     size_t current;          // tensor whose data is written
     uint64_t left, written;  // bytes: of that tensor, and of the file so far
     uint64_t total;
@@ -49,16 +48,12 @@ void gguf_writer_free(struct gguf_writer *w)
 {
     if (!w)
         return;
-    if (w->file)
-        (void)fclose(w->file);
-    if (w->temporary)
-        (void)unlink(w->temporary);
+    fresh_file_drop(&w->file);
     arena_release(&w->names);
     buf_release(&w->values);
     free(w->pairs);
     free(w->tensors);
     free(w->path);
-    free(w->temporary);
     free(w);
 }
 
@@ -80,7 +75,7 @@ static void add_text(struct buf *b, struct slice s)
 
 static struct pair *begin_pair(struct gguf_writer *w, struct slice key, enum gguf_type type)
 {
-    assert(!w->file && key.len > 0 && key.len <= GGUF_TEXT_KEY_MAX);
+    assert(!w->file.f && key.len > 0 && key.len <= GGUF_TEXT_KEY_MAX);
     memory_grow(w->pairs, w->pairs_capacity, w->n_pairs + 1);
     struct pair *p = &w->pairs[w->n_pairs];
     *p = (struct pair){.key = slice_of(arena_text(&w->names, key), key.len),
@@ -169,7 +164,7 @@ void gguf_write_tensor(struct gguf_writer *w, const char *name, enum dtype dtype
                        const int64_t *shape)
 {
     uint64_t n = 1;
-    assert(!w->file && n_dims >= 0 && n_dims <= 4 && dtype_info(dtype)->ggml_type >= 0);
+    assert(!w->file.f && n_dims >= 0 && n_dims <= 4 && dtype_info(dtype)->ggml_type >= 0);
     memory_grow(w->tensors, w->tensors_capacity, w->n_tensors + 1);
     struct model_tensor *t = &w->tensors[w->n_tensors++];
     *t = (struct model_tensor){
@@ -255,7 +250,7 @@ static bool failed(const struct gguf_writer *w, struct error *err)
 
 static bool write_bytes(struct gguf_writer *w, const void *bytes, size_t n, struct error *err)
 {
-    if (n && fwrite(bytes, 1, n, w->file) != n)
+    if (n && fwrite(bytes, 1, n, w->file.f) != n)
         return failed(w, err);
     w->written += n;
     return true;
@@ -270,31 +265,10 @@ static bool check_target(const struct gguf_writer *w, struct error *err)
     return error_set(err, ERR_IO, "write '%s': not a regular file", shown_path(w->path).text);
 }
 
-static bool open_temporary(struct gguf_writer *w, const char *path, struct error *err)
+static bool open_file(struct gguf_writer *w, const char *path, struct error *err)
 {
-    struct buf name = {0};
-    int fd = -1;
     w->path = memory_text(path);
-    if (!check_target(w, err))
-        return false;
-    // Not mkstemp, whose files nobody else may read.
-    for (int i = 0; i < 100 && fd < 0 && (i == 0 || errno == EEXIST); i++) {
-        buf_clear(&name);
-        buf_printf(&name, "%s.%ld-%d.tmp", path, (long)getpid(), i);
-        fd = open(name.ptr, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    }
-    if (fd < 0) {
-        failed(w, err);
-        buf_release(&name);
-        return false;
-    }
-    w->temporary = name.ptr;
-    w->file = fdopen(fd, "wb");
-    if (w->file)
-        return true;
-    failed(w, err);
-    (void)close(fd);
-    return false;
+    return check_target(w, err) && (fresh_file_open(&w->file, path) || failed(w, err));
 }
 
 // Moves on to the next tensor that has bytes to come (all do).
@@ -305,12 +279,12 @@ static void next_tensor(struct gguf_writer *w)
 
 bool gguf_writer_begin(struct gguf_writer *w, const char *path, struct error *err)
 {
-    assert(!w->file);
+    assert(!w->file.f);
     struct tensor_index names = {0};
     struct buf header = {0};
     bool ok = tensor_index_build(&names, w->tensors, w->n_tensors, err);
     tensor_index_release(&names);
-    if (!ok || !open_temporary(w, path, err))
+    if (!ok || !open_file(w, path, err))
         return false;
     drop_replaced(w);
     build_header(w, &header);
@@ -323,7 +297,7 @@ bool gguf_writer_begin(struct gguf_writer *w, const char *path, struct error *er
 bool gguf_writer_data(struct gguf_writer *w, const void *bytes, size_t n, struct error *err)
 {
     static const char zeros[GGUF_ALIGNMENT_DEFAULT];
-    assert(w->file && n <= w->left);
+    assert(w->file.f && n <= w->left);
     if (!write_bytes(w, bytes, n, err))
         return false;
     w->left -= n;
@@ -336,21 +310,8 @@ bool gguf_writer_data(struct gguf_writer *w, const void *bytes, size_t n, struct
 
 bool gguf_writer_finish(struct gguf_writer *w, struct error *err)
 {
-    assert(w->file && w->current == w->n_tensors);
-    FILE *file = w->file;
-    bool ok = fflush(file) == 0 && fsync(fileno(file)) == 0;
-    if (!ok)
-        failed(w, err);
-    w->file = NULL;
-    if (fclose(file) != 0 && ok)
-        ok = failed(w, err);
-    if (ok && rename(w->temporary, w->path) != 0)
-        ok = failed(w, err);
-    if (!ok)
-        return false;  // gguf_writer_free removes what there is
-    free(w->temporary);
-    w->temporary = NULL;
-    return true;
+    assert(w->file.f && w->current == w->n_tensors);
+    return fresh_file_finish(&w->file) || failed(w, err);
 }
 
 uint64_t gguf_writer_bytes(const struct gguf_writer *w)

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -145,6 +146,22 @@ const char *model_file_path(const struct model_file *m)
     return m->path;
 }
 
+// Of a folder: any file that it has under this name, but for GGUF files, which are none of its
+// model's.
+static bool is_inside(const char *folder, const char *path)
+{
+    char parent[4096];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    size_t len = strlen(path);
+    bool is_gguf_name = len > 5 && strcmp(path + len - 5, ".gguf") == 0;
+    if (is_gguf_name || !file_exists(path) || n >= sizeof parent)
+        return false;
+    memcpy(parent, path, n);
+    parent[n] = 0;
+    return file_same(folder, n ? parent : slash ? "/" : ".");
+}
+
 bool model_file_is_at(const struct model_file *m, const char *path)
 {
     struct gguf_part_name name;
@@ -153,7 +170,9 @@ bool model_file_is_at(const struct model_file *m, const char *path)
     for (int i = 1; !at && m->gguf.n > 1 && i <= (int)m->gguf.n; i++)
         at = gguf_part_name(m->path, &name) &&
              gguf_part_path(m->path, &name, i, part, sizeof part) && file_same(part, path);
-    return at;
+    for (size_t i = 0; !at && i < model_file_n_mappings(m); i++)
+        at = file_same(model_file_mapping(m, i)->path, path);
+    return at || (file_is_folder(m->path) && is_inside(m->path, path));
 }
 
 const struct gguf *model_file_gguf(const struct model_file *m)

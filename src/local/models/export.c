@@ -32,6 +32,14 @@ static enum dtype stored_type(const struct export *e, const char *name, int n_di
                            .heads_per_kv = e->facts.n_heads / e->facts.n_kv_heads,
                            .tied = e->facts.tied};
     enum dtype type = mix_dtype(mix, &t);
+    struct export_report *r = e->o->report;
+    if (r && n_dims > 1)
+        r->n_matrices++;
+    if (r && mix_stands_in(mix, &t)) {
+        r->n_other++;
+        r->other_cols = cols;
+        r->other_type = dtype_info(type)->name;
+    }
     if (type == DTYPE_F16 && mix->base != DTYPE_F16)
         log_info("tensor '%s': rows of %" PRId64 " are no whole blocks, stored as f16", name, cols);
     return type;
@@ -263,6 +271,11 @@ static bool write_all(struct export *e, const char *path)
         for (int d = 0; d < p->n_dims; d++)
             n *= p->shape[d];
         e->total += export_bytes(p->dtype, n);
+        if (e->o->report) {
+            e->o->report->values += n;
+            e->o->report->bytes += (int64_t)export_bytes(p->dtype, n);
+            e->o->report->n_quantized += p->tensor && dtype_info(p->tensor->dtype)->block_len > 1;
+        }
         gguf_write_tensor(e->w, p->name, p->dtype, p->n_dims, p->shape);
     }
     if (!gguf_writer_begin(e->w, path, e->err))

@@ -17,6 +17,14 @@ struct importance;
 struct mix;
 struct model_file;
 
+struct export_report {
+    int64_t values, bytes;    // of all tensors
+    int n_matrices, n_other;  // of them: stored in another format than the mix wants
+    int64_t other_cols;       // of the last of those: values in a row, which no block divides
+    const char *other_type;   // what it became
+    int n_quantized;          // tensors that the source already had in blocks
+};
+
 struct export_options {
     const struct mix *mix;  // of quantize/mix.h
     int threads;            // 0: the cores this process may use
@@ -28,7 +36,8 @@ struct export_options {
     bool (*importance)(void *self, const char *tensor, struct importance *out, bool *found,
                        struct error *err);
     void *importance_self;
-    struct care_tally *tally;  // what helped (quantize/care.h) is added to it; NULL: not told
+    struct care_tally *tally;      // what helped (quantize/care.h) is added to it; NULL: not told
+    struct export_report *report;  // what was written; NULL: not told
     bool (*progress)(void *self, uint64_t done, uint64_t total);  // tensor bytes; false cancels
     void *progress_self;
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "local/formats/model_file.h"
@@ -367,6 +368,10 @@ static bool load(struct loader *l)
     if (!facts_read(l->file, &m->facts, l->err))
         return false;
     set_options(m, l->o);
+    if (m->ctx > m->facts.ctx_train)
+        log_warn("a context of %d tokens: the model was trained for %d, and says little of worth "
+                 "beyond",
+                 m->ctx, m->facts.ctx_train);
     if (!loader_visit_all(l) || !loader_find_packed(l))
         return false;
     m->kv_default = l->narrow ? DTYPE_F16 : DTYPE_F32;

@@ -216,13 +216,23 @@ static enum dtype narrower_blocks(enum dtype type)
     }
 }
 
+static bool stays_float(const struct mix_tensor *t)
+{
+    return t->n_dims < 2 || ends_with(t->name, "ffn_gate_inp.weight") ||
+           strcmp(t->name, "position_embd.weight") == 0;
+}
+
 enum dtype mix_dtype(const struct mix *m, const struct mix_tensor *t)
 {
-    if (t->n_dims < 2 || ends_with(t->name, "ffn_gate_inp.weight") ||
-        strcmp(t->name, "position_embd.weight") == 0)
+    if (stays_float(t))
         return DTYPE_F32;
     enum dtype type = wanted(m, t);
     while (t->cols % dtype_info(type)->block_len != 0)
         type = narrower_blocks(type);
     return type;
+}
+
+bool mix_stands_in(const struct mix *m, const struct mix_tensor *t)
+{
+    return !stays_float(t) && t->cols % dtype_info(wanted(m, t))->block_len != 0;
 }

@@ -56,3 +56,6 @@ struct mix_tensor {
     bool tied;         // the embedding is the output
 };
 enum dtype mix_dtype(const struct mix *m, const struct mix_tensor *t);
+// Whether another format stands in for the one that the mix wants, whose blocks do not divide rows
+// of t->cols values.
+bool mix_stands_in(const struct mix *m, const struct mix_tensor *t);

@@ -1,0 +1,133 @@
+// test_files.c - files that appear whole or not at all, and the control groups above a process.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "base/fresh_file.h"
+#include "base/mapping.h"
+#include "../../support/temp_folder.h"
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void expect_text(const char *path, const char *text)
+{
+    struct buf all = {0};
+    struct error err = {0};
+    assert_true(file_read(path, 1000, &all, &err));
+    assert_string_equal(buf_text(&all), text);
+    buf_release(&all);
+}
+
+static void a_file_is_the_old_one_until_it_is_whole(void **state)
+{
+    (void)state;
+    char folder[200], path[300];
+    struct fresh_file f;
+    assert_true(temp_home(folder, sizeof folder));
+    (void)snprintf(path, sizeof path, "%s/file", folder);
+    write_text(path, "old");
+    assert_true(fresh_file_open(&f, path));
+    assert_true(fputs("new", f.f) >= 0);
+    expect_text(path, "old");
+    fresh_file_drop(&f);
+    expect_text(path, "old");
+    assert_true(fresh_file_open(&f, path));
+    assert_true(fputs("new", f.f) >= 0);
+    assert_true(fresh_file_finish(&f));
+    expect_text(path, "new");
+    fresh_file_drop(&f);
+    expect_text(path, "new");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);  // nothing else is left in it
+}
+
+static void what_is_no_file_is_written_to_as_it_is(void **state)
+{
+    (void)state;
+    struct fresh_file f;
+    assert_true(fresh_file_open(&f, "/dev/null"));
+    assert_true(fputs("text", f.f) >= 0);
+    assert_true(fresh_file_finish(&f));
+    assert_true(fresh_file_open(&f, "/dev/full"));
+    assert_true(fputs("text", f.f) >= 0);
+    assert_false(fresh_file_finish(&f));
+    assert_false(fresh_file_open(&f, "/nonexistent/folder/file"));
+    struct stat st;
+    assert_true(stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
+}
+
+struct visited {
+    char folders[2000];
+    const char *root;
+};
+
+static void note(void *self, const char *folder, bool version_2)
+{
+    struct visited *v = self;
+    size_t used = strlen(v->folders);
+    assert_memory_equal(folder, v->root, strlen(v->root));
+    (void)snprintf(v->folders + used, sizeof v->folders - used, "%d:%s ", version_2 ? 2 : 1,
+                   folder + strlen(v->root));
+}
+
+static void groups_are_visited_up_to_the_root(void **state)
+{
+    (void)state;
+    static const char *const made[] = {"/mount",        "/mount/a",        "/mount/a/b",
+                                       "/mount/memory", "/mount/memory/x", "/mount/memory/x/y",
+                                       "/mount/cpu",    "/mount/cpu/z"};
+    static const struct {
+        const char *groups, *controller, *visited;
+    } cases[] = {
+        {"0::/a/b\n", "memory", "2:/a/b 2:/a 2: "},
+        {"0::/\n", "memory", "2: "},
+        {"0::/gone/b\n", "cpu", "2: "},  // of a container that is told its host's path
+        {"5:memory:/x/y\n", "memory", "1:/memory/x/y 1:/memory/x 1:/memory "},
+        {"5:memory:/x/y\n3:cpu,cpuacct:/z\n0::/a\n", "cpu", "1:/cpu/z 1:/cpu 2:/a 2: "},
+        {"5:cpuacct:/x\n4:cpuset:/z\nnonsense\n7:cpu\n8:cpu:z\n\n", "cpu", ""},
+    };
+    enum { N_MADE = sizeof made / sizeof *made };
+    char home[200], path[400], mount[300];
+    assert_true(temp_home(home, sizeof home));
+    for (int i = 0; i < N_MADE; i++) {
+        (void)snprintf(path, sizeof path, "%s%s", home, made[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    (void)snprintf(mount, sizeof mount, "%s/mount", home);
+    (void)snprintf(path, sizeof path, "%s/groups", home);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct visited v = {.root = mount};
+        write_text(path, cases[i].groups);
+        cgroup_each_in(path, mount, cases[i].controller, note, &v);
+        assert_string_equal(v.folders, cases[i].visited);
+    }
+    struct visited v = {.root = mount};
+    cgroup_each_in("/nonexistent", mount, "cpu", note, &v);
+    assert_string_equal(v.folders, "");
+    temp_remove(home);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_the_old_one_until_it_is_whole),
+        cmocka_unit_test(what_is_no_file_is_written_to_as_it_is),
+        cmocka_unit_test(groups_are_visited_up_to_the_root),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
