@@ -67,4 +67,9 @@ echo "hello" >"$tmp/in"; hearth_in "$tmp/in" chat $model -n 4 --quantize q8_0; c
 hearth run $model x --quantize q7; claim "a type that is none is told before anything loads" eval '[ "$status" -eq 2 ] && has err "q7" && has err "q8_0"'
 HEARTH_QUANTIZE=q7 "$HEARTH_BIN" run $model x >"$tmp/out" 2>"$tmp/err" </dev/null; status=$?; claim "HEARTH_QUANTIZE is the same option" test "$status" -eq 2
 hearth help --man run; claim "the manual names it" has out "Fl Fl quantize"
+read -r name _ <"$tmp/cases"; sum=$(cat "$tmp/$name"/* | md5sum)
+for file in model.safetensors config.json; do
+  hearth quantize "$tmp/$name" "$tmp/$name/$file" --type q8_0; claim "a folder's $file is not written over" eval '[ "$status" -eq 2 ] && has err "over itself"'
+done
+claim "and the folder is as it was" test "$sum" = "$(cat "$tmp/$name"/* | md5sum)"
 finish
