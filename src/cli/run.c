@@ -95,6 +95,7 @@ static int print_result(struct run *r)
         run_result_print_texts(&r->result);
     else
         end_stream(r);
+    (void)fflush(stdout);
     if (r->s->verbose)
         (void)fprintf(stderr,
                       "speculation: %" PRId64 " tokens guessed ahead, %" PRId64 " rightly\n",

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
@@ -180,13 +181,22 @@ static void start_threads(struct cpu *c, const struct cpu_options *o)
     free(cores);
 }
 
+static void unknown_isa(const char *isa, struct error *err)
+{
+    struct buf names = {0};
+    for (size_t i = 0; isa_name(i); i++)
+        buf_printf(&names, " %s", isa_name(i));
+    error_set(err, ERR_USAGE, "instruction set '%.40s' is none of%s", isa, buf_text(&names));
+    buf_release(&names);
+}
+
 struct backend *backend_cpu_new(const struct cpu_options *o, struct error *err)
 {
     unsigned isa = isa_detect();
     if (o->isa) {
         unsigned wanted;
         if (!isa_from_name(o->isa, &wanted)) {
-            error_set(err, ERR_USAGE, "unknown instruction set '%s'", o->isa);
+            unknown_isa(o->isa, err);
             return NULL;
         }
         if (wanted & ~isa) {

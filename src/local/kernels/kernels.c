@@ -1,6 +1,7 @@
 #include "local/kernels/kernels.h"
 
 #include <string.h>
+#include <strings.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -159,7 +160,7 @@ enum { N_NAMES = sizeof names / sizeof names[0] };
 bool isa_from_name(const char *name, unsigned *isa)
 {
     for (size_t i = 0; i < N_NAMES; i++)
-        if (strcmp(name, names[i].name) == 0) {
+        if (strcasecmp(name, names[i].name) == 0) {
             *isa = names[i].isa;
             return true;
         }
