@@ -44,9 +44,27 @@ static bool is_our_origin(const struct server *s, const char *origin, const char
     return from && (is_our_host(s, from) || (keys && host && strcasecmp(from, host) == 0));
 }
 
+static bool same_as(void *self, const char *value)
+{
+    return strcmp(self, value) == 0;
+}
+
+// NULL: it has none. Of lines that say different things, who is on the way may have gone by another
+// one than we do: then false with err.
+static bool one_header(const struct exchange *x, const char *name, const char **value,
+                       struct dialect_error *err)
+{
+    *value = http_header(x, name);
+    return !*value || http_header_lines(x, name, same_as, (void *)*value) ||
+           dialect_refuse(err, PROBLEM_REQUEST, name, "'%s' is there several times, and differs",
+                          name);
+}
+
 static bool check_pages(const struct exchange *x, bool keys, struct dialect_error *err)
 {
-    const char *host = http_header(x, "host"), *origin = http_header(x, "origin");
+    const char *host, *origin;
+    if (!one_header(x, "host", &host, err) || !one_header(x, "origin", &origin, err))
+        return false;
     if (host && !keys && !is_our_host(x->server, host))
         return dialect_refuse(err, PROBLEM_FORBIDDEN, NULL,
                               "the host of the request is not this server's");
@@ -83,28 +101,34 @@ static struct slice trimmed(const char *text)
     return slice_of(text, n);
 }
 
-// Where the vendors' SDKs put it; the first that is there counts.
-static struct slice secret_of(struct exchange *x)
+// Where the vendors' SDKs put it; the first that is there counts. Empty: there is none.
+static bool read_secret(struct exchange *x, struct slice *out, struct dialect_error *err)
 {
-    const char *bearer = http_header(x, "authorization"), *value;
-    if (bearer && strncasecmp(bearer, "bearer ", 7) == 0)
-        return trimmed(bearer + 7);
-    if ((value = http_header(x, "x-api-key")) || (value = http_header(x, "x-goog-api-key")))
-        return trimmed(value);
-    if (x->dialect && x->dialect->key_in_query && query_key(x).len) {
+    const char *bearer, *own, *google;
+    *out = slice_of(NULL, 0);
+    if (!one_header(x, "authorization", &bearer, err) || !one_header(x, "x-api-key", &own, err) ||
+        !one_header(x, "x-goog-api-key", &google, err))
+        return false;
+    if (bearer && strncasecmp(bearer, "bearer ", 7) == 0) {
+        *out = trimmed(bearer + 7);
+    } else if (own || google) {
+        *out = trimmed(own ? own : google);
+    } else if (x->dialect && x->dialect->key_in_query && query_key(x).len) {
         if (!atomic_exchange(&x->server->told_query_key, true))
             log_warn("a request has its key in the address, where others on the way may log it: "
                      "x-goog-api-key is for that");
-        return query_key(x);
+        *out = query_key(x);
     }
-    return slice_of(NULL, 0);
+    return true;
 }
 
 static bool find_key(struct exchange *x, struct dialect_error *err)
 {
     struct ledger_key *key = arena_new(&x->arena, struct ledger_key, 1);
-    struct slice secret = secret_of(x);
+    struct slice secret;
     struct error why = {0};
+    if (!read_secret(x, &secret, err))
+        return false;
     if (!secret.len)
         return dialect_refuse(err, PROBLEM_KEY, NULL,
                               "this server wants a key: send it as 'Authorization: Bearer KEY', "
@@ -117,15 +141,19 @@ static bool find_key(struct exchange *x, struct dialect_error *err)
     return true;
 }
 
-// A misspelled wish for privacy is not taken for none.
+static bool take_local_only(void *self, const char *value)
+{
+    bool yes = strcasecmp(value, "true") == 0;
+    *(bool *)self |= yes;
+    return yes || strcasecmp(value, "false") == 0;
+}
+
+// One "true" is enough, whoever on the way added it. A misspelled wish for privacy is not taken for
+// none.
 static bool read_local_only(struct exchange *x, bool *out, struct dialect_error *err)
 {
-    const char *value = http_header(x, "x-hearth-local-only");
     *out = false;
-    if (!value || strcasecmp(value, "false") == 0)
-        return true;
-    *out = true;
-    return strcasecmp(value, "true") == 0 ||
+    return http_header_lines(x, "x-hearth-local-only", take_local_only, out) ||
            dialect_refuse(err, PROBLEM_REQUEST, "x-hearth-local-only",
                           "'x-hearth-local-only' is neither true nor false");
 }

@@ -117,6 +117,31 @@ const char *http_header(const struct exchange *x, const char *name)
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
+struct lines {  // of one name
+    const char *name;
+    bool (*take)(void *self, const char *value);
+    void *self;
+    bool ok;
+};
+
+static enum MHD_Result take_line(void *self, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    struct lines *l = self;
+    (void)kind;
+    if (strcasecmp(name, l->name) == 0)
+        l->ok = l->take(l->self, value ? value : "");
+    return l->ok ? MHD_YES : MHD_NO;
+}
+
+bool http_header_lines(const struct exchange *x, const char *name,
+                       bool (*take)(void *self, const char *value), void *self)
+{
+    struct lines l = {name, take, self, true};
+    (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, take_line, &l);
+    return l.ok;
+}
+
 static bool is_id(const char *text)
 {
     size_t n = strlen(text);

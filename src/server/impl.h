@@ -162,7 +162,11 @@ void http_close(struct server *s);       // no exchange is active any more
 int64_t http_deadline(int seconds);      // so far from now
 void exchange_wake(struct exchange *x);  // with its lock held: the HTTP thread looks again
 
-const char *http_header(const struct exchange *x, const char *name);  // NULL: it has none
+// The first line of this name; NULL: it has none.
+const char *http_header(const struct exchange *x, const char *name);
+// Every line of this name, until one is not taken; false then.
+bool http_header_lines(const struct exchange *x, const char *name,
+                       bool (*take)(void *self, const char *value), void *self);
 
 // auth.c: sets caller. False with err: who asks must not.
 bool auth_check(struct exchange *x, struct dialect_error *err);

@@ -49,6 +49,14 @@ def nothing_came(double, why):
     claim(f"{why}: the vendors heard nothing", s == {"requests": 0, "lines": 0, "open": 0}, s)
 
 
+def two_lines(gateway, key, lines):
+    """A request with headers as they are written: clients' libraries would put the same names together."""
+    body = b'{"model":"via-openai","messages":[{"role":"user","content":"hello"}]}'
+    head = ["POST /v1/chat/completions HTTP/1.1", f"Host: 127.0.0.1:{gateway.port}", f"Content-Length: {len(body)}",
+            "Connection: close", f"Authorization: Bearer {key}", *(f"{k}: {v}" for k, v in lines)]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
 def local_only(gateway, double, keys):
     refused(gateway, double, "a local-only key", keys["local"], "via-openai")
     refused(gateway, double, "a local-only key", keys["local"], "anthropic/anthropic-model")
@@ -60,6 +68,10 @@ def local_only(gateway, double, keys):
     refused(gateway, double, "a route with the policy local-only", keys["any"], "policy", missing)
     status, data, _ = ask(gateway, "openai", "via-openai", keys["any"], headers={"x-hearth-local-only": "yes"})
     claim("a slip in the header is refused, not taken for consent", status == 400, (status, data))
+    for lines, wanted in ((("false", "true"), 403), (("true", "false"), 403), (("false", "ture"), 400),
+                          (("true", "no"), 400)):
+        answer = gateway.raw(two_lines(gateway, keys["any"], [("x-hearth-local-only", v) for v in lines]))
+        claim(f"every line of the header counts: {lines}", answer.startswith(b"HTTP/1.1 %d" % wanted), answer[:300])
     nothing_came(double, "local-only")
     claim("and nothing is in the log of what leaves", gateway.egress() == [], gateway.egress()[:1])
 

@@ -103,6 +103,14 @@ def every_header(s, key):
           gemini(s, path=GEMINI + "?key=" + key)[0] == 200)
     claim("in nobody else's", s.get("/v1/models?key=" + key)[0] == 401)
     claim("which is warned of once", s.logged().count("x-goog-api-key is for that") == 1, s.logged()[-1000:])
+    for name, first, second, wanted in (("authorization", "Bearer " + key, "Bearer wrong", 400),
+                                        ("authorization", "Bearer wrong", "Bearer " + key, 400),
+                                        ("x-api-key", key, "wrong", 400), ("origin", "http://localhost", "http://evil.example", 400),
+                                        ("authorization", "Bearer " + key, "Bearer " + key, 200)):
+        got = s.raw(f"GET /v1/models HTTP/1.1\r\nhost: localhost\r\n{name}: {first}\r\n{name}: {second}\r\nx-goog-api-key: {key}\r\n"
+                    "connection: close\r\n\r\n".encode())
+        claim(f"two lines of {name} " + ("that are the same count once" if first == second else "that differ are refused"),
+              got.startswith(b"HTTP/1.1 %d" % wanted), got[:300])
     claim("any name of the host will do with a key", s.get("/v1/models", host="api.example.com", **bearer(key))[0] == 200)
     claim("a page of the same name too, others not",
           s.get("/v1/models", host="api.example.com", origin="https://api.example.com", **bearer(key))[0] == 200 and
