@@ -13,14 +13,13 @@
 #include "providers/remote.h"
 #include "server/server.h"
 
-// Those of -m first, then the routes; with neither, the default.
+// Those of -m first, then what the configuration names.
 static bool add_models(const struct stack *st, const struct settings *s, struct error *err)
 {
     for (size_t i = 0; i < s->models.n; i++)
         if (!gateway_add_model(st->gateway, s->models.items[i], err))
             return false;
-    return gateway_add_routes(st->gateway, err) &&
-           (gateway_n_models(st->gateway) || gateway_add_model(st->gateway, NULL, err));
+    return gateway_add_routes(st->gateway, err);
 }
 
 static void set_memory(struct settings *s)
@@ -65,16 +64,16 @@ static void tell_address(const struct settings *s, const struct config *c,
 }
 
 // With errors in it the old one stays in force.
-static void reload(struct stack *st, const struct settings *s)
+static void reload(struct stack *st, struct server *server, const struct settings *s)
 {
-    struct config c = {0};
     struct error err = {0};
-    if (config_read(s->config, &c, &err) && gateway_reload(st->gateway, &c, &err)) {
-        log_info("the configuration was read again");
+    if (!stack_reload(st, s, &err)) {
+        log_warn("%s; the configuration from before stays in force", err.text);
         return;
     }
-    config_release(&c);
-    log_warn("%s; the configuration from before stays in force", err.text);
+    server_allow_vendors(server, st->allow_vendors);
+    if (!s->quiet)
+        (void)fprintf(stderr, "hearth: the configuration was read again\n");
 }
 
 // The first model is loaded. A route may lack vendors' keys at first, and others can be asked all
@@ -98,7 +97,7 @@ static bool serve(struct stack *st, struct server *server, const struct settings
         return interrupted();  // asked to end before it could begin: that is no failure
     server_ready(server);
     while (interrupt_wait())
-        reload(st, s);
+        reload(st, server, s);
     int n = server_drain(server, s->drain, NULL);
     if (n)
         log_warn("%d requests were cut off after %d s", n, s->drain);
@@ -125,7 +124,7 @@ static int serve_command(struct settings *s)
         o.port = port_of(s, &st.config);
         o.ledger = st.ledger;
         o.loop = st.remotes ? remotes_loop(st.remotes) : NULL;
-        o.allow_vendors = s->allow_vendors || st.config.allow_vendors;
+        o.allow_vendors = st.allow_vendors;
         o.metrics_open = s->metrics_open;
         gateway_follow_store(st.gateway);
         o.certificate = certificate.ptr;

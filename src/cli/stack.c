@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mapping.h"
 #include "base/system.h"
 #include "cli/command.h"
@@ -174,8 +176,57 @@ bool stack_open_server(struct stack *st, const struct settings *s, struct error 
 {
     if (!open_all(st, s, true, !s->offline, err))
         return false;
-    if (!s->models.n && !st->config.n_routes)
+    st->allow_vendors = s->allow_vendors || st->config.allow_vendors;
+    if (!s->models.n && !st->config.n_routes && !st->config.default_model)
         tell_if_shipped(s, NULL);
+    return true;
+}
+
+static bool differs(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) != 0 : a != b;
+}
+
+// What is in force since the start, and not by an option.
+static void tell_restart(const struct stack *st, const struct settings *s, const struct config *c)
+{
+    const struct {
+        const char *name;
+        bool changed;
+    } members[] = {
+        {"ledger", !s->ledger && differs(st->config.ledger, c->ledger)},
+        {"server.host", !s->host && differs(st->config.host, c->host)},
+        {"server.port", s->port < 0 && st->config.port != c->port},
+    };
+    struct buf names = {0};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (members[i].changed)
+            buf_printf(&names, names.len ? ", %s" : "%s", members[i].name);
+    if (names.len)
+        log_warn("what has changed here counts from the next start on: %s", buf_text(&names));
+    buf_release(&names);
+}
+
+// All that can fail comes first, so that a configuration counts as a whole or not at all.
+bool stack_reload(struct stack *st, const struct settings *s, struct error *err)
+{
+    struct config c = {0};
+    struct prices *prices = NULL;
+    struct egress *egress = NULL;
+    bool ok = config_read(s->config, &c, err) && (prices = prices_open(c.prices, err)) &&
+              (!st->egress || (egress = egress_open(c.egress_log, err)));
+    struct config told = c;
+    if (!ok || !gateway_reload(st->gateway, &c, err)) {
+        egress_close(egress);
+        prices_free(prices);
+        config_release(&c);
+        return false;
+    }
+    tell_restart(st, s, &told);  // its texts are the gateway's now
+    prices_replace(st->prices, prices);
+    if (egress)
+        egress_replace(st->egress, egress);
+    st->allow_vendors = s->allow_vendors || told.allow_vendors;
     return true;
 }
 

@@ -16,7 +16,8 @@ struct remotes;
 struct settings;
 
 struct stack {
-    struct config config;
+    struct config config;  // as it was at the start
+    bool allow_vendors;    // as the option or the last configuration says
     struct provider *local;
     // Where a vendor may be asked; else NULL.
     struct ledger *ledger;
@@ -32,6 +33,9 @@ struct stack {
 bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err);
 // For one that serves others: whatever they name, every request is in the books.
 bool stack_open_server(struct stack *st, const struct settings *s, struct error *err);
+// The configuration is read again, with all that is made of it: for the requests from here on. What
+// needs another start is warned of. False with err: all of the old one stays in force.
+bool stack_reload(struct stack *st, const struct settings *s, struct error *err);
 // The books alone: where the option says, else the configuration. NULL with err.
 struct ledger *open_ledger(const struct settings *s, struct error *err);
 // Waits until the books are written.

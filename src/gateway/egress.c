@@ -24,12 +24,13 @@ enum { PENDING_MAX = 1 << 20 };
 static const struct timespec LINGER = {.tv_nsec = 20000000};  // ends of this time go in one write
 
 struct egress {
-    char *path;  // NULL: no log, and no thread
     pthread_mutex_t lock;
     pthread_cond_t ended;  // something is wanted, or to stop
     pthread_t writer;
+    // Under the lock.
+    char *path;  // NULL: no log
     bool has_writer;
-    bool wanted, stop;   // of the writer; these and what follows: under the lock
+    bool wanted, stop;   // of the writer
     struct buf pending;  // the lines of ends that are not written yet
     int fd;
     bool torn;  // the last line was not written whole
@@ -212,7 +213,7 @@ void egress_close(struct egress *e)
     pthread_mutex_unlock(&e->lock);
     if (e->has_writer)
         pthread_join(e->writer, NULL);
-    write_pending(e);
+    write_pending(e);  // one that has no path has none
     if (e->fd >= 0)
         (void)close(e->fd);
     buf_release(&e->pending);
@@ -222,17 +223,36 @@ void egress_close(struct egress *e)
     free(e);
 }
 
+void egress_replace(struct egress *e, struct egress *by)
+{
+    struct error err = {0};
+    pthread_mutex_lock(&e->lock);
+    write_pending(e);  // to the file where their beginnings are
+    char *path = e->path;
+    int fd = e->fd;
+    e->path = by->path;
+    e->fd = by->fd;
+    by->path = path;
+    by->fd = fd;
+    e->torn = e->complained = false;
+    if (!e->path)
+        buf_clear(&e->pending);  // else the new one gets what the old one did not take
+    if (e->path && !e->has_writer && !start_writer(e, &err))
+        log_warn("%s", err.text);
+    pthread_mutex_unlock(&e->lock);
+    egress_close(by);
+}
+
 bool egress_begin(struct egress *e, const struct egress_line *line, struct error *err)
 {
     struct buf text = {0};
-    if (!e->path)
-        return true;
     write_line(&text, line, "begin");
     pthread_mutex_lock(&e->lock);
     bool there = e->fd >= 0 && is_there(e);
     if (!there && e->fd >= 0)
         write_pending(e);  // to the file where their beginnings are
-    bool ok = (there || open_file(e, err)) && write_out(e, slice_of(text.ptr, text.len), err);
+    bool ok = !e->path ||
+              ((there || open_file(e, err)) && write_out(e, slice_of(text.ptr, text.len), err));
     pthread_mutex_unlock(&e->lock);
     buf_release(&text);
     return ok;
@@ -240,13 +260,14 @@ bool egress_begin(struct egress *e, const struct egress_line *line, struct error
 
 void egress_end(struct egress *e, const struct egress_line *line)
 {
-    if (!e->path)
-        return;
     pthread_mutex_lock(&e->lock);
-    bool first = !e->wanted;
-    write_line(&e->pending, line, "end");
-    e->wanted = true;
-    if (first)
-        pthread_cond_signal(&e->ended);
+    if (e->path) {
+        write_line(&e->pending, line, "end");
+        if (!e->has_writer)
+            write_pending(e);
+        else if (!e->wanted)
+            pthread_cond_signal(&e->ended);
+        e->wanted = e->has_writer;
+    }
     pthread_mutex_unlock(&e->lock);
 }

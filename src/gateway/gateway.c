@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/mapping.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "gateway/impl.h"
@@ -69,24 +70,28 @@ bool gateway_add_model(struct gateway *g, const char *reference, struct error *e
     return model_names_add(g->names, reference, err);
 }
 
-bool gateway_name_routes(struct gateway *g, const struct config *c, struct error *err)
+bool gateway_name_routes(struct gateway *g, const struct routing *r, struct error *err)
 {
-    size_t n = c ? c->n_routes : 0;
-    const char **ids = memory_array(const char *, n + 1);
-    for (size_t i = 0; i < n; i++) {
-        bool first = c->default_model && strcmp(c->routes[i].name, c->default_model) == 0;
-        ids[i] = first ? ids[0] : c->routes[i].name;
-        if (first)
-            ids[0] = c->routes[i].name;
-    }
-    bool ok = model_names_set_routes(g->names, ids, n, err);
+    const struct config *c = r->config;
+    const char *first = c ? c->default_model : NULL, *local = NULL;
+    size_t n = 0, n_routes = c ? c->n_routes : 0;
+    const char **ids = memory_array(const char *, n_routes + 1);
+    if (first && !targets_is_route(r->targets, first) &&
+        (file_exists(first) || !targets_is_vendors(r->targets, first)))
+        local = first;
+    else if (first)
+        ids[n++] = first;
+    for (size_t i = 0; i < n_routes; i++)
+        if (n == 0 || strcmp(c->routes[i].name, ids[0]) != 0)
+            ids[n++] = c->routes[i].name;
+    bool ok = model_names_set_routes(g->names, local, ids, n, err);
     free(ids);
     return ok;
 }
 
 bool gateway_add_routes(struct gateway *g, struct error *err)
 {
-    return gateway_name_routes(g, g->o.config, err);
+    return gateway_name_routes(g, g->routing, err);
 }
 
 void gateway_follow_store(struct gateway *g)

@@ -35,7 +35,9 @@ struct gateway *gateway_new(struct provider *local);  // with nothing but this
 void gateway_free(struct gateway *g);
 
 // The routes of the configuration become models that callers over a network may name: its default
-// first. False with err: a name is taken.
+// first, be it a route or not. Behind those that were added; where nothing was, and the
+// configuration names nothing, it is the model in the box. False with err: a name is taken, or
+// the default is a model that is not there.
 bool gateway_add_routes(struct gateway *g, struct error *err);
 // Another configuration for the requests from here on; the running ones keep theirs. Taken over on
 // success; false with err: it does not fit, and the old one stays in force.

@@ -106,8 +106,9 @@ void routing_drop(struct routing *r);             // NULL is fine
 // What a model's name means to this gateway; *asked is the name for the books. False with err.
 bool gateway_target(struct gateway *g, const struct routing *r, const char *name, struct arena *a,
                     struct target *out, const char **asked, struct error *err);
-// The routes of a configuration, its default first, become names. False with err: one is taken.
-bool gateway_name_routes(struct gateway *g, const struct config *c, struct error *err);
+// The routes of a configuration, its default first, become names. False with err: one is taken, or
+// the default is a model that is not there.
+bool gateway_name_routes(struct gateway *g, const struct routing *r, struct error *err);
 int64_t gateway_waiting(struct gateway *g);  // requests in the queues of local models
 
 // attempt.c

@@ -26,7 +26,8 @@ struct model_names {
     pthread_mutex_t lock;
     struct entry *all;  // also of models that are gone: somebody may hold their names
     struct list shown;
-    size_t n_added;  // the first of those shown; the store's follow
+    size_t n_given;  // the first of those shown, by model_names_add
+    size_t n_added;  // these with the routes; the store's follow
     bool follow;
     uint64_t mark;  // of the store, as it was read last
 };
@@ -81,13 +82,24 @@ static const struct model_name *make(struct model_names *m, const char *id, cons
     return &e->name;
 }
 
+// The same name with the same file, be it from a list that is gone.
+static const struct model_name *known(const struct model_names *m, const char *id, const char *path,
+                                      bool route)
+{
+    for (const struct entry *e = m->all; e; e = e->next)
+        if (strcmp(e->name.id, id) == 0 && strcmp(e->reference, path) == 0 &&
+            e->name.route == route)
+            return &e->name;
+    return NULL;
+}
+
 static bool add(struct model_names *m, const char *id, const char *path, struct error *err)
 {
     pthread_mutex_lock(&m->lock);
     bool ok = !with_id(&m->shown, id);
     if (ok) {
         show(&m->shown, make(m, id, path, false));
-        m->n_added = m->shown.n;
+        m->n_given = m->n_added = m->shown.n;
     }
     pthread_mutex_unlock(&m->lock);
     return ok || error_set(err, ERR_USAGE, "two models are called '%s'", id);
@@ -102,21 +114,38 @@ bool model_names_add(struct model_names *m, const char *reference, struct error 
     return add(m, id, path, err);
 }
 
-bool model_names_set_routes(struct model_names *m, const char *const *ids, size_t n,
-                            struct error *err)
+// One more of a list that is not in force yet. False: its id is another one's.
+static bool show_more(struct model_names *m, struct list *l, const char *id, const char *path,
+                      bool route)
+{
+    const struct model_name *same = with_id(l, id);
+    if (same)
+        return !route && strcmp(same->reference, path) == 0;
+    const struct model_name *name = known(m, id, path, route);
+    show(l, name ? name : make(m, id, path, route));
+    return true;
+}
+
+bool model_names_set_routes(struct model_names *m, const char *local, const char *const *ids,
+                            size_t n, struct error *err)
 {
     struct list next = {0};
+    char path[MODEL_REF_BYTES], id[MODEL_ID_BYTES];
     const char *taken = NULL;
     pthread_mutex_lock(&m->lock);
-    for (size_t i = 0; i < m->n_added; i++)
-        if (!m->shown.items[i]->route)
-            show(&next, m->shown.items[i]);
-    for (size_t i = 0; i < n && !taken; i++) {
-        if (with_id(&next, ids[i]))
-            taken = ids[i];
-        else
-            show(&next, make(m, ids[i], ids[i], true));
+    bool wanted = local || (!n && !m->n_given);
+    if (wanted && !model_ref_path(local, path, err)) {
+        pthread_mutex_unlock(&m->lock);
+        return false;
     }
+    for (size_t i = 0; i < m->n_given; i++)
+        show(&next, m->shown.items[i]);
+    if (wanted) {
+        model_ref_name(path, id, sizeof id);
+        taken = show_more(m, &next, id, path, false) ? NULL : id;
+    }
+    for (size_t i = 0; i < n && !taken; i++)
+        taken = show_more(m, &next, ids[i], ids[i], true) ? NULL : ids[i];
     if (taken) {
         free(next.items);
     } else {
@@ -129,15 +158,6 @@ bool model_names_set_routes(struct model_names *m, const char *const *ids, size_
     return !taken || error_set(err, ERR_USAGE, "two models are called '%s'", taken);
 }
 
-// The same name with the same file, be it from a list that is gone.
-static const struct model_name *known(const struct model_names *m, const char *id, const char *path)
-{
-    for (const struct entry *e = m->all; e; e = e->next)
-        if (strcmp(e->name.id, id) == 0 && strcmp(e->reference, path) == 0)
-            return &e->name;
-    return NULL;
-}
-
 static void show_stored(struct model_names *m, const char *stored)
 {
     char path[MODEL_REF_BYTES], id[MODEL_ID_BYTES];
@@ -148,7 +168,7 @@ static void show_stored(struct model_names *m, const char *stored)
         log_warn("%s", err.text);
     } else {
         model_ref_name(path, id, sizeof id);
-        const struct model_name *name = known(m, id, path);
+        const struct model_name *name = known(m, id, path, false);
         if (!with_id(&m->shown, id))
             show(&m->shown, name ? name : make(m, id, path, false));
     }

@@ -25,10 +25,12 @@ void model_names_free(struct model_names *m);  // NULL is fine
 // By the name of its file, folder or place in the local store (providers/model_ref.h). False with
 // err: there is no such model, or (ERR_USAGE) its id is taken.
 bool model_names_add(struct model_names *m, const char *reference, struct error *err);
-// Names that stand for themselves: the routes, all of them, instead of those before; behind what
-// was added. False with err (ERR_USAGE): one is taken, and nothing has changed.
-bool model_names_set_routes(struct model_names *m, const char *const *ids, size_t n,
-                            struct error *err);
+// What a configuration names, all of it, instead of what one before did; behind what was added: the
+// model `local` (NULL: none, or the one in the box where there would be no name at all), then names
+// that stand for themselves: the routes. False with err: no such model, or (ERR_USAGE) one is
+// taken; nothing has changed then.
+bool model_names_set_routes(struct model_names *m, const char *local, const char *const *ids,
+                            size_t n, struct error *err);
 // From now on also the models of the local store, but for ids that are taken.
 void model_names_follow_store(struct model_names *m);
 bool model_names_any(struct model_names *m);  // whether there are any; takes no time

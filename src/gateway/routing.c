@@ -58,7 +58,7 @@ bool gateway_reload(struct gateway *g, struct config *c, struct error *err)
     struct routing *r = routing_new(&g->o, c, err);
     if (!r)
         return false;
-    if (!gateway_name_routes(g, r->config, err)) {
+    if (!gateway_name_routes(g, r, err)) {
         r->own = (struct config){0};
         routing_drop(r);
         return false;

@@ -193,7 +193,7 @@ bool auth_check(struct exchange *x, struct dialect_error *err)
     x->caller = (struct caller){
         .key = x->key,
         .local_only = local_only || (x->key && x->key->local_only),
-        .vendors = x->key ? !x->key->local_only : s->options.allow_vendors,
+        .vendors = x->key ? !x->key->local_only : atomic_load(&s->allow_vendors),
         .request_id = arena_printf(&x->arena, "%s-%s", x->key ? x->key->id : "anybody", x->call.id),
         .told = &x->told};
     x->call.request.caller = &x->caller;

@@ -68,6 +68,7 @@ struct server {
     atomic_int state;
     atomic_llong body_bytes;  // of all requests that are being read
     atomic_ullong next_id;
+    atomic_bool allow_vendors;   // see server_options
     atomic_bool told_query_key;  // the warning was given
     uint64_t id_salt;
     pthread_mutex_t lock;

@@ -67,6 +67,7 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
     s->options = *o;
     set_defaults(&s->options);
     s->gateway = g;
+    atomic_init(&s->allow_vendors, o->allow_vendors);
     s->host = memory_text(o->host);
     // Requests of several servers are in one ledger, so their ids must not be the same.
     if (getrandom(&s->id_salt, sizeof s->id_salt, 0) != sizeof s->id_salt)
@@ -98,6 +99,11 @@ int server_port(const struct server *s)
 {
     const union MHD_DaemonInfo *i = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
     return i ? i->port : 0;
+}
+
+void server_allow_vendors(struct server *s, bool allow)
+{
+    atomic_store(&s->allow_vendors, allow);
 }
 
 void server_ready(struct server *s)

@@ -34,15 +34,17 @@ struct server_options {  // zeroed numbers are the defaults
     struct loop *loop;
     // Whose keys count; borrowed. NULL: there are none, and everybody on this machine may ask.
     struct ledger *ledger;
-    bool allow_vendors;  // while there are no keys: vendors' models may be named without a route
-    bool metrics_open;   // /metrics needs no key
+    // While there are no keys: vendors' models may be named without a route. As it is at first.
+    bool allow_vendors;
+    bool metrics_open;  // /metrics needs no key
 };
 
 // Listens at once, so that /health can tell that models are still loading. NULL with err.
 struct server *server_open(struct gateway *g, const struct server_options *o, struct error *err);
 int server_port(const struct server *s);
-void server_ready(struct server *s);           // the models are there: /health says so
-bool server_draining(const struct server *s);  // whether server_drain was called
+void server_allow_vendors(struct server *s, bool allow);  // for the requests from here on
+void server_ready(struct server *s);                      // the models are there: /health says so
+bool server_draining(const struct server *s);             // whether server_drain was called
 // Refuses new requests, waits for running ones up to so many seconds, then cancels what is left.
 // Returns how many were cancelled. `hurry` may be NULL; when it says true, waiting ends.
 int server_drain(struct server *s, int seconds, bool (*hurry)(void));

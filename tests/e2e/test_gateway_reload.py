@@ -54,6 +54,82 @@ claim("and answers", ask("moved")[0] == 200)
 reload(lambda text: text.replace("policy: mixed", "policy: fixed", 1))
 claim("the next one without errors counts", until(lambda: "again" in models()), models())
 
+said = until(lambda: gateway.logged().count("hearth: the configuration was read again") == 2)
+claim("each that counts is told in a line", said and gateway.logged().count("read again") == 2, gateway.logged())
+
+
+def cost():
+    """What one answer of 100 tokens and 5 costs, as the books have it."""
+    n = len(gateway.rows())
+    status, body = ask("via-openai", text="hello [[double in=100 out=5]]")
+    rows = gateway.wait_rows(n + 1)
+    return status, rows[-1]["picousd"]
+
+
+def prices(rate):
+    with open(gateway.path("prices.json"), "w") as f:
+        json.dump({"unit": "usd_per_million_tokens", "models": [
+            {"provider": "openai", "model": "openai-model", "from": "2026-01-01", "source": "tests", "input": rate,
+             "output": rate, "max_output": 100}]}, f)
+
+
+def again(change=lambda text: text):
+    """A reload without errors, once it counts."""
+    n = gateway.logged().count("was read again")
+    reload(change)
+    return until(lambda: gateway.logged().count("was read again") > n)
+
+
+def lines(name):
+    with open(gateway.path(name)) as f:
+        return f.read().count("\n")
+
+
+def default():
+    status, body, headers = gateway.request("POST", "/v1/chat/completions", {
+        "max_tokens": 2, "messages": [{"role": "user", "content": "hello"}]})
+    return status, headers.get("x-hearth-served-by")
+
+
+claim("prices are of the table", cost() == (200, 105 * 10**9), cost())
+prices(2000)
+claim("another one counts when it was read", again() and cost() == (200, 210 * 10**9), cost())
+with open(gateway.path("prices.json"), "w") as f:
+    f.write("{")
+said = gateway.logged().count("stays in force")
+reload(lambda text: text + "allow_vendors: true\n")
+claim("one that is none is told", until(lambda: gateway.logged().count("stays in force") > said), gateway.logged())
+claim("and nothing has changed then", cost() == (200, 210 * 10**9) and ask("openai/openai-model")[0] == 403, cost())
+prices(1000)
+claim("vendors' models may be named when it is allowed", again() and ask("openai/openai-model")[0] == 200)
+claim("and not when it is not any more", again(lambda text: text.replace("allow_vendors: true", "allow_vendors: false")) and
+      ask("openai/openai-model")[0] == 403)
+claim("who names no model means the first route", default() == (200, "openai/openai-model"), default())
+claim("or the default, be it a model of this machine",
+      again(lambda text: text + "default_model: hearth-small\n") and default() == (200, "local/hearth-small"), default())
+claim("or a route", again(lambda text: text.replace("default_model: hearth-small", "default_model: via-anthropic")) and
+      default() == (200, "anthropic/anthropic-model") and models()[0] == "via-anthropic", (default(), models()))
+said = gateway.logged().count("stays in force")
+reload(lambda text: text.replace("default_model: via-anthropic", "default_model: not-here"))
+claim("a default that is not there is told", until(lambda: gateway.logged().count("stays in force") > said) and
+      default() == (200, "anthropic/anthropic-model"), gateway.logged()[-600:])
+until(lambda: lines("egress.log") % 2 == 0)
+n_before = lines("egress.log")
+claim("the log of what leaves moves", again(lambda text: text.replace("default_model: not-here\n", "").replace(
+    "egress.log", "moved.log")) and ask("via-openai")[0] == 200)
+with open(gateway.path("moved.log")) as f:
+    claim("and has what leaves from then on", f.readline().startswith('{"time"'))
+claim("which the old one has not", lines("egress.log") == n_before, n_before)
+claim("it can be none", again(lambda text: text.replace(gateway.path("moved.log"), "none")) and ask("via-openai")[0] == 200)
+claim("and be one again", again(lambda text: text.replace("egress_log: none", "egress_log: " + gateway.path("last.log"))) and
+      ask("via-openai")[0] == 200)
+
+claim("with both lines of each attempt", until(lambda: lines("last.log") == 2), lines("last.log"))
+claim("nothing was warned of so far", "next start" not in gateway.logged(), gateway.logged())
+claim("what cannot be changed is named", again(lambda text: text + f"ledger: sqlite:{gateway.path('other.db')}\n"
+                                                                   "server: {port: 1, host: 127.0.0.2}\n") and
+      "counts from the next start on: ledger, server.host\n" in gateway.logged(), gateway.logged()[-600:])
+
 key = gateway.new_key("small", "--budget", "0.5")["key"]
 status, body = ask("via-anthropic", key)
 claim("without a price there is nothing for a budget", status == 429 and "price" in body["error"]["message"], body)
@@ -67,7 +143,8 @@ claim("a budget is spent", 0 < costs <= 0.5, costs)
 claim("then it is refused as a vendor would", status == 429 and body["error"]["code"] == "insufficient_quota", body)
 claim("which names the budget", "budget" in body["error"]["message"], body)
 _, out, _ = gateway.hearth("usage", "--json", "--by", "key")
-claim("the books say the same", abs(json.loads(out)[0]["cost_usd"] - costs) < 1e-9, out)
+claim("the books say the same", abs(sum(
+    s["cost_usd"] for s in json.loads(out) if s["by"].startswith("small")) - costs) < 1e-9, out)
 
 wrong = Gateway(double, env={"OPENAI_API_KEY": "sk-not-the-one"})
 status, body, _ = wrong.request("POST", "/v1/chat/completions", {

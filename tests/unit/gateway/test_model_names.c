@@ -175,12 +175,43 @@ static void names_may_say_local_and_leave_out_the_quantization(void **state)
     model_names_free(m);
 }
 
+static void a_configuration_names_its_default_and_its_routes(void **state)
+{
+    const char *const routes[] = {"a", "b"}, *const same[] = {"gateway"};
+    struct model_names *m = model_names_new();
+    struct error err = {0};
+    (void)state;
+    publish("small", "q8_0");
+    assert_true(model_names_set_routes(m, "local/small:q8_0", routes, 2, &err));
+    shows(m, "small:q8_0 a b ");
+    const struct model_name *held = model_names_find(m, "a", &err);
+    assert_true(model_names_set_routes(m, NULL, routes, 1, &err));
+    shows(m, "a ");
+    assert_ptr_equal(model_names_find(m, NULL, &err), held);
+    assert_false(model_names_set_routes(m, "local/nowhere", routes, 2, &err));
+    assert_false(model_names_set_routes(m, "src/gateway", same, 1, &err));
+    assert_int_equal(err.code, ERR_USAGE);
+    shows(m, "a ");  // as before
+    assert_true(model_names_add(m, "src/gateway", &err));
+    model_names_free(m);
+
+    m = model_names_new();
+    assert_true(model_names_add(m, "src/gateway", &err));
+    assert_true(model_names_set_routes(m, "local/small:q8_0", routes, 2, &err));
+    shows(m, "gateway small:q8_0 a b ");  // what was added is meant by who names none
+    assert_true(model_names_set_routes(m, "src/gateway", NULL, 0, &err));
+    shows(m, "gateway ");
+    take_away("small:q8_0");
+    model_names_free(m);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_shown_before_it_was_added),
         cmocka_unit_test(what_is_pulled_later_is_there_at_once),
         cmocka_unit_test(ids_that_are_taken_stay_so),
+        cmocka_unit_test(a_configuration_names_its_default_and_its_routes),
         cmocka_unit_test(names_may_say_local_and_leave_out_the_quantization),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -397,6 +397,17 @@ static void what_was_imported_comes_before_what_ships(void **state)
     // Before the import, what ships counts.
     assert_int_equal(prices_find(p, "openai", "gpt-4o", "2026-09-01")->rates.input, 2500000);
     assert_non_null(prices_find(p, "openai", "gpt-4o-mini", NULL));
+    write_text(from, "{\"gpt-4o\":{\"litellm_provider\":\"openai\",\"input_cost_per_token\":9e-06,"
+                     "\"output_cost_per_token\":8e-06}}");
+    assert_true(prices_import(from, NULL, NULL, &err));
+    const struct price *held = prices_find(p, "openai", "gpt-4o", NULL);
+    for (int i = 0; i < 2; i++) {  // the second time nothing has changed
+        struct prices *by = prices_open(NULL, &err);
+        assert_non_null(by);
+        prices_replace(p, by);
+        assert_int_equal(prices_find(p, "openai", "gpt-4o", NULL)->rates.input, 9000000);
+        assert_int_equal(held->rates.input, 7000000);
+    }
     prices_free(p);
     write_text(from, "{\"x\":{\"litellm_provider\":\"openai\"}}");
     assert_false(prices_import(from, NULL, NULL, &err));  // nothing in it: the old one stays
