@@ -37,6 +37,16 @@ static bool read_expiry(const char *text, int64_t *out, struct error *err)
     return *out > now_s || error_set(err, ERR_USAGE, "--expires: '%s' is past", text);
 }
 
+// An empty list would mean all models: who wants that leaves it out.
+static bool check_models(const char *list, struct error *err)
+{
+    size_t n = list ? strlen(list) : 0;
+    bool empty = list && (!n || list[0] == ',' || list[n - 1] == ',' || strstr(list, ",,"));
+    return !empty || error_set(err, ERR_USAGE,
+                               "--models: an empty name, or none; a key without --models may use "
+                               "all");
+}
+
 static bool key_from(const struct settings *s, struct ledger_key *k, struct error *err)
 {
     *k = (struct ledger_key){.requests_per_minute = s->requests_per_minute,
@@ -48,6 +58,7 @@ static bool key_from(const struct settings *s, struct ledger_key *k, struct erro
         return error_set(err, ERR_USAGE, "a key needs a name: --name NAME");
     return copy_text(k->name, sizeof k->name, "--name", s->name, err) &&
            copy_text(k->owner, sizeof k->owner, "--owner", s->owner, err) &&
+           check_models(s->key_models, err) &&
            copy_text(k->models, sizeof k->models, "--models", s->key_models, err) &&
            read_expiry(s->expires, &k->expires_s, err) &&
            read_budget("--budget", s->budget, &k->budget_total, err) &&

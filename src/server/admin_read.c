@@ -54,13 +54,30 @@ static bool copy_text(const json_t *o, const char *name, char *out, size_t out_b
     return true;
 }
 
-// A text with commas, or an array of texts without.
+static bool no_names(struct dialect_error *err)
+{
+    return dialect_refuse(
+        err, PROBLEM_REQUEST, "models",
+        "'models' has an empty name, or none; a key without 'models' may use all");
+}
+
+static bool has_empty_name(const char *list)
+{
+    size_t n = strlen(list);
+    return !n || list[0] == ',' || list[n - 1] == ',' || strstr(list, ",,");
+}
+
+// A text with commas, or an array of texts without. Left out (or null): all. An empty list would be
+// kept as the same, so it is refused.
 static bool read_models(const json_t *o, struct ledger_key *k, struct dialect_error *err)
 {
     const json_t *list = json_object_get(o, "models");
     size_t n = 0;
     if (!json_is_array(list))
-        return copy_text(o, "models", k->models, sizeof k->models, err);
+        return copy_text(o, "models", k->models, sizeof k->models, err) &&
+               (!json_is_string(list) || !has_empty_name(k->models) || no_names(err));
+    if (json_array_size(list) == 0)
+        return no_names(err);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *v = json_array_get(list, i);
         struct member_path path = member_path("models", "", (int)i);

@@ -31,6 +31,9 @@ hearth keys frob; claim "another word is wrong usage" wrong "is not create, list
 hearth keys create; claim "a key needs a name" wrong "--name"
 hearth keys create --name x --budget 1e3; claim "money is a plain decimal" wrong "--budget: '1e3'"
 hearth keys create --name x --budget-day -1; claim "money is not negative" wrong "--budget-day"
+for list in '' ',' 'a,' 'a,,b'; do
+  hearth keys create --name x --models "$list"; claim "a list of models has no empty name ('$list')" wrong "--models: an empty name"
+done
 hearth keys create --name x --expires 2020-01-01; claim "an end is not past" wrong "is past"
 hearth keys create --name x --expires tomorrow; claim "a date that is none is told" wrong "--expires: 'tomorrow'"
 hearth keys revoke; claim "revoke needs an ID" wrong "needs the ID"

@@ -34,6 +34,7 @@ static void what_is_not_said_is_no_bound(void **state)
     assert_string_equal(k.name, "a");
     assert_true(k.budget_day == -1 && k.budget_month == -1 && k.budget_total == -1);
     assert_true(!k.expires_s && !k.requests_per_minute && !k.tokens_per_minute && !k.concurrency);
+    assert_true(read_key("{\"name\":\"a\",\"models\":null}", &k, &err));
     assert_true(!k.models[0] && !k.owner[0] && !k.admin && !k.local_only);
 }
 
@@ -83,6 +84,10 @@ static void what_is_wrong_is_named(void **state)
                 {"{\"name\":\"a\",\"expires\":5}", "expires"},
                 {"{\"name\":\"a\",\"models\":[\"a\",\"b,c\"]}", "models[1]"},
                 {"{\"name\":\"a\",\"models\":[\"\"]}", "models[0]"},
+                {"{\"name\":\"a\",\"models\":[]}", "models"},
+                {"{\"name\":\"a\",\"models\":\"\"}", "models"},
+                {"{\"name\":\"a\",\"models\":\"a,,b\"}", "models"},
+                {"{\"name\":\"a\",\"models\":\"a,\"}", "models"},
                 {"{\"name\":\"a\",\"models\":{}}", "models"}};
     struct ledger_key k;
     (void)state;
