@@ -129,7 +129,8 @@ static bool open_outside(struct stack *st, struct error *err)
            (st->remotes = remotes_new(err)) != NULL;
 }
 
-static bool open_gateway(struct stack *st, const struct settings *s, struct error *err)
+static bool open_gateway(struct stack *st, const struct settings *s, bool for_others,
+                         struct error *err)
 {
     struct gateway_options o = {.local = st->local,
                                 .config = &st->config,
@@ -137,20 +138,20 @@ static bool open_gateway(struct stack *st, const struct settings *s, struct erro
                                 .prices = st->prices,
                                 .egress = st->egress,
                                 .remotes = st->remotes,
-                                .offline = s->offline};
+                                .offline = s->offline,
+                                .for_others = for_others};
     st->gateway = gateway_open(&o, err);
     return st->gateway;
 }
 
-static bool open_all(struct stack *st, const struct settings *s, bool books, bool outside,
-                     struct error *err)
+static bool open_below(struct stack *st, const struct settings *s, bool books, bool outside,
+                       struct error *err)
 {
     *st = (struct stack){0};
     progress_init(&st->progress, s->quiet);
     if (!config_read(s->config, &st->config, err) || !open_local(st, s, err))
         return false;
-    return (!books || open_books(st, s, err)) && (!outside || open_outside(st, err)) &&
-           open_gateway(st, s, err);
+    return (!books || open_books(st, s, err)) && (!outside || open_outside(st, err));
 }
 
 bool stack_open(struct stack *st, const struct settings *s, const char *model, struct error *err)
@@ -165,7 +166,8 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
         outside = outside || may_leave(&c, s->models.items[i]);
     bool unnamed = !c.default_model;
     config_release(&c);
-    if (!open_all(st, s, outside && !s->offline, outside && !s->offline, err))
+    if (!open_below(st, s, outside && !s->offline, outside && !s->offline, err) ||
+        !open_gateway(st, s, false, err))
         return false;
     if (unnamed)
         tell_if_shipped(s, model);
@@ -174,7 +176,7 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
 
 bool stack_open_server(struct stack *st, const struct settings *s, struct error *err)
 {
-    if (!open_all(st, s, true, !s->offline, err))
+    if (!open_below(st, s, true, !s->offline, err) || !open_gateway(st, s, true, err))
         return false;
     st->allow_vendors = s->allow_vendors || st->config.allow_vendors;
     if (!s->models.n && !st->config.n_routes && !st->config.default_model)

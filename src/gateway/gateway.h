@@ -28,6 +28,7 @@ struct gateway_options {  // everything is borrowed; all but local may be NULL
     struct egress *egress;    // NULL: no log of what leaves
     struct remotes *remotes;  // NULL: no vendor is asked
     bool offline;             // nothing leaves this machine, whoever asks
+    bool for_others;          // who asks is not who set it up (vendors.h)
 };
 // NULL with err: a configuration that names what is not there.
 struct gateway *gateway_open(const struct gateway_options *o, struct error *err);

@@ -28,11 +28,13 @@ struct routing *routing_new(const struct gateway_options *o, struct config *own,
     }
     r->config = c;
     r->router = router_new();
-    r->vendors = vendors_new(o->offline ? NULL : o->remotes, c);
+    r->vendors = vendors_new(o->offline ? NULL : o->remotes, c, o->for_others);
     r->targets = targets_new(r->vendors, c);
     if (targets_routes(r->targets, o->local, r->router, err) &&
-        (!c || redaction_rules_new(c->redactions, c->n_redactions, &r->rules, err)))
+        (!c || redaction_rules_new(c->redactions, c->n_redactions, &r->rules, err))) {
+        vendors_check(r->vendors);
         return r;
+    }
     r->own = (struct config){0};  // stays the caller's
     routing_free(r);
     return NULL;

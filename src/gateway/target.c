@@ -130,6 +130,18 @@ bool targets_routes(struct targets *t, struct provider *local, struct router *ro
     return true;
 }
 
+// Of a route where nobody can be asked at all the operator's fault is told; else the router says of
+// each why not.
+static bool can_ask_any(const struct target *route, struct error *err)
+{
+    for (size_t i = 0; i < route->n; i++)
+        if (!route->candidates[i].missing.code)
+            return true;
+    if (err)
+        *err = route->candidates[0].missing;
+    return false;
+}
+
 bool targets_find(const struct targets *t, const char *name, bool files, struct arena *a,
                   struct target *out, struct error *err)
 {
@@ -142,7 +154,7 @@ bool targets_find(const struct targets *t, const char *name, bool files, struct 
     const struct target *route = name && !(files && file_exists(name)) ? find_route(t, name) : NULL;
     if (route) {
         *out = *route;
-        return true;
+        return can_ask_any(route, err);
     }
     struct candidate *c = arena_new(a, struct candidate, 1);
     set_candidate(t, c, name, files, a);

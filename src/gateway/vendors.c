@@ -7,8 +7,10 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mapping.h"
 #include "base/memory.h"
+#include "base/secret.h"
 #include "config/config.h"
 #include "dialects/client.h"
 #include "providers/remote.h"
@@ -23,8 +25,10 @@ struct named {
 struct vendors {
     struct remotes *remotes;
     const struct config *config;
+    bool for_others;
     pthread_mutex_t lock;
     struct named *made;
+    struct named *told;  // without replicas: the operator was warned of these
 };
 
 struct known {  // the variables are those that the vendors' own SDKs read
@@ -52,6 +56,21 @@ static const struct config_provider *find_configured(const struct vendors *v, co
     return NULL;
 }
 
+static struct named *find_named(struct named *n, const char *name)
+{
+    while (n && strcmp(n->name, name) != 0)
+        n = n->next;
+    return n;
+}
+
+static struct named *new_named(const char *name)
+{
+    struct named *n = memory_array(struct named, 1);
+    (void)snprintf(n->name, sizeof n->name, "%s", name);
+    n->vendor.name = n->name;
+    return n;
+}
+
 static void drop(struct named *n)
 {
     for (size_t i = 0; i < n->vendor.n_replicas; i++) {
@@ -61,11 +80,20 @@ static void drop(struct named *n)
     free(n);
 }
 
-struct vendors *vendors_new(struct remotes *remotes, const struct config *config)
+static void drop_all(struct named *n)
+{
+    for (struct named *next; n; n = next) {
+        next = n->next;
+        drop(n);
+    }
+}
+
+struct vendors *vendors_new(struct remotes *remotes, const struct config *config, bool for_others)
 {
     struct vendors *v = memory_array(struct vendors, 1);
     v->remotes = remotes;
     v->config = config;
+    v->for_others = for_others;
     pthread_mutex_init(&v->lock, NULL);
     return v;
 }
@@ -74,10 +102,8 @@ void vendors_free(struct vendors *v)
 {
     if (!v)
         return;
-    for (struct named *n = v->made, *next; n; n = next) {
-        next = n->next;
-        drop(n);
-    }
+    drop_all(v->made);
+    drop_all(v->told);
     pthread_mutex_destroy(&v->lock);
     free(v);
 }
@@ -99,10 +125,11 @@ static const char *variable(const char *name)
     return value && *value ? value : NULL;
 }
 
+// Editors and `echo` end a file's last line.
 static void trim(struct buf *key)
 {
     while (key->len && strchr(" \t\r\n", key->ptr[key->len - 1]))
-        key->len--;
+        key->ptr[--key->len] = 0;
 }
 
 // A file of systemd's credentials (LoadCredential=), named as the variable would be.
@@ -125,7 +152,14 @@ static bool from_names(const char *first, const char *second, struct buf *key)
     return value || from_store(first, key) || from_store(second, key);
 }
 
-// The key, or an empty one where none is asked for. False with err if one is missing.
+static void forget(struct buf *key)
+{
+    if (key->capacity)
+        explicit_bzero(key->ptr, key->capacity);
+    buf_release(key);
+}
+
+// The key, or an empty one where none is asked for. False with err if one is missing or empty.
 static bool read_key(const struct config_provider *p, const struct known *k, struct buf *key,
                      struct error *err)
 {
@@ -138,6 +172,10 @@ static bool read_key(const struct config_provider *p, const struct known *k, str
              error_set(err, ERR_UNSUPPORTED, "there is no key for %s: set %s",
                        p ? p->name : k->name, first);
     trim(key);
+    if (ok && !key->len && p && p->key_file)
+        return error_set(err, ERR_UNSUPPORTED, "the key file '%s' is empty", p->key_file);
+    if (ok && !key->len && first)
+        return error_set(err, ERR_UNSUPPORTED, "the key in %s is empty", first);
     return ok;
 }
 
@@ -196,35 +234,70 @@ static bool fill(struct vendors *v, struct named *n, struct error *err)
         ok = add_replica(v, n, p, client, p->base_urls[i], buf_text(&key), err);
     if (ok && !n_urls)
         ok = add_replica(v, n, p, client, variable(k ? k->base_env : NULL), buf_text(&key), err);
-    if (key.capacity)
-        explicit_bzero(key.ptr, key.capacity);
-    buf_release(&key);
+    forget(&key);
     return ok;
+}
+
+// What others are told of a fault that only the operator can mend, who is told which it is, once.
+static void tell_operator(struct vendors *v, const char *name, struct error *err)
+{
+    const struct config_provider *p = find_configured(v, name);
+    if (!v->for_others)
+        return;
+    (void)error_wrap(err, "%s cannot be asked", name);
+    if (p)
+        (void)config_wrap(v->config, p->line, p->column, err);
+    if (!find_named(v->told, name)) {
+        struct named *n = new_named(name);
+        n->next = v->told;
+        v->told = n;
+        log_warn("%s", err->text);
+    }
+    (void)error_set(err, ERR_UPSTREAM, "%s cannot be asked: this server is not set up for it",
+                    name);
 }
 
 const struct vendor *vendors_find(struct vendors *v, const char *name, struct error *err)
 {
+    struct error why = {0};
     if (!v->remotes) {
         (void)error_set(err, ERR_FORBIDDEN, "%s is a vendor, and nothing may leave this machine",
                         name);
         return NULL;
     }
     pthread_mutex_lock(&v->lock);
-    struct named *n = v->made;
-    while (n && strcmp(n->name, name) != 0)
-        n = n->next;
+    struct named *n = find_named(v->made, name);
     if (!n) {
-        n = memory_array(struct named, 1);
-        (void)snprintf(n->name, sizeof n->name, "%s", name);
-        n->vendor.name = n->name;
-        if (fill(v, n, err)) {
+        n = new_named(name);
+        if (fill(v, n, &why)) {
             n->next = v->made;
             v->made = n;
         } else {
             drop(n);
             n = NULL;
+            tell_operator(v, name, &why);
         }
     }
     pthread_mutex_unlock(&v->lock);
-    return n ? &n->vendor : NULL;
+    if (n)
+        return &n->vendor;
+    if (err)
+        *err = why;
+    return NULL;
+}
+
+void vendors_check(struct vendors *v)
+{
+    size_t n = v->remotes && v->for_others && v->config ? v->config->n_providers : 0;
+    pthread_mutex_lock(&v->lock);
+    for (size_t i = 0; i < n; i++) {
+        const struct config_provider *p = &v->config->providers[i];
+        struct buf key = {0};
+        struct error why = {0};
+        if (!read_key(p, find_known(p->name), &key, &why) ||
+            (key.len && !secret_check("its file or variable", buf_text(&key), &why)))
+            tell_operator(v, p->name, &why);
+        forget(&key);
+    }
+    pthread_mutex_unlock(&v->lock);
 }

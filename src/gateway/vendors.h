@@ -22,8 +22,10 @@ struct vendor {
     size_t n_replicas;
 };
 
-// Both are borrowed; remotes NULL: no vendor can be asked.
-struct vendors *vendors_new(struct remotes *remotes, const struct config *config);
+// Both are borrowed; remotes NULL: no vendor can be asked. `for_others`: what is wrong with a
+// vendor's key or address is logged once, as a warning, and those who ask are told no more than
+// that the vendor cannot be asked (ERR_UPSTREAM).
+struct vendors *vendors_new(struct remotes *remotes, const struct config *config, bool for_others);
 void vendors_free(struct vendors *v);
 // Of "openai/gpt-4o-mini" the name before the slash, if it is a vendor's or the configuration's;
 // *model is what follows. False otherwise.
@@ -32,3 +34,6 @@ bool vendors_split(const struct vendors *v, const char *reference, char name[64]
 // NULL with err: no key (ERR_UNSUPPORTED, which says which variable is missing), or a base URL that
 // is none.
 const struct vendor *vendors_find(struct vendors *v, const char *name, struct error *err);
+// Looks for the key of every provider of the configuration, for the warnings, where there are
+// others; asks nobody.
+void vendors_check(struct vendors *v);
