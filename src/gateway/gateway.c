@@ -188,15 +188,26 @@ static bool in_list(const char *list, const char *name)
     return false;
 }
 
+static bool must_leave(struct gateway *g, const char *id)
+{
+    struct routing *r = routing_hold(g);
+    bool yes = targets_must_leave(r->targets, id);
+    routing_drop(r);
+    return yes;
+}
+
 bool gateway_may(struct gateway *g, const struct caller *who, const char *id, struct error *err)
 {
     if (!who)
         return true;
     if (who->key && !in_list(who->key->models, id))
         return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
-    if (who->key && who->key->local_only && is_vendors(g, id))
-        return error_set(err, ERR_FORBIDDEN,
-                         "'%.100s' is a vendor's model, and this key is local-only", id);
+    bool key_stays = who->key && who->key->local_only;
+    if ((g->o.offline || who->local_only || key_stays) && must_leave(g, id))
+        return error_set(err, ERR_FORBIDDEN, "'%.100s' is a vendor's model, and %s", id,
+                         key_stays      ? "this key is local-only"
+                         : g->o.offline ? "nothing may leave this machine"
+                                        : "this request may not leave this machine");
     if (!who->vendors && is_vendors(g, id))
         return error_set(err, ERR_FORBIDDEN,
                          "'%.100s' is a vendor's model: that needs a route of the configuration or "

@@ -57,7 +57,8 @@ int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the fil
 // (ERR_NOT_FOUND).
 const char *gateway_model(struct gateway *g, const char *name, struct error *err);
 // Whether a caller (NULL: this machine's user) may ask for a model, by its id: by the list of its
-// key, and vendors' models by its key or a route. False with err (ERR_FORBIDDEN).
+// key, vendors' models by its key or a route, and what only vendors serve where the request may
+// leave. False with err (ERR_FORBIDDEN).
 bool gateway_may(struct gateway *g, const struct caller *who, const char *id, struct error *err);
 
 bool gateway_describe(struct gateway *g, const char *model, struct model_info *out,

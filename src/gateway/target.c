@@ -56,6 +56,15 @@ bool targets_is_vendors(const struct targets *t, const char *name)
     return !find_route(t, name) && vendors_split(t->vendors, name, vendor, &model);
 }
 
+bool targets_must_leave(const struct targets *t, const char *name)
+{
+    const struct target *route = find_route(t, name);
+    for (size_t i = 0; route && i < route->n; i++)
+        if (route->candidates[i].local)
+            return false;
+    return route || targets_is_vendors(t, name);
+}
+
 static void set_local(struct candidate *c, const char *reference, struct arena *a)
 {
     char name[128];

@@ -39,6 +39,8 @@ bool targets_routes(struct targets *t, struct provider *local, struct router *ro
 bool targets_is_route(const struct targets *t, const char *name);
 // Whether a name is that of a vendor's model and of no route.
 bool targets_is_vendors(const struct targets *t, const char *name);
+// Whether only vendors can serve it: a vendor's model, or a route of nothing else.
+bool targets_must_leave(const struct targets *t, const char *name);
 // What a name means (NULL: the default). A direct one's candidate is made in the arena. Without
 // `files` no name is a path, and no disk is looked at: for names that others sent. False with err:
 // what could be two things, or a vendor that cannot be asked.

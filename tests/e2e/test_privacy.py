@@ -2,6 +2,7 @@
 """Local-only means that no byte leaves: by key, by header, by route and by --offline, seen from the other side (the
 double of the vendors hears nothing) and, where strace may be used, from below (the server opens no connection).
 And where something may leave, what the rules redact does not."""
+import json
 import os
 import re
 import shutil
@@ -60,6 +61,17 @@ def two_lines(gateway, key, lines):
 def local_only(gateway, double, keys):
     refused(gateway, double, "a local-only key", keys["local"], "via-openai")
     refused(gateway, double, "a local-only key", keys["local"], "anthropic/anthropic-model")
+    listed = {"both", "gone-local", "closed", "policy"}
+    for path, members in (("/v1/models", lambda a: [m["id"] for m in a["data"]]),
+                          ("/v1beta/models", lambda a: [m["name"].split("/", 1)[1] for m in a["models"]])):
+        for who, key, headers in (("key", keys["local"], {}), ("request", keys["any"], {"x-hearth-local-only": "true"})):
+            seen = members(json.loads(gateway.get(path, authorization="Bearer " + key, **headers)[1]))
+            claim(f"a local-only {who} is shown nothing that only vendors serve ({path})",
+                  listed <= set(seen) and not any("via-" in m for m in seen), seen)
+        seen = members(json.loads(gateway.get(path, authorization="Bearer " + keys["any"])[1]))
+        claim(f"others are ({path})", listed | {"via-openai"} <= set(seen), seen)
+    claim("nor one of these alone", gateway.get("/v1/models/via-openai", authorization="Bearer " + keys["local"])[0] == 404 and
+          gateway.get("/v1/models/both", authorization="Bearer " + keys["local"])[0] == 200)
     header = {"headers": {"x-hearth-local-only": "true"}}
     refused(gateway, double, "a local-only request", keys["any"], "via-google", **header)
     refused(gateway, double, "a local-only request", keys["any"], "openai/openai-model", **header)
