@@ -155,25 +155,48 @@ static void leave_waiters(struct lease *s, struct waiter *w)
         }
 }
 
+// So long may one more wait. A database that answers does so in a few milliseconds.
+static int64_t patience_ns(const struct ledger *l, int64_t now_ns)
+{
+    const int64_t ms = 1000000;
+    if (!l->waiters_max || l->n_waiters < l->waiters_max)
+        return LEDGER_WAIT_MS * ms;
+    return now_ns - l->answered_ns > LEDGER_HURRY_MS * ms ? 0 : LEDGER_HURRY_MS * ms;
+}
+
+// Until the writer has answered; false if it has not.
+static bool wait_for_answer(struct ledger *l, struct lease *s, struct waiter *w, int64_t patience)
+{
+    struct waiter **at = &s->waiters;
+    while (*at)
+        at = &(*at)->next;
+    *at = w;
+    if (l->n_waiters++ == 0)
+        l->answered_ns = w->begun_ns;
+    l->leases_due = true;
+    pthread_cond_signal(&l->work);
+    int64_t until = clock_ns() + patience;
+    struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    while (w->state == WAITING)
+        if (pthread_cond_timedwait(&l->progress, &l->lock, &t) == ETIMEDOUT)
+            break;
+    l->n_waiters--;
+    if (w->state == WAITING)
+        leave_waiters(s, w);
+    else
+        l->answered_ns = ledger_kernel_ns();
+    return w->state != WAITING;
+}
+
 // The writer asks the database. A lease with a waiter is not removed.
 static bool wait_for_lease(struct ledger *l, struct lease *s, int64_t amount, struct error *err)
 {
     struct waiter w = {.amount = amount, .begun_ns = ledger_kernel_ns(), .state = WAITING};
     if (l->failing)
         return refuse_busy(l, l->failure.text, err);
-    struct waiter **at = &s->waiters;
-    while (*at)
-        at = &(*at)->next;
-    *at = &w;
-    l->leases_due = true;
-    pthread_cond_signal(&l->work);
-    int64_t until = clock_ns() + LEDGER_WAIT_MS * INT64_C(1000000);
-    struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
-    while (w.state == WAITING)
-        if (pthread_cond_timedwait(&l->progress, &l->lock, &t) == ETIMEDOUT && w.state == WAITING) {
-            leave_waiters(s, &w);
-            return refuse_busy(l, "the ledger's database does not answer", err);
-        }
+    int64_t patience = patience_ns(l, w.begun_ns);
+    if (!patience || !wait_for_answer(l, s, &w, patience))
+        return refuse_busy(l, "the ledger's database does not answer", err);
     if (w.state == FAILED)
         return refuse_busy(l, w.error.text, err);
     return w.state == GRANTED || lease_refusal(s, &w, err);
@@ -328,6 +351,13 @@ bool ledger_flush(struct ledger *l, int seconds, struct error *err)
         error_set(err, ERR_TIMEOUT, "settlements are not committed after %d s", seconds);
     pthread_mutex_unlock(&l->lock);
     return ok;
+}
+
+void ledger_bound_waiters(struct ledger *l, int n)
+{
+    pthread_mutex_lock(&l->lock);
+    l->waiters_max = n;
+    pthread_mutex_unlock(&l->lock);
 }
 
 void ledger_health(struct ledger *l, struct ledger_health *out)

@@ -79,6 +79,10 @@ struct ledger_hold {
 bool ledger_reserve(struct ledger *l, const struct ledger_key *key, int64_t amount,
                     struct ledger_hold *out, struct error *err);
 void ledger_cancel(struct ledger *l, struct ledger_hold *hold);  // nothing was spent
+// At most so many reservations wait long for a database that does not answer (0, as it is at first:
+// any number); others are refused with ERR_BUSY after 100 ms, and at once when it is slow already.
+// For a server whose few threads have others to serve.
+void ledger_bound_waiters(struct ledger *l, int n);
 
 struct ledger_usage {                       // one request, ended
     char request_id[LEDGER_REQUEST_BYTES];  // unique: what comes a second time is dropped

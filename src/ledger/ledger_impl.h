@@ -21,8 +21,10 @@ enum {
     LEDGER_GROUP_MS = 5,    // that a settlement waits for others
     LEDGER_IDLE_S = 30,     // after which what is leased and not used is given back
     LEDGER_WAIT_MS = 5000,  // for the database, before a reservation is refused
-    LEDGER_ASK_MS = 1200,   // for other processes to give back what they do not use
-    LEDGER_PERIODS = 3,     // day, month, total
+    LEDGER_HURRY_MS =
+        100,  // by those of whom only so many may wait; no answer for longer: not at all
+    LEDGER_ASK_MS = 1200,  // for other processes to give back what they do not use
+    LEDGER_PERIODS = 3,    // day, month, total
 };
 
 struct ledger_options {
@@ -94,7 +96,9 @@ struct ledger {
     pthread_cond_t work;      // for the writer
     pthread_cond_t progress;  // for those who wait for it
     struct lease *leases[LEASE_BUCKETS];
-    bool leases_due;  // some lease is asked for, to be given back or to be restored
+    int n_waiters, waiters_max;  // of all leases; 0: no bound
+    int64_t answered_ns;         // when one was last answered, or the first of them came
+    bool leases_due;             // some lease is asked for, to be given back or to be restored
     struct settled_list waiting;
     int64_t first_ns;            // when the first of them came
     int64_t places;              // taken

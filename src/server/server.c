@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "ledger/ledger.h"
 #include "server/impl.h"
 
 enum { LAST_WORDS_S = 5, LOOK_MS = 50 };
@@ -81,6 +82,8 @@ struct server *server_open(struct gateway *g, const struct server_options *o, st
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&s->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    if (o->ledger)
+        ledger_bound_waiters(o->ledger, N_WORKERS / 2);
     if (!watch_init(&s->watch, s, err)) {
         release(s);
         return NULL;

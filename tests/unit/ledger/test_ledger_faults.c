@@ -6,8 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <sqlite3.h>
+#include <pthread.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "../../support/ledger_calls.h"
 #include "../../support/ledger_db.h"
 
@@ -157,6 +160,65 @@ static void a_locked_database_is_waited_for(void **state)
     assert_int_equal(err.code, ERR_KEY);
     sql(other, "ROLLBACK");
     assert_all_is_there(l, &key);
+    (void)sqlite3_close(other);
+    ledger_close(l);
+}
+
+struct asking {
+    struct ledger *l;
+    struct ledger_key key;
+    pthread_t thread;
+    bool ok;
+    struct error err;
+    double seconds;
+};
+
+static void *ask(void *self)
+{
+    struct asking *a = self;
+    struct ledger_hold hold;
+    int64_t begun_ns = clock_ns();
+    a->ok = ledger_reserve(a->l, &a->key, 1, &hold, &a->err);
+    a->seconds = (double)(clock_ns() - begun_ns) / 1e9;
+    if (a->ok)
+        ledger_cancel(a->l, &hold);
+    return NULL;
+}
+
+// Of many who need a database that does not answer only some wait for it.
+static void only_so_many_wait_for_a_locked_database(void **state)
+{
+    enum { N = 8, BOUND = 3 };
+    struct asking all[N] = {0}, late = {0};
+    struct error err = {0};
+    (void)state;
+    struct ledger *l =
+        ledger_open_with(&(struct ledger_options){.where = db.where, .wait_ms = 60000}, &err);
+    assert_non_null(l);
+    ledger_bound_waiters(l, BOUND);
+    for (int i = 0; i < N; i++)
+        all[i] = (struct asking){.l = l, .key = make_key(l, -1, -1, 1000)};
+    late = (struct asking){.l = l, .key = make_key(l, -1, -1, 1000)};
+    sqlite3 *other = another_connection();
+    sql(other, "BEGIN IMMEDIATE");
+    for (int i = 0; i < N; i++)
+        assert_int_equal(pthread_create(&all[i].thread, NULL, ask, &all[i]), 0);
+    (void)usleep(600000);
+    (void)ask(&late);
+    assert_false(late.ok);
+    assert_int_equal(late.err.code, ERR_BUSY);
+    assert_true(late.err.retry_after_s > 0);
+    assert_true(late.seconds < 0.09);  // it did not wait at all
+    sql(other, "ROLLBACK");
+    int n_ok = 0;
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(pthread_join(all[i].thread, NULL), 0);
+        n_ok += all[i].ok;
+        assert_true(all[i].ok || all[i].err.code == ERR_BUSY);
+    }
+    assert_int_equal(n_ok, BOUND);
+    (void)ask(&late);  // and when it answers again, everybody is served
+    assert_true(late.ok);
     (void)sqlite3_close(other);
     ledger_close(l);
 }
@@ -313,6 +375,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_no_ledger_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(a_later_version_is_refused, begin, end),
         cmocka_unit_test_setup_teardown(a_locked_database_is_waited_for, begin, end),
+        cmocka_unit_test_setup_teardown(only_so_many_wait_for_a_locked_database, begin, end),
         cmocka_unit_test_setup_teardown(a_database_that_is_gone_is_not_made_anew, begin, end),
         cmocka_unit_test_setup_teardown(a_full_disk_is_waited_for, begin, end),
         cmocka_unit_test_setup_teardown(the_queue_has_a_bound, begin, end),
