@@ -12,6 +12,7 @@
 #include "base/decimal.h"
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/stack.h"
 #include "cli/loaded.h"
 #include "config/config.h"
 #include "gateway/prices.h"
@@ -260,7 +261,7 @@ static int run(struct settings *s)
         free(c);
         return fail_error(&err);
     }
-    ok = read_terms(c, s, &f.cost, &err) && (all = prices_open(f.prices, &err)) != NULL &&
+    ok = read_terms(c, s, &f.cost, &err) && (all = open_prices(&f, &err)) != NULL &&
          read_speeds(c, s, &err) && find_rivals(c, all, &s->rivals, &err) &&
          (!s->svg || write_chart(c, s->svg, &err));
     if (ok && s->json)

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/places.h"
 #include "cli/commands.h"
+#include "cli/stack.h"
 #include "config/config.h"
 #include "gateway/prices.h"
 
@@ -163,7 +164,7 @@ static int act(const struct settings *s, const struct config *c)
         return fail_text(EXIT_WRONG_USAGE, "something is missing: hearth prices import FILE");
     if (strcmp(verb, "list") != 0)
         return fail_text(EXIT_WRONG_USAGE, "'%s' is not list or import", verb);
-    struct prices *p = prices_open(c->prices, &err);
+    struct prices *p = open_prices(c, &err);
     int status = p ? list(p, word, s->json) : fail_error(&err);
     prices_free(p);
     return status;

@@ -116,10 +116,18 @@ struct ledger *open_ledger(const struct settings *s, struct error *err)
     return l;
 }
 
+struct prices *open_prices(const struct config *c, struct error *err)
+{
+    struct prices *p = prices_open(c->prices, err);
+    if (!p && c->prices)
+        (void)config_wrap(c, c->prices_line, c->prices_column, err);
+    return p;
+}
+
 static bool open_books(struct stack *st, const struct settings *s, struct error *err)
 {
     const struct config *c = &st->config;
-    return (st->prices = prices_open(c->prices, err)) != NULL &&
+    return (st->prices = open_prices(c, err)) != NULL &&
            (st->ledger = ledger_open(s->ledger ? s->ledger : c->ledger, err)) != NULL;
 }
 
@@ -215,7 +223,7 @@ bool stack_reload(struct stack *st, const struct settings *s, struct error *err)
     struct config c = {0};
     struct prices *prices = NULL;
     struct egress *egress = NULL;
-    bool ok = config_read(s->config, &c, err) && (prices = prices_open(c.prices, err)) &&
+    bool ok = config_read(s->config, &c, err) && (prices = open_prices(&c, err)) &&
               (!st->egress || (egress = egress_open(c.egress_log, err)));
     struct config told = c;
     if (!ok || !gateway_reload(st->gateway, &c, err)) {

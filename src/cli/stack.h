@@ -36,6 +36,8 @@ bool stack_open_server(struct stack *st, const struct settings *s, struct error 
 // The configuration is read again, with all that is made of it: for the requests from here on. What
 // needs another start is warned of. False with err: all of the old one stays in force.
 bool stack_reload(struct stack *st, const struct settings *s, struct error *err);
+// The table of prices that a configuration means; NULL with err.
+struct prices *open_prices(const struct config *c, struct error *err);
 // The books alone: where the option says, else the configuration. NULL with err.
 struct ledger *open_ledger(const struct settings *s, struct error *err);
 // Waits until the books are written.

@@ -64,8 +64,9 @@ struct config {
     struct config_redaction *redactions;
     size_t n_redactions;
     struct config_cost cost;
-    const char *ledger;      // NULL: sqlite
-    const char *prices;      // a file; NULL: the default
+    const char *ledger;  // NULL: sqlite
+    const char *prices;  // a file; NULL: the default
+    int prices_line, prices_column;
     const char *egress_log;  // a file; NULL: egress.log in Hearth's data folder; "": none
     bool allow_vendors;      // vendors' models over HTTP without a route
     const char *host;        // NULL: not written

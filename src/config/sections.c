@@ -77,6 +77,14 @@ static bool read_egress_log(struct reader *r, const struct row *m, const struct 
     return row_path(r, m, v, field);
 }
 
+static bool read_prices(struct reader *r, const struct row *m, const struct tree_node *v, void *c)
+{
+    struct config *config = c;
+    config->prices_line = v->line;
+    config->prices_column = v->column;
+    return row_path(r, m, v, &config->prices);
+}
+
 bool sections_read(struct reader *r, const struct tree_node *root)
 {
     static const struct row rows[] = {
@@ -87,7 +95,7 @@ bool sections_read(struct reader *r, const struct tree_node *root)
         {"redactions", section_redactions, 0, 0, 0},
         {"server", read_server, 0, 0, 0},
         ROW(config, ledger, read_ledger, 0, 0),
-        ROW(config, prices, row_path, 0, 0),
+        {"prices", read_prices, 0, 0, 0},
         ROW(config, egress_log, read_egress_log, 0, 0),
         ROW(config, cost, read_cost, 0, 0),
     };

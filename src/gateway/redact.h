@@ -15,9 +15,10 @@ struct arena;
 struct redaction;
 struct redaction_rules;
 
-// False with err naming the rule (a pattern that is none). NULL rules if there are none.
+// False with err naming the rule (a pattern that is none), which is list[*bad] (bad may be NULL).
+// NULL rules if there are none.
 bool redaction_rules_new(const struct config_redaction *list, size_t n,
-                         struct redaction_rules **out, struct error *err);
+                         struct redaction_rules **out, size_t *bad, struct error *err);
 void redaction_rules_free(struct redaction_rules *r);
 // A request with everything replaced that the rules find: texts, parts, results of tools, arguments
 // of calls, tools' descriptions, stop texts; `body` dropped, a session and blobs with finds too. It

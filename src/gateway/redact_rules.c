@@ -49,7 +49,7 @@ static bool compile(struct redaction_rules *r, const struct config_redaction *fr
 }
 
 bool redaction_rules_new(const struct config_redaction *list, size_t n,
-                         struct redaction_rules **out, struct error *err)
+                         struct redaction_rules **out, size_t *bad, struct error *err)
 {
     *out = NULL;
     if (n == 0)
@@ -63,6 +63,8 @@ bool redaction_rules_new(const struct config_redaction *list, size_t n,
         for (char *c = r->names[i]; *c; c++)
             *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
         ok = compile(r, &list[i], err);
+        if (!ok && bad)
+            *bad = i;
         r->n++;
     }
     if (r->words)

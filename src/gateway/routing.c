@@ -17,6 +17,14 @@ static void routing_free(struct routing *r)
     free(r);
 }
 
+static bool make_rules(struct routing *r, struct error *err)
+{
+    const struct config *c = r->config;
+    size_t bad = 0;
+    return !c || redaction_rules_new(c->redactions, c->n_redactions, &r->rules, &bad, err) ||
+           config_wrap(c, c->redactions[bad].line, c->redactions[bad].column, err);
+}
+
 struct routing *routing_new(const struct gateway_options *o, struct config *own, struct error *err)
 {
     struct routing *r = memory_array(struct routing, 1);
@@ -30,8 +38,7 @@ struct routing *routing_new(const struct gateway_options *o, struct config *own,
     r->router = router_new();
     r->vendors = vendors_new(o->offline ? NULL : o->remotes, c, o->for_others);
     r->targets = targets_new(r->vendors, c);
-    if (targets_routes(r->targets, o->local, r->router, err) &&
-        (!c || redaction_rules_new(c->redactions, c->n_redactions, &r->rules, err))) {
+    if (targets_routes(r->targets, o->local, r->router, err) && make_rules(r, err)) {
         vendors_check(r->vendors);
         return r;
     }

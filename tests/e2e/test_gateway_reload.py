@@ -98,10 +98,25 @@ with open(gateway.path("prices.json"), "w") as f:
     f.write("{")
 said = gateway.logged().count("stays in force")
 reload(lambda text: text + "allow_vendors: true\n")
-claim("one that is none is told", until(lambda: gateway.logged().count("stays in force") > said), gateway.logged())
+claim("one that is none is told", until(lambda: gateway.logged().count("stays in force") > said) and
+      "hearth.yaml, line 21, column 9: " in gateway.logged(), gateway.logged())
 claim("and nothing has changed then", cost() == (200, 210 * 10**9) and ask("openai/openai-model")[0] == 403, cost())
+said = gateway.logged().count("stays in force")
 prices(1000)
-claim("vendors' models may be named when it is allowed", again() and ask("openai/openai-model")[0] == 200)
+reload(lambda text: text + "redactions:\n  who: {words: [Ann]}\n  odd: {pattern: '[a-z'}\n")
+claim("so is a pattern that is none, with its place", until(lambda: gateway.logged().count("stays in force") > said) and
+      "hearth.yaml, line 26, column 3: redaction 'odd'" in gateway.logged(), gateway.logged()[-600:])
+said = gateway.logged().count("stays in force")
+reload(lambda text: text.split("redactions:")[0].replace("prices.json", "nowhere.json"))
+claim("and a table that is not there", until(lambda: gateway.logged().count("stays in force") > said) and
+      f"hearth.yaml, line 21, column 9: open '{gateway.path('nowhere.json')}'" in gateway.logged(), gateway.logged()[-600:])
+for bad, says in (("prices: {}/nowhere.json\n", "line 1, column 9: open "),
+                  ("models: {{a: local/a}}\nredactions: {{odd: {{pattern: '('}}}}\n", "line 2, column 14: redaction 'odd'")):
+    with open(gateway.path("bad.yaml"), "w") as f:
+        f.write(bad.format(gateway.folder.name))
+    status, _, err = gateway.hearth("serve", "--port", "0", "--config", gateway.path("bad.yaml"))
+    claim(f"at the start too: {says}", status == 1 and says in err and err.count("\n") == 1, (status, err))
+claim("vendors' models may be named when it is allowed", again(lambda text: text.replace("nowhere.json", "prices.json")) and ask("openai/openai-model")[0] == 200)
 claim("and not when it is not any more", again(lambda text: text.replace("allow_vendors: true", "allow_vendors: false")) and
       ask("openai/openai-model")[0] == 403)
 claim("who names no model means the first route", default() == (200, "openai/openai-model"), default())

@@ -30,7 +30,7 @@ static const struct redaction_rules *rules(void)
         {.name = "list", .words = words, .n_words = 6}};
     static struct redaction_rules *made;
     if (!made)
-        check(redaction_rules_new(list, sizeof list / sizeof *list, &made, NULL));
+        check(redaction_rules_new(list, sizeof list / sizeof *list, &made, NULL, NULL));
     return made;
 }
 

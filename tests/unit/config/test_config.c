@@ -75,6 +75,7 @@ static void everything_of_a_file_is_read(void **state)
                              "cost: {watts: 100, utilization: .5}\n");
     (void)state;
     assert_string_equal(c.default_model, "a");
+    assert_true(c.prices_line == 20 && c.prices_column == 9);
     assert_true(c.allow_vendors);
     assert_int_equal(c.n_routes, 3);
     const struct config_route *a = config_find_route(&c, "a");

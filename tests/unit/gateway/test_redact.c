@@ -36,7 +36,7 @@ struct scene {
 static struct scene scene_of(const struct config_redaction *list, size_t n)
 {
     struct scene s = {0};
-    if (!redaction_rules_new(list, n, &s.rules, &s.err))
+    if (!redaction_rules_new(list, n, &s.rules, NULL, &s.err))
         fail_msg("%s", s.err.text);
     return s;
 }
@@ -409,10 +409,12 @@ static void rules_that_are_none_are_refused(void **state)
     struct error err;
     struct chat_request in = {.text = slice_str("ann@x.org")}, out;
     (void)state;
-    assert_false(redaction_rules_new(bad, 2, &r, &err));
+    size_t which = 0;
+    assert_false(redaction_rules_new(bad, 2, &r, &which, &err));
+    assert_int_equal(which, 1);
     assert_int_equal(err.code, ERR_FORMAT);
     assert_non_null(strstr(err.text, "redaction 'b': its pattern, at byte 2"));
-    assert_true(redaction_rules_new(NULL, 0, &r, &err));
+    assert_true(redaction_rules_new(NULL, 0, &r, NULL, &err));
     assert_null(r);
     assert_true(redaction_begin(r, &in, NULL, &out, &made, &err));
     is(out.text, "ann@x.org");
