@@ -318,6 +318,18 @@ static void keep_number(void *self, const struct store_value *row, int n)
         *(int64_t *)self = row[0].number;
 }
 
+// The first number of a database; others follow it. No two databases count from the same one: what
+// a process still has of a file that was replaced is nobody's in the next, and not that of whoever
+// has the same place there.
+static int64_t first_number(void)
+{
+    uint64_t bits = 0;
+    ssize_t got = getrandom(&bits, sizeof bits, 0);
+    assert(got == (ssize_t)sizeof bits);
+    (void)got;
+    return (int64_t)(bits >> 12 | 1);
+}
+
 static bool insert_key(struct ledger *l, struct store *s, struct ledger_key *k, const char *hash,
                        struct error *err)
 {
@@ -325,6 +337,8 @@ static bool insert_key(struct ledger *l, struct store *s, struct ledger_key *k, 
     if (!l->ops->run(s, sql_keys_change, NULL, 0, keep_number, &changed, err) ||
         !l->ops->run(s, sql_key_number, NULL, 0, keep_number, &number, err))
         return false;
+    if (number == 0)
+        number = first_number();
     k->number = (uint64_t)number;
     struct store_value v[] = {{.number = number},
                               {.text = k->id},

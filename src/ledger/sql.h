@@ -14,7 +14,7 @@
     "local_only, changed"
 static const char sql_keys_change[] =
     "UPDATE ledger_meta SET keys_version = keys_version + 1 RETURNING keys_version";
-static const char sql_key_number[] = "SELECT coalesce(max(number), 0) + 1 FROM ledger_keys";
+static const char sql_key_number[] = "SELECT coalesce(max(number) + 1, 0) FROM ledger_keys";
 static const char sql_key_insert[] =
     "INSERT INTO ledger_keys (" KEY_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
     "$11, $12, $13, $14, $15, $16, $17, $18, $19)";

@@ -46,8 +46,9 @@ import sqlite3, sys, time
 db = sqlite3.connect(sys.argv[1])
 add = lambda *row: db.execute("INSERT INTO ledger_usage VALUES (" + ",".join("?" * 18) + ")", row)
 day = int(time.time()) // 86400 * 86400
-add("r1", 1, "gpt", "openai", "gpt-1", day, 100, 40, 0, 10, 0, 123456789012345678, 900, 50, 1, 2, 0, "done")
-add("r2", 1, "gpt", "openai", "gpt-1", day - 86400, 1, 0, 0, 1, 0, 1, 0, 0, -1, -1, 1, "cut")
+ada, = db.execute("SELECT number FROM ledger_keys WHERE name = 'Ada'").fetchone()
+add("r1", ada, "gpt", "openai", "gpt-1", day, 100, 40, 0, 10, 0, 123456789012345678, 900, 50, 1, 2, 0, "done")
+add("r2", ada, "gpt", "openai", "gpt-1", day - 86400, 1, 0, 0, 1, 0, 1, 0, 0, -1, -1, 1, "cut")
 add("r3", 0, 'a "b", c', "local", "x", day - 86400, 5, 0, 0, 5, 0, -1, 0, 0, 1, 2, 0, "done")
 add("r4", 0, "gpt", "anthropic", "c", day - 10 * 86400, 7, 0, 0, 7, 0, -1, 0, 0, 1, 2, 0, "done")
 db.commit()

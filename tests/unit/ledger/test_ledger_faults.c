@@ -252,6 +252,41 @@ static void a_database_that_is_gone_is_not_made_anew(void **state)
     ledger_close(l);
 }
 
+// What was begun with a key of a file that was replaced is not that of the key in its place.
+static void a_database_that_is_replaced_has_other_keys(void **state)
+{
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    struct error err = {0};
+    struct ledger_sum *sums;
+    struct ledger_hold hold;
+    size_t n;
+    (void)state;
+    struct ledger *l = open_it();
+    struct ledger_key alice = make_key(l, -1, -1, 1000);
+    assert_true(ledger_reserve(l, &alice, 10, &hold, &err));
+    for (int i = 0; i < 3; i++) {
+        char name[1100];
+        (void)snprintf(name, sizeof name, "%s%s", path(), parts[i]);
+        (void)unlink(name);
+    }
+    struct ledger *other = ledger_open(db.where, &err);
+    assert_non_null(other);
+    struct ledger_key bob = make_key(other, -1, -1, 1000);
+    settle(l, &hold, "of alice", 10);
+    (void)spend(l, &alice, "of alice too", 10, 10, &err);
+    (void)usleep(600000);
+    assert_true(spend(l, &bob, "of bob", 7, 7, &err) || err.code == ERR_BUSY);
+    assert_true(ledger_flush(l, 60, &err));
+    assert_true(spend(l, &bob, "of bob again", 5, 5, &err));
+    assert_true(ledger_flush(l, 60, &err));
+    assert_true(ledger_usage_sum(l, LEDGER_BY_KEY, 0, 0, bob.id, &sums, &n, &err));
+    assert_true(n == 1 && (sums[0].cost == 12 || sums[0].cost == 5));
+    assert_true(spent_of(l, &bob).total == sums[0].cost);
+    free(sums);
+    ledger_close(other);
+    ledger_close(l);
+}
+
 static void a_full_disk_is_waited_for(void **state)
 {
     (void)state;
@@ -377,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_locked_database_is_waited_for, begin, end),
         cmocka_unit_test_setup_teardown(only_so_many_wait_for_a_locked_database, begin, end),
         cmocka_unit_test_setup_teardown(a_database_that_is_gone_is_not_made_anew, begin, end),
+        cmocka_unit_test_setup_teardown(a_database_that_is_replaced_has_other_keys, begin, end),
         cmocka_unit_test_setup_teardown(a_full_disk_is_waited_for, begin, end),
         cmocka_unit_test_setup_teardown(the_queue_has_a_bound, begin, end),
         cmocka_unit_test_setup_teardown(leases_of_the_dead_come_back, begin, end),
