@@ -26,6 +26,7 @@ struct entrant {
     const char *model;
     struct summary *summary;  // NULL: it failed
     struct error error;
+    int64_t bytes_sent;  // also of one that failed
 };
 struct contest {
     const struct settings *s;
@@ -55,7 +56,8 @@ static void ask(struct entrant *e)
                                 .ask = c->s->ask,
                                 .language = c->s->language,
                                 .progress = show_progress,
-                                .progress_self = e};
+                                .progress_self = e,
+                                .bytes_sent = &e->bytes_sent};
     if (interrupted()) {
         (void)error_set(&e->error, ERR_CANCELLED, "interrupted");
         return;
@@ -113,7 +115,7 @@ static json_t *entrant_json(const struct entrant *e)
     json_object_set_new(o, "cost_usd",
                         r && r->cost_picousd >= 0 ? json_real((double)r->cost_picousd / 1e12)
                                                   : json_null());
-    json_object_set_new(o, "bytes_sent", r ? json_integer(r->bytes_sent) : json_null());
+    json_object_set_new(o, "bytes_sent", json_integer(e->bytes_sent));
     json_object_set_new(o, "calls", r ? json_integer(r->plan.calls) : json_null());
     json_object_set_new(o, "skipped",
                         r ? json_integer((json_int_t)r->coverage.n_skipped) : json_null());
@@ -140,14 +142,15 @@ static void print_row(const struct entrant *e)
     const struct summary *r = e->summary;
     char cost[32], first[32] = "-";
     if (!r) {
-        (void)printf("%-36s failed: %s\n", e->model, e->error.text);
+        (void)printf("%-36s failed, %" PRId64 " bytes sent: %s\n", e->model, e->bytes_sent,
+                     e->error.text);
         return;
     }
     if (r->first_token_s >= 0)
         (void)snprintf(first, sizeof first, "%.2f s", r->first_token_s);
     (void)printf("%-36s %9" PRId64 " %7" PRId64 " %9s %8.2f s %12s %10" PRId64 "\n", e->model,
                  r->prompt_tokens, r->completion_tokens, first, r->seconds,
-                 r->local ? "power" : price_text(r->cost_picousd, cost), r->bytes_sent);
+                 r->local ? "power" : price_text(r->cost_picousd, cost), e->bytes_sent);
 }
 
 static void print_text(const struct contest *c)

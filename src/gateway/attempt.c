@@ -230,7 +230,7 @@ void attempt_over(struct attempt *a, const struct chat_usage *usage, const struc
 {
     struct gateway_answer *f = a->flight;
     bool failed = failure && failure->code;
-    log_end(a, usage, failed ? "failed" : "done");
+    log_end(a, usage, flight_is_cancelled(f) ? "cancelled" : failed ? "failed" : "done");
     if (failed && f->n_steps > 1)
         log_info("%s: %s", a->candidate->shown, failure->text);
     if (!f->target.route)

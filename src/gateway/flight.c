@@ -77,7 +77,7 @@ static void drop(struct gateway_answer *f)
         sink.closed(sink.self);
 }
 
-static bool is_cancelled(struct gateway_answer *f)
+bool flight_is_cancelled(struct gateway_answer *f)
 {
     pthread_mutex_lock(&f->lock);
     bool yes = f->cancelled;
@@ -241,7 +241,7 @@ static bool begin(struct gateway_answer *f, struct error *err)
         if (attempt_begin(f, err))
             return true;
         blame(&f->target.candidates[f->steps[f->at].candidate], err);
-        if (!flight_can_go_on(err) || f->at + 1 >= f->n_steps || is_cancelled(f))
+        if (!flight_can_go_on(err) || f->at + 1 >= f->n_steps || flight_is_cancelled(f))
             return false;
     }
 }
@@ -260,6 +260,9 @@ static void push_end(struct gateway_answer *f, struct attempt *a, const struct e
     struct chat_event end = {.kind = why && why->code ? CHAT_ERROR : CHAT_DONE};
     if (why)
         end.error = *why;
+    end.usage = f->usage;
+    if (end.kind == CHAT_ERROR)
+        end.usage.bytes_sent += f->bytes_before;
     if (f->has_usage)
         push(f, a, &usage);
     push(f, a, &end);
@@ -277,7 +280,7 @@ static void end(struct gateway_answer *f, struct attempt *a, const struct error 
     if (failed && !f->committed && !f->usage.completion_tokens)
         account_drop(f);
     else
-        account_close(f, a, is_cancelled(f) ? "cancelled" : failed ? "cut" : "done");
+        account_close(f, a, flight_is_cancelled(f) ? "cancelled" : failed ? "cut" : "done");
     push_end(f, a, &why);
 }
 
@@ -285,7 +288,17 @@ static bool can_fall_back(struct gateway_answer *f, const struct error *why)
 {
     bool late = f->request.deadline_ns && clock_ns() >= f->request.deadline_ns;
     return !f->committed && !late && flight_can_go_on(why) && f->at + 1 < f->n_steps &&
-           !is_cancelled(f);
+           !flight_is_cancelled(f);
+}
+
+static void fall_back(struct gateway_answer *f, struct attempt *a, const struct error *why)
+{
+    a->failed_over = true;
+    f->failure = *why;
+    attempt_over(a, &f->usage, why);
+    f->bytes_before += f->usage.bytes_sent;
+    f->usage = (struct chat_usage){.cost_picousd = -1};
+    f->has_usage = false;
 }
 
 void flight_event(struct gateway_answer *f, struct attempt *a, const struct chat_event *e)
@@ -297,15 +310,12 @@ void flight_event(struct gateway_answer *f, struct attempt *a, const struct chat
         return;
     case CHAT_DONE: end(f, a, NULL); return;
     case CHAT_ERROR:
-        if (can_fall_back(f, &e->error)) {
-            a->failed_over = true;
-            f->failure = e->error;
-            attempt_over(a, &f->usage, &e->error);
-            f->usage = (struct chat_usage){.cost_picousd = -1};
-            f->has_usage = false;
-        } else {
+        if (!f->has_usage)
+            f->usage = e->usage;
+        if (can_fall_back(f, &e->error))
+            fall_back(f, a, &e->error);
+        else
             end(f, a, &e->error);
-        }
         return;
     case CHAT_PROMPT:
     case CHAT_PROGRESS: break;
@@ -327,7 +337,7 @@ static void fail(struct gateway_answer *f, const struct error *why)
 void flight_closed(struct gateway_answer *f, bool failed_over)
 {
     struct error why = {0};
-    if (failed_over && is_cancelled(f))
+    if (failed_over && flight_is_cancelled(f))
         (void)error_set(&why, ERR_CANCELLED, "the answer was cancelled");
     else if (failed_over && !queue_try_put(&f->g->relays, f))
         why = f->failure;
@@ -342,7 +352,7 @@ static void relay(struct gateway_answer *f)
 {
     struct error err = {0};
     f->at++;
-    if (is_cancelled(f))
+    if (flight_is_cancelled(f))
         (void)error_set(&err, ERR_CANCELLED, "the answer was cancelled");
     if (err.code || !begin(f, &err))
         fail(f, &err);

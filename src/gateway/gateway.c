@@ -396,7 +396,7 @@ static void collect(void *self, const struct chat_event *event)
     struct collected *c = self;
     if (event->kind == CHAT_ERROR)
         c->error = event->error;
-    if (event->kind == CHAT_USAGE)
+    if (event->kind == CHAT_USAGE || event->kind == CHAT_ERROR)
         c->usage = event->usage;
     if (event->choice != 0)
         return;
@@ -416,11 +416,11 @@ bool gateway_ask(struct gateway *g, const struct chat_request *req, struct buf *
         return false;
     gateway_wait(a);
     gateway_answer_free(a);
+    if (usage)
+        *usage = c.usage;
     if (c.error.code)
         return error_set(err, c.error.code, "%s", c.error.text);
     if (finish)
         *finish = c.finish;
-    if (usage)
-        *usage = c.usage;
     return true;
 }

@@ -85,7 +85,7 @@ void gateway_cancel(struct gateway_answer *a);
 void gateway_resume(struct gateway_answer *a);  // its sink, which was full, has room
 void gateway_answer_free(struct gateway_answer *a);
 
-// The whole answer of choice 0 at once, for callers that do not stream. False with err. `text` is
-// appended to; finish and usage may be NULL.
+// The whole answer of choice 0 at once, for callers that do not stream. False with err: usage is
+// set then too, if it had begun. `text` is appended to; finish and usage may be NULL.
 bool gateway_ask(struct gateway *g, const struct chat_request *req, struct buf *text,
                  enum chat_finish *finish, struct chat_usage *usage, struct error *err);

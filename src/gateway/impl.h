@@ -87,6 +87,7 @@ struct gateway_answer {
     bool committed;  // the sink has seen output: no other candidate is asked
     bool has_usage;
     struct chat_usage usage;
+    int64_t bytes_before;  // that candidates got which failed
     struct error failure;  // of the last candidate that failed
     int64_t begun_ns, first_ns;
     pthread_mutex_t lock;
@@ -123,6 +124,7 @@ void attempt_resume(struct attempt *a);  // with the flight's lock held
 void flight_event(struct gateway_answer *f, struct attempt *a, const struct chat_event *e);
 void flight_closed(struct gateway_answer *f, bool failed_over);  // gives one hold back
 void *flight_relay_main(void *gateway);
+bool flight_is_cancelled(struct gateway_answer *f);
 // Whether another candidate may do better where this happened.
 bool flight_can_go_on(const struct error *err);
 

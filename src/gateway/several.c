@@ -13,6 +13,7 @@ struct one {  // the answer to one prompt
     int first_choice;
     struct answer *answer;  // from its start until it is closed
     bool closed;
+    bool told_usage;
 };
 struct several {
     struct provider *provider;
@@ -72,11 +73,15 @@ static void add_usage(struct chat_usage *sum, const struct chat_usage *u)
     bool known = sum->cost_picousd >= 0 && u->cost_picousd >= 0;
     sum->prompt_tokens += u->prompt_tokens;
     sum->cached_tokens += u->cached_tokens;
+    sum->cache_write_5m_tokens += u->cache_write_5m_tokens;
+    sum->cache_write_1h_tokens += u->cache_write_1h_tokens;
     sum->completion_tokens += u->completion_tokens;
     sum->reasoning_tokens += u->reasoning_tokens;
     sum->drafted_tokens += u->drafted_tokens;
     sum->accepted_tokens += u->accepted_tokens;
     sum->bytes_sent += u->bytes_sent;
+    sum->bytes_received += u->bytes_received;
+    sum->estimated |= u->estimated;
     sum->cost_picousd = known ? sum->cost_picousd + u->cost_picousd : -1;
     sum->queued_s += u->queued_s;
     sum->prefill_s += u->prefill_s;
@@ -100,7 +105,7 @@ static void unlock_and_finish(struct several *s)
 static void push_end(struct several *s)
 {
     struct chat_event usage = {.kind = CHAT_USAGE, .usage = s->usage};
-    struct chat_event end = {.kind = CHAT_DONE, .error = s->error};
+    struct chat_event end = {.kind = CHAT_DONE, .error = s->error, .usage = s->usage};
     if (!s->error.code && atomic_load(&s->stopped))
         (void)error_set(&end.error, ERR_CANCELLED, "the answer was cancelled");
     if (end.error.code)
@@ -191,11 +196,22 @@ static void advance(struct several *s)
         push_end(s);
 }
 
+// Once of each: an error has a usage of its own where none was told before.
+static void take_usage(struct one *o, const struct chat_usage *u)
+{
+    pthread_mutex_lock(&o->group->order);
+    if (!o->told_usage)
+        add_usage(&o->group->usage, u);
+    o->told_usage = true;
+    pthread_mutex_unlock(&o->group->order);
+}
+
 static void end_one(struct one *o, const struct chat_event *event)
 {
     struct several *s = o->group;
     struct error why = event->error;
     if (event->kind == CHAT_ERROR) {
+        take_usage(o, &event->usage);
         error_wrap(&why, "prompt %zu", (size_t)(o - s->all));
         fail(s, &why);
     }
@@ -251,12 +267,14 @@ static void push(void *self, const struct chat_event *event)
         end_one(o, event);
         return;
     }
+    if (event->kind == CHAT_USAGE) {
+        take_usage(o, &event->usage);
+        return;
+    }
     struct chat_event e = *event;
     e.choice += o->first_choice;
     pthread_mutex_lock(&s->order);
-    if (e.kind == CHAT_USAGE)
-        add_usage(&s->usage, &e.usage);
-    else if (!atomic_load(&s->stopped))
+    if (!atomic_load(&s->stopped))
         s->sink.push(s->sink.self, &e);
     pthread_mutex_unlock(&s->order);
 }

@@ -139,6 +139,7 @@ static void on_event(void *self, const struct chat_event *event)
     case CHAT_FINISH: s->finish = event->finish; break;
     case CHAT_USAGE: s->usage = event->usage; break;
     case CHAT_ERROR:
+        s->usage = event->usage;
         s->error = event->error;
         s->ended = true;
         break;

@@ -448,6 +448,8 @@ struct summary *summarize(struct gateway *g, struct document *const *documents, 
     j.splitter = splitter_new(err);
     j.quotations = quotations_new();
     bool ok = j.splitter && run(&j, out, err);
+    if (o->bytes_sent)
+        *o->bytes_sent = j.caller.bytes_sent;
     out->s.model = arena_text(&out->arena, slice_str(info.name));
     out->s.seconds = 1e-9 * (double)(clock_ns() - begin);
     out->s.first_token_s = j.caller.first_ns ? 1e-9 * (double)(j.caller.first_ns - begin) : -1;

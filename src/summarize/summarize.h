@@ -35,6 +35,7 @@ struct summary_options {
     // `restart` first: forget what came so far. From the caller's thread, as progress. May be NULL.
     void (*draft)(void *self, struct slice more, bool restart);
     void *draft_self;
+    int64_t *bytes_sent;  // that left this machine, set whether it succeeds or not. May be NULL
 };
 struct summary_part {   // what was left out, and why
     const char *where;  // "report.md, part 3 (bytes 4000-8000)"

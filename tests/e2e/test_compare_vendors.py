@@ -64,6 +64,21 @@ def compared(double, desk):
     claim("a vendor that fails is told by name", "broken/x" in err and rows[4]["text"] is None and rows[4]["error"], (rows[4], err))
 
 
+def failed(double, desk):
+    double.reset()
+    with open(desk.path("doc.txt"), "a") as f:
+        f.write("[[double status=503]]\n")
+    status, out, err = desk.hearth("compare", *models("openai/openai-model", "anthropic/anthropic-model"), "--json")
+    rows = json.loads(out) if out else []
+    log = double.log()
+    for row, vendor in zip(rows, ("openai", "anthropic")):
+        sent = sum(e["body_bytes"] for e in log if e["vendor"] == vendor)
+        claim(f"{vendor}: what left is told though it failed", row["error"] and row["text"] is None and sent > 0 and
+              row["bytes_sent"] == sent, (row, log))
+    with open(desk.path("doc.txt"), "w") as f:
+        f.write(TEXT)
+
+
 def planned(double, desk):
     double.reset()
     status, out, err = desk.hearth("summarize", "-m", "openai/openai-model", "--dry-run", "--json")
@@ -91,6 +106,7 @@ def kept_here(double, desk):
 double = Double()
 desk = Desk(double)
 compared(double, desk)
+failed(double, desk)
 planned(double, desk)
 kept_here(double, desk)
 double.stop()

@@ -286,6 +286,67 @@ static void after_output_there_is_no_other_and_it_is_billed_as_an_estimate(void 
     close_world(&w);
 }
 
+// The log of what left, once n attempts have ended in it.
+static void read_egress(struct world *w, int n, struct buf *out)
+{
+    char path[300];
+    int seen = 0;
+    (void)snprintf(path, sizeof path, "%s/egress.log", w->home);
+    while (seen < n) {
+        char line[1000];
+        script_pause(5);
+        seen = 0;
+        buf_clear(out);
+        FILE *f = fopen(path, "re");
+        while (f && fgets(line, sizeof line, f)) {
+            seen += strstr(line, "\"event\":\"end\"") != NULL;
+            buf_text_add(out, line);
+        }
+        if (f)
+            assert_int_equal(fclose(f), 0);
+    }
+}
+
+// What its lines say was sent, in all.
+static int64_t bytes_in(const char *egress)
+{
+    static const char word[] = "\"bytes_sent\":";
+    int64_t sum = 0;
+    while ((egress = strstr(egress, word))) {
+        egress += sizeof word - 1;
+        sum += strtoll(egress, NULL, 10);
+    }
+    return sum;
+}
+
+static void the_log_of_what_leaves_has_the_bytes_of_what_failed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *way, *model;
+        int n;  // attempts
+        bool good;
+    } cases[] = {{"500", "dear", 1, false},  {"400", "both", 1, false}, {"401", "both", 2, true},
+                 {"close", "both", 2, true}, {"cut", "both", 1, false}, {"500", "both", 2, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        struct asked a = {0};
+        struct error err = {0};
+        struct buf log = {0};
+        open_world(&w, cases[i].way);
+        assert_true(run(&w, &a, cases[i].model, "hello", &err));
+        assert_int_equal(!a.log.error.code, cases[i].good);
+        read_egress(&w, cases[i].n, &log);
+        assert_true(w.bodies.len > 0);
+        assert_int_equal(bytes_in(buf_text(&log)), w.bodies.len);
+        if (!cases[i].good)
+            assert_int_equal(a.log.usage.bytes_sent, w.bodies.len);
+        buf_release(&log);
+        remote_log_release(&a.log);
+        close_world(&w);
+    }
+}
+
 static void a_vendor_that_fails_gives_way_to_this_machine(void **state)
 {
     (void)state;
@@ -317,6 +378,10 @@ static void a_cancel_reaches_the_vendor(void **state)
     assert_non_null(strstr(buf_text(&a.log.text), "cancelled"));
     gateway_answer_free(answer);
     assert_int_equal(booked(&w).estimated, 1);
+    struct buf log = {0};
+    read_egress(&w, 1, &log);
+    assert_non_null(strstr(buf_text(&log), "\"outcome\":\"cancelled\""));
+    buf_release(&log);
     remote_log_release(&a.log);
     close_world(&w);
 }
@@ -470,6 +535,7 @@ int main(void)
         cmocka_unit_test(who_was_not_asked_has_not_failed),
         cmocka_unit_test(the_clients_own_fault_is_asked_of_nobody_else),
         cmocka_unit_test(after_output_there_is_no_other_and_it_is_billed_as_an_estimate),
+        cmocka_unit_test(the_log_of_what_leaves_has_the_bytes_of_what_failed),
         cmocka_unit_test(a_vendor_that_fails_gives_way_to_this_machine),
         cmocka_unit_test(a_cancel_reaches_the_vendor),
         cmocka_unit_test(what_may_not_leave_does_not),
