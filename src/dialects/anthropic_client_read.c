@@ -182,6 +182,7 @@ static bool read_message(struct anthropic_client_state *s, struct chat_sink *sin
                          const json_t *message, struct error *err)
 {
     const json_t *content = json_object_get(message, "content");
+    read_usage(s, json_object_get(message, "usage"));  // first: it is paid for, whatever went wrong
     if (json_object_get(message, "error"))
         return anthropic_client_fail(message, 0, err, NULL);
     if (!json_is_array(content))
@@ -192,7 +193,6 @@ static bool read_message(struct anthropic_client_state *s, struct chat_sink *sin
         end_block(s, sink);
     }
     read_stop(s, message);
-    read_usage(s, json_object_get(message, "usage"));
     client_push_end(&s->answer, sink);
     return true;
 }

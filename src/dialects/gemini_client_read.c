@@ -108,9 +108,9 @@ static bool read_chunk(struct gemini_client_state *s, struct chat_sink *sink, co
                        struct error *err)
 {
     const json_t *list = json_object_get(body, "candidates");
+    read_usage(&s->answer, body);  // first: it is paid for, whatever went wrong
     if (json_object_get(body, "error"))
         return gemini_client_fail(body, 0, err, NULL);
-    read_usage(&s->answer, body);
     if (client_text(json_object_get(body, "promptFeedback"), "blockReason").len)
         s->blocked = true;
     for (size_t i = 0; i < json_array_size(list); i++) {

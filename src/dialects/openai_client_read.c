@@ -183,9 +183,9 @@ static bool read_choices(struct openai_client_state *s, struct chat_sink *sink, 
 {
     const json_t *e = json_object_get(body, "error"), *list = json_object_get(body, "choices");
     bool failed = e && !json_is_null(e);
+    read_usage(&s->answer, body);  // first: it is paid for, whatever went wrong
     if (failed)
         return openai_client_fail(body, 0, err, NULL);
-    read_usage(&s->answer, body);
     for (size_t i = 0; i < json_array_size(list); i++) {
         if (!read_choice(s, sink, json_array_get(list, i), said, client_text(body, "id"), err))
             return false;

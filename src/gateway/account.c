@@ -41,11 +41,12 @@ int64_t account_guess(const struct gateway *g, const struct candidate *c, const 
     return price_guess(p, need->tokens_guess, answer * n_choices(req));
 }
 
-// The most that any candidate of the plan could cost; unpriced ones are not in it where it matters.
+// The most that any candidate which is left could cost; unpriced ones are not in it where it
+// matters.
 static int64_t bound(struct gateway_answer *f)
 {
     int64_t most = 0;
-    for (size_t i = 0; i < f->n_steps; i++) {
+    for (size_t i = f->at; i < f->n_steps; i++) {
         const struct price *p = price_for(f->g, &f->target.candidates[f->steps[i].candidate]);
         if (!p)
             continue;
@@ -78,23 +79,34 @@ static void give_limits(struct gateway_answer *f, int64_t used)
         limits_give(f->g->limits, f->request.caller->key, &f->limits, used, clock_ns());
 }
 
-bool account_open(struct gateway_answer *f, struct error *err)
+static bool reserve(struct gateway_answer *f, struct error *err)
 {
     const struct caller *who = f->request.caller;
+    int64_t amount = account_has_budget(who) ? bound(f) : 0;
+    return ledger_reserve(f->g->o.ledger, who ? who->key : NULL, amount, &f->hold, err);
+}
+
+bool account_open(struct gateway_answer *f, struct error *err)
+{
     if (!take_limits(f, err))
         return false;
     if (!f->g->o.ledger)
         return true;
-    int64_t amount = account_has_budget(who) ? bound(f) : 0;
-    if (ledger_reserve(f->g->o.ledger, who ? who->key : NULL, amount, &f->hold, err))
+    if (reserve(f, err))
         return true;
     give_limits(f, 0);
     return false;
 }
 
+bool account_reopen(struct gateway_answer *f, struct error *err)
+{
+    return !f->g->o.ledger || f->hold.open || reserve(f, err);
+}
+
 void account_drop(struct gateway_answer *f)
 {
-    give_limits(f, 0);
+    give_limits(f, f->tokens_before);
+    f->usage.cost_picousd = 0;
     if (f->g->o.ledger && f->hold.open)
         ledger_cancel(f->g->o.ledger, &f->hold);
 }
@@ -125,12 +137,32 @@ static void fill(const struct gateway_answer *f, const struct attempt *a, const 
     (void)snprintf(u->outcome, sizeof u->outcome, "%s", outcome);
 }
 
-void account_close(struct gateway_answer *f, const struct attempt *a, const char *outcome)
+static int64_t cost_of(const struct gateway_answer *f, const struct attempt *a)
 {
     const struct price *p = price_for(f->g, a->candidate);
+    return p ? price_of(p, &f->usage) : a->candidate->local ? 0 : -1;
+}
+
+// Each row has an id of its own, and the last the request's.
+void account_part(struct gateway_answer *f, const struct attempt *a)
+{
+    enum { MARK_BYTES = 8 };
     struct ledger_usage u;
-    f->usage.cost_picousd = p ? price_of(p, &f->usage) : a->candidate->local ? 0 : -1;
-    give_limits(f, f->usage.prompt_tokens + f->usage.completion_tokens);
+    f->usage.cost_picousd = cost_of(f, a);
+    f->tokens_before += f->usage.prompt_tokens + f->usage.completion_tokens;
+    if (!f->g->o.ledger || !f->hold.open)
+        return;
+    fill(f, a, "failed", &u);
+    (void)snprintf(u.request_id, sizeof u.request_id, "%.*s/%zu",
+                   (int)sizeof u.request_id - MARK_BYTES, f->id, f->at + 1);
+    ledger_settle(f->g->o.ledger, &f->hold, &u);
+}
+
+void account_close(struct gateway_answer *f, const struct attempt *a, const char *outcome)
+{
+    struct ledger_usage u;
+    f->usage.cost_picousd = cost_of(f, a);
+    give_limits(f, f->tokens_before + f->usage.prompt_tokens + f->usage.completion_tokens);
     if (!f->g->o.ledger || !f->hold.open)
         return;
     fill(f, a, outcome, &u);

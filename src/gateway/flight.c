@@ -271,16 +271,28 @@ static void push_end(struct gateway_answer *f, struct attempt *a, const struct e
     pthread_mutex_unlock(&f->lock);
 }
 
+// A vendor may be owed something for an answer of which nothing came.
+static bool is_paid_for(const struct gateway_answer *f, const struct attempt *a)
+{
+    const struct chat_usage *u = &f->usage;
+    return f->committed || u->completion_tokens > 0 ||
+           (!a->candidate->local && u->prompt_tokens > 0);
+}
+
 static void end(struct gateway_answer *f, struct attempt *a, const struct error *failure)
 {
     struct error why = failure ? *failure : (struct error){0};
     bool failed = why.code != ERR_NONE;
     attempt_over(a, &f->usage, failure);
     blame(a->candidate, &why);
-    if (failed && !f->committed && !f->usage.completion_tokens)
+    if (failed && !is_paid_for(f, a))
         account_drop(f);
     else
-        account_close(f, a, flight_is_cancelled(f) ? "cancelled" : failed ? "cut" : "done");
+        account_close(f, a,
+                      flight_is_cancelled(f) ? "cancelled"
+                      : !failed              ? "done"
+                      : f->committed         ? "cut"
+                                             : "failed");
     push_end(f, a, &why);
 }
 
@@ -295,7 +307,10 @@ static void fall_back(struct gateway_answer *f, struct attempt *a, const struct 
 {
     a->failed_over = true;
     f->failure = *why;
+    blame(a->candidate, &f->failure);
     attempt_over(a, &f->usage, why);
+    if (is_paid_for(f, a))
+        account_part(f, a);
     f->bytes_before += f->usage.bytes_sent;
     f->usage = (struct chat_usage){.cost_picousd = -1};
     f->has_usage = false;
@@ -354,6 +369,8 @@ static void relay(struct gateway_answer *f)
     f->at++;
     if (flight_is_cancelled(f))
         (void)error_set(&err, ERR_CANCELLED, "the answer was cancelled");
+    else if (!account_reopen(f, &err))
+        err = f->failure;
     if (err.code || !begin(f, &err))
         fail(f, &err);
     drop(f);

@@ -87,8 +87,8 @@ struct gateway_answer {
     bool committed;  // the sink has seen output: no other candidate is asked
     bool has_usage;
     struct chat_usage usage;
-    int64_t bytes_before;  // that candidates got which failed
-    struct error failure;  // of the last candidate that failed
+    int64_t bytes_before, tokens_before;  // of candidates that failed
+    struct error failure;                 // of the last candidate that failed
     int64_t begun_ns, first_ns;
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -134,6 +134,11 @@ bool account_open(struct gateway_answer *f, struct error *err);
 // What became of it. Sets the cost in f->usage.
 void account_close(struct gateway_answer *f, const struct attempt *a, const char *outcome);
 void account_drop(struct gateway_answer *f);  // nothing was served
+// A candidate has to be paid though it failed, and the next is asked: what was held is settled.
+void account_part(struct gateway_answer *f, const struct attempt *a);
+// Before the next one: where nothing is held any more, what the rest of the plan may cost is
+// reserved. May wait for the ledger. False with err.
+bool account_reopen(struct gateway_answer *f, struct error *err);
 // A guess of what a candidate takes for it: 0 for local ones; -1: unpriced.
 int64_t account_guess(const struct gateway *g, const struct candidate *c, const struct need *need,
                       const struct chat_request *req);

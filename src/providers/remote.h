@@ -58,7 +58,9 @@ void provider_remote_load(const struct provider *p, struct remote_load *out);
 // What an answer sent in bytes of bodies, retries included, is chat_usage.bytes_sent of CHAT_USAGE,
 // which a remote always pushes before DONE, and of the usage in CHAT_ERROR, whatever came before.
 // Where the vendor did not tell its usage, and before an ERROR after events, CHAT_USAGE has counts
-// of our own, and `estimated`: a token for every 4 bytes. An answer that was cancelled ends as the
+// of our own, and `estimated`: a token for every 4 bytes. The usage in CHAT_ERROR also tells what
+// has to be paid for though nothing was said: what the vendor told, or, where it had the request
+// and was cut off, a guess; nothing where it refused. An answer that was cancelled ends as the
 // local engine's do: CHAT_FINISH (CHAT_CANCELLED) of each choice that had not ended, CHAT_USAGE,
 // CHAT_DONE. Before the first event, CHAT_ERROR is the only one.
 

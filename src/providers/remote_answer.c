@@ -74,29 +74,30 @@ static void end_well(struct answer *a)
 }
 
 // What the vendor has told of its usage so far.
-static bool ask_usage(struct answer *a, struct error *err)
+static void ask_usage(struct answer *a)
 {
     struct chat_sink sink = remote_sink(a);
+    struct error ignored;
+    bool asked = a->quiet;
     a->quiet = true;
-    return a->mode == REMOTE_STREAM && a->remote->client->end(a->state, &sink, err);
+    if (!asked && (a->mode == REMOTE_STREAM || a->mode == REMOTE_WHOLE))
+        (void)a->remote->client->end(a->state, &sink, &ignored);
 }
 
 static void end_badly(struct answer *a, const struct error *err)
 {
     struct chat_event e = {.kind = CHAT_ERROR, .error = *err};
-    struct error ignored;
     struct remote *r = a->remote;
-    if (!a->quiet)
-        (void)ask_usage(a, &ignored);
+    bool whole = a->mode == REMOTE_WHOLE && a->outcome == POST_DONE;
+    ask_usage(a);
     release_state(a);
+    whole = whole && a->told_usage;
     if (a->pushed)
-        remote_push_usage(a, false);
+        remote_push_usage(a, whole);
     (void)error_wrap(&e.error, "%s", r->name);
     if (r->key_line)
         secret_hide(r->key_line, e.error.text);
-    e.usage.bytes_sent = a->post.bytes_sent;
-    e.usage.bytes_received = a->bytes_received;
-    e.usage.cost_picousd = -1;
+    e.usage = remote_usage(a, whole);
     a->sink.push(a->sink.self, &e);
     be_over(a);
 }
@@ -104,10 +105,10 @@ static void end_badly(struct answer *a, const struct error *err)
 static void end_cancelled(struct answer *a)
 {
     struct chat_event done = {.kind = CHAT_DONE};
-    struct error ignored;
+    a->cut = a->cut || (a->phase != REMOTE_WAITS && a->mode != REMOTE_REFUSAL);
     post_stop(&a->post);
     remote_told(a, BREAKER_UNKNOWN);
-    (void)ask_usage(a, &ignored);
+    ask_usage(a);
     release_state(a);
     remote_push_cancelled(a);
     remote_push_usage(a, false);
@@ -140,6 +141,8 @@ static bool try_later(struct answer *a, const struct error *err, int64_t retry_a
     int64_t at = now + retry_wait_ms(a->n_tries, retry_after_s, hash_mix((uint64_t)now)) * 1000000;
     if (at >= a->until_ns)
         return false;
+    ask_usage(a);
+    remote_keep_usage(a);
     a->error = *err;
     a->phase = REMOTE_WAITS;
     loop_timer_set(a->all->loop, &a->timer, at);
@@ -224,7 +227,7 @@ void remote_conclude(struct answer *a)
         return;
     }
     bool busy = err.code == ERR_BUSY;
-    lost = lost && !a->error.code;
+    a->cut = lost = lost && !a->error.code;
     bool theirs = busy || err.code == ERR_UPSTREAM || err.code == ERR_FORMAT;
     remote_told(a, theirs ? BREAKER_FAILED : BREAKER_WORKS);
     fail(a, &err, busy || lost);
@@ -280,6 +283,7 @@ static void take_too_long(struct answer *a, const char *what, int64_t limit)
         return;
     }
     remote_told(a, deadline ? BREAKER_UNKNOWN : BREAKER_FAILED);
+    a->cut = a->cut || a->phase != REMOTE_WAITS;
     end_badly(a, &a->lost);
 }
 

@@ -103,6 +103,8 @@ struct answer {
     int64_t retry_after_s;
     int64_t n_read;
     int64_t bytes_received;  // of all tries
+    int64_t sent_before;     // of bodies, by the tries before it
+    bool cut;                // it was lost or given up while the vendor may have been at work
     struct sse sse;
     struct buf whole;
     bool paused;
@@ -112,7 +114,8 @@ struct answer {
     struct error lost;
     // of what was pushed
     bool pushed, quiet, told_usage;
-    struct chat_usage usage;  // the vendor's
+    struct chat_usage usage;    // the vendor's
+    struct chat_usage earlier;  // what it told of tries that were followed by another
     int64_t text_bytes;
     bool *finished;  // [n_choices]
     int n_choices;
@@ -139,6 +142,9 @@ bool remote_read_all(struct answer *a);  // what a stream's end still holds; fal
 
 // remote_push.c
 struct chat_sink remote_sink(struct answer *a);  // the client's events on their way to the sink
+// What the vendor has to be paid for, as far as is known; `whole`: the answer came to its end.
+struct chat_usage remote_usage(const struct answer *a, bool whole);
+void remote_keep_usage(struct answer *a);  // of a try that another follows
 void remote_push_usage(struct answer *a, bool whole);
 void remote_push_cancelled(struct answer *a);  // CHAT_FINISH of what had not ended
 bool remote_full(struct answer *a);

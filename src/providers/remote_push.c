@@ -37,23 +37,61 @@ struct chat_sink remote_sink(struct answer *a)
     return (struct chat_sink){.push = from_client, .self = a};
 }
 
+// Whether the vendor had all of it, and did not refuse.
+static bool was_at_work(const struct answer *a)
+{
+    return a->pushed || (a->cut && a->mode != REMOTE_REFUSAL &&
+                         a->post.bytes_sent - a->sent_before >= (int64_t)a->wire.body.len);
+}
+
 // Of an answer that did not come to its end, what the vendor has told so far is the least.
+static struct chat_usage usage_of_try(const struct answer *a, bool whole)
+{
+    struct chat_usage u = {0};
+    int64_t written = remote_tokens_of_bytes(a->text_bytes);
+    if (a->told_usage)
+        u = a->usage;
+    u.estimated = !whole || !a->told_usage;
+    if (!a->told_usage && (whole || was_at_work(a)))
+        u.prompt_tokens = remote_tokens_about(&a->req);
+    if (u.estimated && u.completion_tokens < written)
+        u.completion_tokens = written;
+    return u;
+}
+
+static void add_usage(struct chat_usage *sum, const struct chat_usage *u)
+{
+    sum->prompt_tokens += u->prompt_tokens;
+    sum->cached_tokens += u->cached_tokens;
+    sum->cache_write_5m_tokens += u->cache_write_5m_tokens;
+    sum->cache_write_1h_tokens += u->cache_write_1h_tokens;
+    sum->completion_tokens += u->completion_tokens;
+    sum->reasoning_tokens += u->reasoning_tokens;
+    sum->estimated |= u->estimated;
+}
+
+struct chat_usage remote_usage(const struct answer *a, bool whole)
+{
+    struct chat_usage u = usage_of_try(a, whole);
+    add_usage(&u, &a->earlier);
+    u.bytes_sent = a->post.bytes_sent;
+    u.bytes_received = a->bytes_received;
+    u.cost_picousd = -1;
+    return u;
+}
+
+// Only where the vendor told it: a connection that broke may have carried nothing to anybody.
+void remote_keep_usage(struct answer *a)
+{
+    struct chat_usage u = usage_of_try(a, false);
+    if (a->told_usage)
+        add_usage(&a->earlier, &u);
+    a->told_usage = false;
+}
+
 void remote_push_usage(struct answer *a, bool whole)
 {
-    struct chat_event e = {.kind = CHAT_USAGE};
-    struct chat_usage *u = &e.usage;
-    int64_t written = remote_tokens_of_bytes(a->text_bytes);
-    bool sent = a->post.bytes_sent > 0;
-    if (a->told_usage)
-        *u = a->usage;
-    u->estimated = !whole || !a->told_usage;
-    if (!a->told_usage && sent)
-        u->prompt_tokens = remote_tokens_about(&a->req);
-    if (u->estimated && u->completion_tokens < written)
-        u->completion_tokens = written;
-    u->bytes_sent = a->post.bytes_sent;
-    u->bytes_received = a->bytes_received;
-    u->cost_picousd = -1;
+    struct chat_event e = {.kind = CHAT_USAGE, .usage = remote_usage(a, whole)};
     a->sink.push(a->sink.self, &e);
 }
 

@@ -9,7 +9,9 @@ usage it had told by then. The rules that the oracle below follows (docs/gateway
     for 4 bytes of text, thoughts, tools' names and arguments, and the row says that it is estimated;
   - an answer that was cut, by the vendor or by the client, costs what the vendor had told until then, but at least the
     tokens that its bytes are by the rule above: estimated, too;
-  - a try that brought no output (refused, broken off before the first event, left for another candidate) costs nothing.
+  - so does one that was cut before it brought any output, if the vendor had the request: the candidate's last try, and
+    of earlier ones what the vendor had told; also where another candidate was asked then, in a row of its own;
+  - a try that was refused, with a status or an error, costs nothing.
 """
 import argparse
 import collections
@@ -157,30 +159,43 @@ def quarter(n):
     return (n + 3) // 4
 
 
+def usage_of_try(run, line):
+    """What one try took, and whether that is an estimate; None: the vendor refused, or was not at work."""
+    counts, told = line["counts"], line["told_in"] >= 0
+    if line["status"] != 200:
+        return None
+    if line["finished"] and told:
+        return (counts["in"], counts["cached"], counts["write_5m"], counts["write_1h"], counts["out"],
+                counts["reasoning"]), 0
+    if line["bad"] in ("html", "inside"):
+        return None  # no answer: a page, or an error where one should be
+    prompt = counts["in"] if told else quarter(len(run.text.encode())) + 4
+    parts = (counts["cached"], counts["write_5m"], counts["write_1h"]) if told else (0, 0, 0)
+    written = max(line["told_out"], quarter(line["text_bytes"]))
+    return (prompt, *parts, written, max(line["told_thoughts"], 0)), 1
+
+
+def row_of(run, vendor, mine):
+    """The row for one candidate's tries: of the last one, and of earlier ones what was told."""
+    tries = [usage_of_try(run, line) for line in mine]
+    paid = [u for u, line in zip(tries, mine) if u and (line is mine[-1] or line["told_in"] >= 0)]
+    if not paid:
+        return None
+    u = [sum(column) for column in zip(*(p[0] for p in paid))]
+    sent = sum(r["body_bytes"] for r in mine)
+    if mine[-1]["bad"] == "close":  # libcurl itself asks again where a kept connection was closed, and does not count it
+        sent = 2 * mine[-1]["body_bytes"]
+    return (run.model, vendor, u[0], u[1], u[2] + u[3], u[4], u[5], pico(vendor, *u), int(any(p[1] for p in paid)), sent)
+
+
 def expected(run, lines):
-    """The row that there should be, as a tuple, or None. lines: the double's, of this run."""
-    mine = [r for r in lines if r["vendor"] == {"google": "gemini"}.get(run.vendor, run.vendor)]
-    if not mine:
-        return None
-    last, counts = mine[-1], mine[-1]["counts"]
-    if last["status"] != 200:
-        return None
-    told = last["told_in"] >= 0
-    whole = last["finished"]
-    if whole and told:
-        u = (counts["in"], counts["cached"], counts["write_5m"], counts["write_1h"], counts["out"],
-             counts["reasoning"])
-    else:
-        written = quarter(last["text_bytes"])
-        if not whole and not last["text_bytes"]:
-            return None
-        prompt = counts["in"] if told else quarter(len(run.text.encode())) + 4
-        parts = (counts["cached"], counts["write_5m"], counts["write_1h"]) if told else (0, 0, 0)
-        thoughts = max(last["told_thoughts"], 0)
-        u = (prompt, *parts, max(last["told_out"], written), thoughts)
-    cost = pico(run.vendor, *u)
-    return (run.model, run.vendor, u[0], u[1], u[2] + u[3], u[4], u[5], cost, int(not (whole and told)),
-            sum(r["body_bytes"] for r in mine))
+    """The rows that there should be, as tuples. lines: the double's, of this run."""
+    rows = []
+    for vendor in VENDORS:
+        mine = [r for r in lines if r["vendor"] == {"google": "gemini"}.get(vendor, vendor)]
+        row = row_of(run, vendor, mine) if mine else None
+        rows += [row] if row else []
+    return rows
 
 
 def row_tuple(row):
@@ -190,14 +205,14 @@ def row_tuple(row):
 
 def check(runs, wanted, rows):
     seen = collections.Counter(row_tuple(r) for r in rows)
-    should = collections.Counter(wanted.values())
+    should = collections.Counter(t for w in wanted.values() for t in w)
     missing, surplus = should - seen, seen - should
     for t in list(missing)[:5]:
-        run = next(runs[i] for i, w in wanted.items() if w == t)
+        run = next(runs[i] for i, w in wanted.items() if t in w)
         print("    missing", t, run.kind, run.dialect, run.stream, run.text, run.data[-300:])
     for t in list(surplus)[:5]:
         print("    surplus", t)
-    difference = sum(r["picousd"] for r in rows) - sum(w[7] for w in wanted.values())
+    difference = sum(r["picousd"] for r in rows) - sum(t[7] for w in wanted.values() for t in w)
     claim(f"each of {len(wanted)} answers is billed as it was served", not missing and not surplus)
     claim("error of the sum: 0 pico-dollars", difference == 0, difference)
 
@@ -240,7 +255,7 @@ def main():
     for r in log:
         lines[r["id"]].append(r)
     wanted = {r.i: w for r in runs if (w := expected(r, lines[r.id]))}
-    rows = gateway.wait_rows(len(wanted))
+    rows = gateway.wait_rows(sum(len(w) for w in wanted.values()))
     status = gateway.stop()
     claim("the server ends well", status == 0, gateway.logged()[-1000:])
     rows = gateway.rows()

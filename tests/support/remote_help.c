@@ -129,7 +129,7 @@ static void note(struct remote_log *l, const struct chat_event *e)
     case CHAT_DONE: buf_text_add(&l->text, "done\n"); break;
     case CHAT_ERROR:
         l->error = e->error;
-        l->usage.bytes_sent = e->usage.bytes_sent;
+        l->usage = e->usage;
         buf_text_add(&l->text, "error\n");
         break;
     default: buf_text_add(&l->text, "?\n");

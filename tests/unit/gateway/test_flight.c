@@ -37,6 +37,8 @@
 static const char prices_text[] =
     "{\"unit\":\"usd_per_million_tokens\",\"models\":["
     "{\"provider\":\"west\",\"model\":\"m\",\"from\":\"2020-01-01\",\"source\":\"test\","
+    "\"input\":2,\"output\":8,\"cache_read\":0.5,\"max_output\":1000},"
+    "{\"provider\":\"north\",\"model\":\"m\",\"from\":\"2020-01-01\",\"source\":\"test\","
     "\"input\":2,\"output\":8,\"cache_read\":0.5,\"max_output\":1000}]}";
 
 struct world {
@@ -49,7 +51,7 @@ struct world {
     struct prices *prices;
     struct egress *egress;
     struct gateway *gateway;
-    // What the east does: the west always answers.
+    // What the east and the north do: the west always answers.
     const char *east;
     struct buf bodies;  // what the vendor got, under lock
     pthread_mutex_t lock;
@@ -64,7 +66,7 @@ static bool answer_well(struct script_talk *t)
 static bool serve(void *self, struct script_talk *t)
 {
     struct world *w = self;
-    bool is_east = strstr(buf_text(&t->head), "/east/");
+    bool is_east = strstr(buf_text(&t->head), "/east/") || strstr(buf_text(&t->head), "/north/");
     pthread_mutex_lock(&w->lock);
     buf_slice(&w->bodies, buf_view(&t->body));
     pthread_mutex_unlock(&w->lock);
@@ -82,6 +84,9 @@ static bool serve(void *self, struct script_talk *t)
         (void)(script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")));
         return false;
     }
+    if (strcmp(w->east, "told") == 0)  // it is paid for, though it failed
+        return script_begin(t, "text/event-stream") &&
+               script_chunk(t, USAGE "data: {\"error\":{\"message\":\"no\"}}\n\n") && script_end(t);
     if (strcmp(w->east, "hang") == 0) {
         (void)(script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")) &&
                script_wait_closed(t));
@@ -117,12 +122,14 @@ static void open_world(struct world *w, const char *east)
                "  home: {candidates: [east/m, local/fake], policy: fixed}\n"
                "  own: {candidates: [local/fake, west/m], policy: fixed}\n"
                "  dear: {candidates: [east/m], policy: fixed}\n"
+               "  priced: {candidates: [north/m, west/m], policy: fixed}\n"
                "providers:\n"
                "  east: {dialect: openai, base_urls: [\"%s/east\"], retries: 0}\n"
                "  west: {dialect: openai, base_urls: [\"%s/west\"], retries: 0}\n"
+               "  north: {dialect: openai, base_urls: [\"%s/north\"], retries: 0}\n"
                "redactions:\n"
                "  mail: {pattern: '[a-z]+@[a-z]+[.]example'}\n",
-               w->vendor.url, w->vendor.url);
+               w->vendor.url, w->vendor.url, w->vendor.url);
     if (!config_parse(yaml.ptr, yaml.len, "test.yaml", &w->config, &err))
         fail_msg("%s", err.text);
     buf_release(&yaml);
@@ -221,8 +228,10 @@ static void what_fails_before_it_answers_goes_to_the_next(void **state)
         assert_non_null(strstr(buf_text(&a.log.text), "good "));
         // 40 tokens at 2 dollars a million, 60 at 0.5, 10 at 8
         assert_int_equal(a.log.usage.cost_picousd, 40 * 2000000 + 60 * 500000 + 10 * 8000000);
+        // Who was cut off may have been at work, at a price that nobody knows.
         struct ledger_sum sum = booked(&w);
-        assert_int_equal(sum.requests, 1);
+        assert_int_equal(sum.unpriced, strcmp(ways[i], "close") == 0);
+        assert_int_equal(sum.requests, 1 + sum.unpriced);
         assert_int_equal(sum.cost, a.log.usage.cost_picousd);
         remote_log_release(&a.log);
         close_world(&w);
@@ -464,6 +473,68 @@ static void a_budget_needs_a_price_and_is_kept(void **state)
     close_world(&w);
 }
 
+#define PAID (40 * 2000000 + 60 * 500000 + 10 * 8000000)  // of USAGE
+
+static void what_is_paid_for_is_booked_though_it_failed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *way, *model;
+        int64_t requests, cost;
+        bool good;
+    } cases[] = {
+        {"told", "north/m", 1, PAID, false},
+        {"told", "priced", 2, 2 * PAID, true},  // each for itself
+        {"close", "north/m", 1, 6 * 2000000, false},
+        {"500", "north/m", 0, 0, false},
+        {"500", "priced", 1, PAID, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        struct asked a = {.caller = {.vendors = true}};
+        struct error err = {0};
+        open_world(&w, cases[i].way);
+        assert_true(run(&w, &a, cases[i].model, "hello", &err));
+        assert_int_equal(!a.log.error.code, cases[i].good);
+        struct ledger_sum sum = booked(&w);
+        assert_int_equal(sum.requests, cases[i].requests);
+        assert_int_equal(sum.cost, cases[i].cost);
+        remote_log_release(&a.log);
+        close_world(&w);
+    }
+}
+
+// Attempts that failed use a budget up, too, and none passes it.
+static void what_failed_and_is_paid_for_is_in_the_budget(void **state)
+{
+    (void)state;
+    for (int64_t budget = 1000000000; budget < 1900000000; budget += 130000000) {
+        struct world w;
+        struct error err = {0};
+        char secret[LEDGER_SECRET_BYTES];
+        struct ledger_key want = {
+            .name = "n", .budget_day = -1, .budget_month = -1, .budget_total = budget};
+        struct ledger_key key;
+        open_world(&w, "told");
+        assert_true(ledger_key_create(w.ledger, &want, secret, &key, &err));
+        int n = 0, n_good = 0;
+        for (bool ok = true; ok && n < 100; n += ok) {
+            struct asked a = {.caller = {.key = &key, .vendors = true}};
+            ok = run(&w, &a, "priced", "hello", &err);
+            n_good += ok && !a.log.error.code;
+            if (ok && a.log.error.code)  // there was no room for the second
+                assert_int_equal(a.log.error.code, ERR_UPSTREAM);
+            remote_log_release(&a.log);
+        }
+        assert_int_equal(err.code, ERR_BUDGET);
+        struct ledger_sum sum = booked(&w);
+        assert_true(n_good > 0 && sum.cost <= budget);
+        assert_true(sum.requests > n && sum.requests <= n + n_good);  // one that rests is not asked
+        assert_int_equal(sum.cost, sum.requests * PAID);
+        close_world(&w);
+    }
+}
+
 static void several_prompts_are_one_request(void **state)
 {
     (void)state;
@@ -541,6 +612,8 @@ int main(void)
         cmocka_unit_test(what_may_not_leave_does_not),
         cmocka_unit_test(what_leaves_is_redacted_and_comes_back_whole),
         cmocka_unit_test(a_budget_needs_a_price_and_is_kept),
+        cmocka_unit_test(what_is_paid_for_is_booked_though_it_failed),
+        cmocka_unit_test(what_failed_and_is_paid_for_is_in_the_budget),
         cmocka_unit_test(several_prompts_are_one_request),
         cmocka_unit_test(many_at_once_each_end_once),
     };

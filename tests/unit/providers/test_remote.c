@@ -178,6 +178,45 @@ static void usage_is_told_once_and_counted_where_it_is_missing(void **state)
           ERR_NONE, NULL);
 }
 
+// Nothing was said, and yet it may have to be paid: the usage is in the error.
+static void an_error_tells_what_it_cost(void **state)
+{
+    static const char refused[] = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+                      json[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+                      page[] = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hello";
+    static const struct {
+        const char *head, *body;
+        int64_t prompt, completion;
+        bool estimated;
+    } cases[] = {
+        {OK_SSE "\r\n", "", 7, 0, true},  // cut while it was at work
+        {"", "", 7, 0, true},
+        {OK_SSE "\r\n", "data: u:9,4\n\n", 9, 4, true},
+        {OK_SSE "\r\n", "data: u:9,4\n\ndata: e:bad\n\n", 9, 4, true},
+        {json, "u:9,4\ne:bad", 9, 4, false},  // all that there is to be told
+        {json, "e:bad", 0, 0, true},
+        {OK_SSE "\r\n", "data: rubbish\n\n", 0, 0, true},
+        {page, "", 0, 0, true},
+        {refused, "", 0, 0, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static struct remote_scene s;
+        struct remote_options o = remote_scene_options();
+        struct buf bytes = {0};
+        buf_printf(&bytes, "%s%s", cases[i].head, cases[i].body);
+        remote_scene_open(&s, says_bytes, (void *)buf_text(&bytes), &o);
+        assert_string_equal(remote_scene_answer(&s, true), REMOTE_ERROR_LOG);
+        assert_int_equal(s.log.usage.prompt_tokens, cases[i].prompt);
+        assert_int_equal(s.log.usage.completion_tokens, cases[i].completion);
+        assert_int_equal(s.log.usage.estimated, cases[i].estimated);
+        assert_int_equal(s.log.usage.bytes_sent, 22);
+        remote_log_release(&s.log);
+        remote_scene_close(&s);
+        buf_release(&bytes);
+    }
+}
+
 static bool sends_endless_line(void *self, struct script_talk *t)
 {
     struct buf piece = {0};
@@ -351,6 +390,7 @@ int main(void)
         cmocka_unit_test(what_a_vendor_asks_for_is_passed_on),
         cmocka_unit_test(what_is_no_answer_is_an_error),
         cmocka_unit_test(usage_is_told_once_and_counted_where_it_is_missing),
+        cmocka_unit_test(an_error_tells_what_it_cost),
         cmocka_unit_test(endless_lines_and_headers_are_given_up),
         cmocka_unit_test(many_headers_are_given_up),
         cmocka_unit_test(what_cannot_be_asked_does_not_start),

@@ -34,6 +34,7 @@ static void stay_silent(const char *before, struct remote_options o, const char 
     assert_string_equal(remote_scene_answer(&scene, true), log);
     if (text)
         assert_non_null(strstr(scene.log.error.text, text));
+    assert_int_equal(scene.log.usage.prompt_tokens, 7);  // it had the request
     remote_log_release(&scene.log);
     scene.remote->ops->free(scene.remote);
     remotes_free(scene.all);

@@ -36,6 +36,16 @@ static void what_may_pass_is_tried_again(void **state)
     try_plan((struct remote_plan){.n = 9, .status = 500}, 1, REMOTE_ERROR_LOG, 2);
 }
 
+static void what_a_vendor_told_of_earlier_tries_is_in_the_sum(void **state)
+{
+    (void)state;
+    try_plan(
+        (struct remote_plan){.n = 1, .status = 200, .stream = "data: u:5,2\n\ndata: e:busy\n\n"}, 1,
+        "text hello\nfinish\nusage 12 5 about\ndone\nclosed\n", 2);
+    try_plan((struct remote_plan){.n = 1, .status = 200, .stream = "data: u:5,2\n\n"}, 1,
+             "text hello\nfinish\nusage 12 5 about\ndone\nclosed\n", 2);
+}
+
 static void what_will_fail_again_is_not(void **state)
 {
     (void)state;
@@ -90,7 +100,8 @@ static void what_was_cancelled_before_it_began_is_not_sent(void **state)
     scene.remote->ops->wait(a);
     remote_log_wait(&scene.log);
     scene.remote->ops->answer_free(a);
-    assert_non_null(strstr(buf_text(&scene.log.text), "cancelled\nusage "));
+    // What was refused costs nothing.
+    assert_non_null(strstr(buf_text(&scene.log.text), "cancelled\nusage 0 0 about\n"));
     remote_log_release(&scene.log);
     remote_scene_close(&scene);
 }
@@ -139,6 +150,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_may_pass_is_tried_again),
+        cmocka_unit_test(what_a_vendor_told_of_earlier_tries_is_in_the_sum),
         cmocka_unit_test(what_will_fail_again_is_not),
         cmocka_unit_test(nothing_is_tried_again_after_output),
         cmocka_unit_test(what_the_vendor_says_about_when_is_heard),
