@@ -13,8 +13,9 @@ enum { SIGNATURE_MAX = 1 << 20 };
 
 static void take_count(const json_t *u, const char *key, int64_t *n)
 {
-    if (json_is_number(json_object_get(u, key)))
-        *n = client_count(u, key);
+    const json_t *value = json_object_get(u, key);
+    if (value && !json_is_null(value))
+        *n = client_tokens(u, key);
 }
 
 static void read_usage(struct anthropic_client_state *s, const json_t *u)
@@ -33,7 +34,8 @@ static void read_usage(struct anthropic_client_state *s, const json_t *u)
     to->cached_tokens = s->cache_read;
     to->cache_write_1h_tokens = s->cache_1h < s->cache_write ? s->cache_1h : s->cache_write;
     to->cache_write_5m_tokens = s->cache_write - to->cache_write_1h_tokens;
-    to->prompt_tokens = s->input + s->cache_read + s->cache_write;
+    to->prompt_tokens =
+        client_tokens_sum(s->input, client_tokens_sum(s->cache_read, s->cache_write));
 }
 
 static void read_stop(struct anthropic_client_state *s, const json_t *o)

@@ -96,6 +96,9 @@ void client_push_end(struct client_answer *a, struct chat_sink *sink);
 bool client_cut(struct client_answer *a, struct chat_sink *sink, struct error *err);
 // The number, 0 if there is none or it is no count.
 int64_t client_count(const json_t *o, const char *key);
+// As client_count, but -1 for what is there and is no count: a usage with that is not believed.
+int64_t client_tokens(const json_t *o, const char *key);
+int64_t client_tokens_sum(int64_t a, int64_t b);  // -1 if one of them is
 // A copy in the arena-less state: `slot` is freed with free().
 struct slice client_text(const json_t *o, const char *key);  // empty if it is no text
 // An array of numbers, or (OpenAI) the base64 of floats: pushed with length 1. False with err.

@@ -133,6 +133,20 @@ int64_t client_count(const json_t *o, const char *key)
     return json_get_i64(o, key, &n) && n >= 0 && n <= INT64_C(1) << 40 ? n : 0;
 }
 
+int64_t client_tokens(const json_t *o, const char *key)
+{
+    int64_t n = 0;
+    const json_t *value = json_object_get(o, key);
+    if (!value || json_is_null(value))
+        return 0;
+    return json_get_i64(o, key, &n) && n >= 0 && n <= INT64_C(1) << 40 ? n : -1;
+}
+
+int64_t client_tokens_sum(int64_t a, int64_t b)
+{
+    return a < 0 || b < 0 ? -1 : a + b;
+}
+
 struct slice client_text(const json_t *o, const char *key)
 {
     const json_t *v = json_object_get(o, key);

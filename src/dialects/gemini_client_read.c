@@ -14,13 +14,13 @@ static void read_usage(struct client_answer *a, const json_t *body)
     const json_t *u = json_object_get(body, "usageMetadata");
     if (!json_is_object(u))
         return;
-    int64_t thoughts = client_count(u, "thoughtsTokenCount");
+    int64_t thoughts = client_tokens(u, "thoughtsTokenCount");
     a->has_usage = true;
     a->usage = (struct chat_usage){
-        .prompt_tokens =
-            client_count(u, "promptTokenCount") + client_count(u, "toolUsePromptTokenCount"),
+        .prompt_tokens = client_tokens_sum(client_tokens(u, "promptTokenCount"),
+                                           client_tokens(u, "toolUsePromptTokenCount")),
         .cached_tokens = client_count(u, "cachedContentTokenCount"),
-        .completion_tokens = client_count(u, "candidatesTokenCount") + thoughts,
+        .completion_tokens = client_tokens_sum(client_tokens(u, "candidatesTokenCount"), thoughts),
         .reasoning_tokens = thoughts,
     };
 }

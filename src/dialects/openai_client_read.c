@@ -20,10 +20,10 @@ static void read_usage(struct client_answer *a, const json_t *body)
                  *out = json_object_get(u, "completion_tokens_details");
     a->has_usage = true;
     a->usage = (struct chat_usage){
-        .prompt_tokens = client_count(u, "prompt_tokens"),
+        .prompt_tokens = client_tokens(u, "prompt_tokens"),
         .cached_tokens = client_count(in, "cached_tokens"),
         .cache_write_5m_tokens = client_count(in, "cache_write_tokens"),
-        .completion_tokens = client_count(u, "completion_tokens"),
+        .completion_tokens = client_tokens(u, "completion_tokens"),
         .reasoning_tokens = client_count(out, "reasoning_tokens"),
     };
     if (!in)  // as DeepSeek writes it

@@ -44,18 +44,57 @@ static bool was_at_work(const struct answer *a)
                          a->post.bytes_sent - a->sent_before >= (int64_t)a->wire.body.len);
 }
 
-// Of an answer that did not come to its end, what the vendor has told so far is the least.
+// What no request shows: thoughts, searches, a vendor's own instructions.
+#define TOKENS_UNSEEN INT64_C(1000000)
+
+// A prompt has tokens, and not many more than it could have if every vendor read it for each
+// choice.
+static bool is_prompt(const struct answer *a, int64_t n)
+{
+    return n > 0 && n <= remote_tokens_at_most(&a->req) * a->n_choices + TOKENS_UNSEEN;
+}
+
+// A text has tokens, but no more than bytes; what is not seen of it was asked for, or is thought.
+static bool is_completion(const struct answer *a, int64_t n)
+{
+    int64_t asked = a->req.max_tokens > 0 ? a->req.max_tokens : 0;
+    return n >= (a->text_bytes > 0) && n <= asked * a->n_choices + a->text_bytes + TOKENS_UNSEEN;
+}
+
+static void at_most(int64_t *part, int64_t *left)
+{
+    *part = *part < 0 ? 0 : *part > *left ? *left : *part;
+    *left -= *part;
+}
+
+// A part is never more than the whole.
+static void clip(struct chat_usage *u)
+{
+    int64_t prompt = u->prompt_tokens, completion = u->completion_tokens;
+    at_most(&u->cached_tokens, &prompt);
+    at_most(&u->cache_write_5m_tokens, &prompt);
+    at_most(&u->cache_write_1h_tokens, &prompt);
+    at_most(&u->reasoning_tokens, &completion);
+}
+
+// Of an answer that did not come to its end, what the vendor has told so far is the least. What it
+// tells and cannot be is as if it were not told.
 static struct chat_usage usage_of_try(const struct answer *a, bool whole)
 {
     struct chat_usage u = {0};
     int64_t written = remote_tokens_of_bytes(a->text_bytes);
     if (a->told_usage)
         u = a->usage;
-    u.estimated = !whole || !a->told_usage;
-    if (!a->told_usage && (whole || was_at_work(a)))
-        u.prompt_tokens = remote_tokens_about(&a->req);
+    u.estimated =
+        !whole || !is_prompt(a, u.prompt_tokens) || !is_completion(a, u.completion_tokens);
+    if (!is_prompt(a, u.prompt_tokens))
+        u.prompt_tokens =
+            whole || a->told_usage || was_at_work(a) ? remote_tokens_about(&a->req) : 0;
+    if (!is_completion(a, u.completion_tokens))
+        u.completion_tokens = 0;
     if (u.estimated && u.completion_tokens < written)
         u.completion_tokens = written;
+    clip(&u);
     return u;
 }
 

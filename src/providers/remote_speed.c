@@ -66,8 +66,7 @@ void remote_first_event(struct answer *a)
 void remote_ended_well(struct answer *a)
 {
     struct remote *r = a->remote;
-    int64_t tokens =
-        a->told_usage ? a->usage.completion_tokens : remote_tokens_of_bytes(a->text_bytes);
+    int64_t tokens = remote_usage(a, true).completion_tokens;
     remote_told(a, BREAKER_WORKS);
     if (a->mode != REMOTE_STREAM || tokens < 2)
         return;

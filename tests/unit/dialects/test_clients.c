@@ -123,6 +123,70 @@ static void recorded_answers_become_events(void **state)
     }
 }
 
+struct counted {
+    int n;
+    struct chat_usage usage;
+};
+
+static void keep_counted(void *self, const struct chat_event *e)
+{
+    struct counted *t = self;
+    if (e->kind != CHAT_USAGE)
+        return;
+    t->n++;
+    t->usage = e->usage;
+}
+
+// A number that is none is not taken for 0, which would be free.
+static void a_count_that_is_none_is_told_as_such(void **state)
+{
+    static const char openai[] = "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"a\"},"
+                                 "\"finish_reason\":\"stop\"}],\"usage\":%s}",
+                      anthropic[] = "{\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":%s}",
+                      gemini[] = "{\"candidates\":[{\"index\":0,\"finishReason\":\"STOP\"}],"
+                                 "\"usageMetadata\":%s}";
+    static const struct {
+        const struct dialect_client *client;
+        const char *body, *usage;
+        int prompt, completion;
+    } cases[] = {
+        {&client_openai, openai, "{\"prompt_tokens\":5,\"completion_tokens\":3}", 5, 3},
+        {&client_openai, openai, "{\"prompt_tokens\":-10,\"completion_tokens\":3}", -1, 3},
+        {&client_openai, openai, "{\"prompt_tokens\":\"10\",\"completion_tokens\":3}", -1, 3},
+        {&client_openai, openai,
+         "{\"prompt_tokens\":9223372036854775807,\"completion_tokens\":1e99}", -1, -1},
+        {&client_anthropic, anthropic, "{\"input_tokens\":5,\"output_tokens\":3}", 5, 3},
+        {&client_anthropic, anthropic, "{\"input_tokens\":null,\"output_tokens\":true}", 0, -1},
+        {&client_anthropic, anthropic, "{\"input_tokens\":5,\"cache_read_input_tokens\":-1}", -1,
+         0},
+        {&client_gemini, gemini, "{\"promptTokenCount\":5,\"thoughtsTokenCount\":3}", 5, 3},
+        {&client_gemini, gemini, "{\"promptTokenCount\":[5],\"thoughtsTokenCount\":-3}", -1, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct dialect_client *c = cases[i].client;
+        struct chat_request req = {0};
+        struct counted counted = {0};
+        struct chat_sink sink = {.push = keep_counted, .self = &counted};
+        struct error err = {0};
+        struct buf body = {0};
+        const char *mark = strstr(cases[i].body, "%s");
+        buf_printf(&body, "%.*s%s%s", (int)(mark - cases[i].body), cases[i].body, cases[i].usage,
+                   mark + 2);
+        chat_sampling_unset(&req.sampling);
+        void *s = calloc(1, c->state_size);
+        c->begin(s, &req);
+        if (!c->read_response(s, buf_view(&body), &sink, &err))
+            fail_msg("%s: %s", buf_text(&body), err.text);
+        assert_int_equal(counted.n, 1);
+        assert_int_equal(counted.usage.prompt_tokens, cases[i].prompt);
+        assert_int_equal(counted.usage.completion_tokens, cases[i].completion);
+        c->release(s);
+        free(s);
+        buf_release(&body);
+    }
+}
+
 // What the client makes of a request: {"path", "body"}, or {"error"}.
 static json_t *written(const json_t *given)
 {
@@ -393,6 +457,7 @@ static void a_model_cannot_change_the_path(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(recorded_answers_become_events),
+    cmocka_unit_test(a_count_that_is_none_is_told_as_such),
     cmocka_unit_test(requests_are_written_in_each_vendors_words),
     cmocka_unit_test(errors_have_their_code),
     cmocka_unit_test(calls_without_ids_get_one),

@@ -33,6 +33,11 @@
     "\"prompt_tokens\":100,\"completion_tokens\":10,\"total_tokens\":110,"                         \
     "\"prompt_tokens_details\":{\"cached_tokens\":60}}}\n\n"
 #define DONE "data: [DONE]\n\n"
+#define PARTS                                                                                      \
+    "data: {\"id\":\"1\",\"object\":\"chat.completion.chunk\",\"choices\":[],\"usage\":{"          \
+    "\"prompt_tokens\":10,\"completion_tokens\":5,"                                                \
+    "\"prompt_tokens_details\":{\"cached_tokens\":1000},"                                          \
+    "\"completion_tokens_details\":{\"reasoning_tokens\":999}}}\n\n"
 
 static const char prices_text[] =
     "{\"unit\":\"usd_per_million_tokens\",\"models\":["
@@ -87,6 +92,9 @@ static bool serve(void *self, struct script_talk *t)
     if (strcmp(w->east, "told") == 0)  // it is paid for, though it failed
         return script_begin(t, "text/event-stream") &&
                script_chunk(t, USAGE "data: {\"error\":{\"message\":\"no\"}}\n\n") && script_end(t);
+    if (strcmp(w->east, "parts") == 0)  // that are more than the whole
+        return script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")) &&
+               script_chunk(t, FINISH PARTS DONE) && script_end(t);
     if (strcmp(w->east, "hang") == 0) {
         (void)(script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")) &&
                script_wait_closed(t));
@@ -504,6 +512,23 @@ static void what_is_paid_for_is_booked_though_it_failed(void **state)
     }
 }
 
+static void no_part_of_a_usage_is_more_than_the_whole(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {.caller = {.vendors = true}};
+    struct error err = {0};
+    open_world(&w, "parts");
+    assert_true(run(&w, &a, "north/m", "hello", &err));
+    assert_int_equal(a.log.error.code, ERR_NONE);
+    assert_int_equal(a.log.usage.cached_tokens, 10);
+    assert_int_equal(a.log.usage.reasoning_tokens, 5);
+    assert_false(a.log.usage.estimated);
+    assert_int_equal(booked(&w).cost, 10 * 500000 + 5 * 8000000);
+    remote_log_release(&a.log);
+    close_world(&w);
+}
+
 // Attempts that failed use a budget up, too, and none passes it.
 static void what_failed_and_is_paid_for_is_in_the_budget(void **state)
 {
@@ -613,6 +638,7 @@ int main(void)
         cmocka_unit_test(what_leaves_is_redacted_and_comes_back_whole),
         cmocka_unit_test(a_budget_needs_a_price_and_is_kept),
         cmocka_unit_test(what_is_paid_for_is_booked_though_it_failed),
+        cmocka_unit_test(no_part_of_a_usage_is_more_than_the_whole),
         cmocka_unit_test(what_failed_and_is_paid_for_is_in_the_budget),
         cmocka_unit_test(several_prompts_are_one_request),
         cmocka_unit_test(many_at_once_each_end_once),

@@ -178,6 +178,28 @@ static void usage_is_told_once_and_counted_where_it_is_missing(void **state)
           ERR_NONE, NULL);
 }
 
+static void usage_that_cannot_be_is_counted_here(void **state)
+{
+    static const struct {
+        const char *usage;
+        int prompt, completion;
+        bool estimated;
+    } cases[] = {{"-10,3", 7, 3, true},         {"9223372036854775807,3", 7, 3, true},
+                 {"1100000,3", 7, 3, true},     {"900000,3", 900000, 3, false},
+                 {"0,0", 7, 2, true},           {"7,0", 7, 2, true},
+                 {"7,-1", 7, 2, true},          {"7,1100000", 7, 2, true},
+                 {"7,900000", 7, 900000, false}};
+    struct remote_options o = remote_scene_options();
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[100], log[100];
+        (void)snprintf(body, sizeof body, "t:hello\nf\nu:%s", cases[i].usage);
+        (void)snprintf(log, sizeof log, "text hello\nfinish\nusage %d %d%s\ndone\nclosed\n",
+                       cases[i].prompt, cases[i].completion, cases[i].estimated ? " about" : "");
+        check(says_json, body, &o, false, log, ERR_NONE, NULL);
+    }
+}
+
 // Nothing was said, and yet it may have to be paid: the usage is in the error.
 static void an_error_tells_what_it_cost(void **state)
 {
@@ -390,6 +412,7 @@ int main(void)
         cmocka_unit_test(what_a_vendor_asks_for_is_passed_on),
         cmocka_unit_test(what_is_no_answer_is_an_error),
         cmocka_unit_test(usage_is_told_once_and_counted_where_it_is_missing),
+        cmocka_unit_test(usage_that_cannot_be_is_counted_here),
         cmocka_unit_test(an_error_tells_what_it_cost),
         cmocka_unit_test(endless_lines_and_headers_are_given_up),
         cmocka_unit_test(many_headers_are_given_up),
