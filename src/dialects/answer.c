@@ -166,6 +166,21 @@ static bool has_room(struct dialect_answer *a, const struct chat_event *e)
     return !a->error.code;
 }
 
+static bool has_come(const struct dialect_choice *c)
+{
+    return c->finish != CHAT_NOT_FINISHED || c->n_parts > 0 || c->n_tokens > 0;
+}
+
+bool dialect_answer_lacks(const struct dialect_answer *a, size_t choice)
+{
+    bool any = false;
+    if (has_come(&a->choices[choice]))
+        return false;
+    for (size_t i = 0; i < a->n_choices && !any; i++)
+        any = has_come(&a->choices[i]);
+    return any;
+}
+
 void dialect_answer_add(struct dialect_answer *a, const struct chat_event *e)
 {
     if (e->kind == CHAT_USAGE)

@@ -55,4 +55,6 @@ struct dialect_answer {
 };
 void dialect_answer_init(struct dialect_answer *a, size_t n_choices, bool with_tokens);
 void dialect_answer_release(struct dialect_answer *a);
+// Whether nothing came of a choice though something did of others: a vendor gave fewer.
+bool dialect_answer_lacks(const struct dialect_answer *a, size_t choice);
 void dialect_answer_add(struct dialect_answer *a, const struct chat_event *event);

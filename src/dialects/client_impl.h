@@ -89,7 +89,9 @@ void client_push_call(struct client_answer *a, struct chat_sink *sink, int choic
 void client_push_arguments(struct client_answer *a, struct chat_sink *sink, int choice,
                            struct slice text);
 void client_push_blob(struct chat_sink *sink, int choice, const char *vendor, const json_t *value);
-// CHAT_FINISH of each choice, then CHAT_USAGE if it was told; once.
+bool client_has_choice(const struct client_answer *a);    // whether any came
+bool client_all_finished(const struct client_answer *a);  // all that came, one at least
+// CHAT_FINISH of each choice that came, then CHAT_USAGE if it was told; once.
 void client_push_end(struct client_answer *a, struct chat_sink *sink);
 // Of a stream that was cut: what the vendor had told of its usage is pushed, since it is paid for.
 // Returns false, with err.

@@ -103,13 +103,33 @@ static enum chat_finish finish_of(const struct client_choice *c)
     return f == CHAT_STOP && c->n_calls > 0 ? CHAT_TOOL_CALLS : f;
 }
 
+bool client_has_choice(const struct client_answer *a)
+{
+    bool any = false;
+    for (size_t i = 0; i < a->n_choices && !any; i++)
+        any = a->choices[i].seen;
+    return any;
+}
+
+bool client_all_finished(const struct client_answer *a)
+{
+    bool all = client_has_choice(a);
+    for (size_t i = 0; i < a->n_choices && all; i++)
+        all = !a->choices[i].seen || a->choices[i].finish != CHAT_NOT_FINISHED;
+    return all;
+}
+
+// A vendor may give fewer choices than it was asked for: then those are the answer.
 void client_push_end(struct client_answer *a, struct chat_sink *sink)
 {
+    bool any = client_has_choice(a);
     if (a->told)
         return;
     a->told = true;
     for (size_t i = 0; i < a->n_choices; i++) {
         const struct client_choice *c = &a->choices[i];
+        if (any && !c->seen)
+            continue;
         sink->push(sink->self, &(struct chat_event){.kind = CHAT_FINISH,
                                                     .choice = (int)i,
                                                     .finish = finish_of(c),

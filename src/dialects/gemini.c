@@ -413,9 +413,11 @@ static void write_end(struct dialect_call *c, const struct chat_usage *u, struct
     s->told_end = true;
     begin_chunk(s, out);
     buf_text_add(out, "\"candidates\":[");
-    for (int i = 0; i < s->n_choices; i++) {
+    for (int i = 0, n = 0; i < s->n_choices; i++) {
+        if (s->choices[i].finish == CHAT_NOT_FINISHED)
+            continue;  // a vendor gave fewer than were asked for
         buf_printf(out, "%s{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"}",
-                   i ? "," : "");
+                   n++ ? "," : "");
         write_finish(s->choices[i].finish, s->choices[i].malformed, out);
         buf_printf(out, ",\"index\":%d}", i);
     }
@@ -603,8 +605,10 @@ static void write_candidate(struct dialect_call *c, const struct dialect_choice 
 static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)
 {
     buf_text_add(out, "{\"candidates\":[");
-    for (size_t i = 0; i < a->n_choices; i++) {
-        if (i)
+    for (size_t i = 0, n = 0; i < a->n_choices; i++) {
+        if (dialect_answer_lacks(a, i))
+            continue;
+        if (n++)
             buf_char(out, ',');
         write_candidate(c, &a->choices[i], i, out);
     }

@@ -136,12 +136,10 @@ bool gemini_client_read_event(void *state, struct slice event, struct slice data
 bool gemini_client_end(void *state, struct chat_sink *sink, struct error *err)
 {
     struct gemini_client_state *s = state;
-    bool all = true;
-    for (size_t i = 0; i < s->answer.n_choices; i++) {
-        struct client_choice *c = &s->answer.choices[i];
-        if (s->blocked && c->finish == CHAT_NOT_FINISHED)
+    for (size_t i = 0; s->blocked && i < s->answer.n_choices; i++) {
+        struct client_choice *c = client_choice_of(&s->answer, (int64_t)i);
+        if (c->finish == CHAT_NOT_FINISHED)
             c->finish = CHAT_FILTERED;
-        all = all && c->finish != CHAT_NOT_FINISHED;
     }
     if (s->failed[0]) {
         if (s->answer.has_usage && !s->answer.told)
@@ -150,7 +148,7 @@ bool gemini_client_end(void *state, struct chat_sink *sink, struct error *err)
         s->answer.told = true;
         return error_set(err, ERR_UPSTREAM, "the vendor's answer failed: %s", s->failed);
     }
-    if (!all)
+    if (!client_all_finished(&s->answer))
         return client_cut(&s->answer, sink, err);
     client_push_end(&s->answer, sink);
     return true;

@@ -241,8 +241,10 @@ static void write_response(struct dialect_call *c, const struct dialect_answer *
 {
     write_head(c, "chat.completion", out);
     buf_text_add(out, ",\"choices\":[");
-    for (size_t i = 0; i < a->n_choices; i++) {
-        if (i)
+    for (size_t i = 0, n = 0; i < a->n_choices; i++) {
+        if (dialect_answer_lacks(a, i))
+            continue;
+        if (n++)
             buf_char(out, ',');
         write_choice(c->state, &a->choices[i], i, out);
     }

@@ -31,14 +31,14 @@ static void release(void *state)
 }
 
 // A stream has come to its end with [DONE], or, from servers that send none, when each choice has
-// told how it ended.
+// told how it ended; fewer choices than were asked for are all where the usage was told, too.
 static bool end(void *state, struct chat_sink *sink, struct error *err)
 {
     struct openai_client_state *s = state;
-    bool finished = true;
+    bool finished = client_all_finished(&s->answer), all = true;
     for (size_t i = 0; i < s->answer.n_choices; i++)
-        finished = finished && s->answer.choices[i].finish != CHAT_NOT_FINISHED;
-    if (!s->done && !finished)
+        all = all && s->answer.choices[i].seen;
+    if (!s->done && !(finished && (all || s->answer.has_usage)))
         return client_cut(&s->answer, sink, err);
     client_push_end(&s->answer, sink);
     return true;

@@ -199,7 +199,7 @@ bool openai_client_read_event(void *state, struct slice event, struct slice data
     struct openai_client_state *s = state;
     (void)event;
     if (slice_is(data, "[DONE]")) {
-        if (!s->answer.choices[0].seen && !s->answer.has_usage && !s->done)
+        if (!client_has_choice(&s->answer) && !s->done)
             return client_malformed(err, "an answer of nothing");
         s->done = true;
         client_push_end(&s->answer, sink);
@@ -240,10 +240,8 @@ static bool read_whole(struct openai_client_state *s, struct chat_sink *sink, co
         return false;
     if (s->answer.req->input == INPUT_EMBED && !read_embeddings(s, sink, body, err))
         return false;
-    for (size_t i = 0; i < s->answer.n_choices; i++) {
-        if (!s->answer.choices[i].seen)
-            return client_malformed(err, "a choice is missing");
-    }
+    if (!client_has_choice(&s->answer))
+        return client_malformed(err, "it has no choice");
     client_push_end(&s->answer, sink);
     return true;
 }

@@ -290,9 +290,11 @@ static void write_response(struct dialect_call *c, const struct dialect_answer *
     const struct state *s = c->state;
     struct buf text = {0};
     write_head(c, out);
-    for (size_t i = 0; i < a->n_choices; i++) {
+    for (size_t i = 0, n = 0; i < a->n_choices; i++) {
         const struct dialect_choice *choice = &a->choices[i];
-        if (i)
+        if (dialect_answer_lacks(a, i))
+            continue;
+        if (n++)
             buf_char(out, ',');
         buf_clear(&text);
         if (s->echo)

@@ -96,6 +96,11 @@ case("openai", "usage twice, the last counts", [chunk({"content": "a"}, usage=us
 case("openai", "two choices interleaved", [chunk({"content": "a"}), chunk({"content": "b"}, index=1),
      chunk({"content": "c"}), chunk({}, "stop", index=1), chunk({}, "length"), DONE], n=2,
      expect=['text 0 "ac"', "finish 0 length", 'text 1 "b"', "finish 1 stop"])
+HELLO = [ROLE, chunk({"content": "Hel"}), chunk({"content": "lo \U0001F600"}), chunk({}, "stop"), USED, DONE]
+HELLO_READ = ['text 0 "Hello \U0001F600"', "finish 0 stop", "usage 20 16 0 0 7 3"]
+case("openai", "one choice of two", HELLO, n=2, expect=HELLO_READ)
+case("openai", "one choice of two, no [DONE]", HELLO[:-1], n=2, expect=HELLO_READ)
+case("openai", "one choice of two, cut", HELLO[:-2], n=2, expect=HELLO_READ[:1], error="upstream cut")
 top = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": [
     {"token": "Hi", "logprob": -0.5, "bytes": [72, 105]}, {"token": "Ho", "logprob": -2, "bytes": [72, 111]}]}
 case("openai", "logprobs", [chunk({"content": "Hi"}, logprobs={"content": [top], "refusal": None}), chunk({}, "stop"),
@@ -122,7 +127,9 @@ case("openai", "whole", body=whole, expect=['text 0 "I look"', "call 0.0 call_a 
 case("openai", "whole with an error inside", body={"error": {"message": "no such model", "code": "model_not_found"}},
      error="not_found no such model (404 model_not_found)")
 case("openai", "whole without its second choice", n=2, body=whole,
-     expect=['text 0 "I look"', "call 0.0 call_a f", 'args 0.0 "{\\"a\\": 1}"'], error="upstream a choice is missing")
+     expect=['text 0 "I look"', "call 0.0 call_a f", 'args 0.0 "{\\"a\\": 1}"', "finish 0 calls", "usage 9 1 0 0 4 2"])
+case("openai", "whole without any choice", n=2, error="upstream it has no choice", body={
+    "id": "c", "object": "chat.completion", "choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}})
 vectors = {"object": "list", "model": "e", "usage": {"prompt_tokens": 4, "total_tokens": 4}, "data": [
     {"object": "embedding", "index": 1, "embedding": [0, 1]}, {"object": "embedding", "index": 0, "embedding": [0.6, 0.8]}]}
 CreateEmbeddingResponse.model_validate(vectors)
@@ -247,6 +254,8 @@ case("gemini", "calls", [gemini([{"functionCall": {"id": "c1", "name": "f", "arg
              'args 0.1 "{}"', "finish 0 calls"])
 case("gemini", "two candidates", [gemini([{"text": "a"}], "STOP"), gemini([{"text": "b"}], "MAX_TOKENS", 1, COUNTED)],
      n=2, expect=['text 0 "a"', "finish 0 stop", 'text 1 "b"', "finish 1 length", "usage 30 12 0 0 48 40"])
+case("gemini", "one candidate of two", [gemini([{"text": "b"}], "MAX_TOKENS", 1, COUNTED)], n=2,
+     expect=['text 1 "b"', "finish 1 length", "usage 30 12 0 0 48 40"])
 blocked = gt.GenerateContentResponse.model_validate({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {
     "promptTokenCount": 9, "totalTokenCount": 9}}).model_dump_json(by_alias=True, exclude_none=True)
 case("gemini", "a prompt that is blocked", [["", blocked]], expect=["finish 0 filtered", "usage 9 0 0 0 0 0"])

@@ -706,10 +706,53 @@ static void embeddings_come_back(void **state)
     }
 }
 
+// A vendor that gives one choice where two were asked for has given one.
+static void choices_that_did_not_come_are_not_written(void **state)
+{
+    static const char gemini[] = "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}],"
+                                 "\"generationConfig\":{\"candidateCount\":2}}",
+                      openai[] = "{\"model\":\"m\",\"n\":2,\"stream\":%s,"
+                                 "\"prompt\":\"hi\",\"messages\":[{\"role\":\"user\","
+                                 "\"content\":\"hi\"}]}";
+    static const struct {
+        const char *path, *request;
+    } cases[] = {{"/v1/chat/completions", openai},
+                 {"/v1/completions", openai},
+                 {"/v1beta/models/m:generateContent", gemini},
+                 {"/v1beta/models/m:streamGenerateContent?alt=sse", gemini}};
+    const struct chat_event events[] = {
+        {.kind = CHAT_TEXT, .choice = 1, .text = slice_str("yes")},
+        {.kind = CHAT_FINISH, .choice = 1, .finish = CHAT_STOP},
+        {.kind = CHAT_USAGE, .usage = {.prompt_tokens = 5, .completion_tokens = 1}},
+        {.kind = CHAT_DONE}};
+    (void)state;
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        struct dialect_case d;
+        struct buf request = {0};
+        const char *mark = strstr(cases[i / 2].request, "%s");
+        if (mark)
+            buf_printf(&request, "%.*s%s%s", (int)(mark - cases[i / 2].request),
+                       cases[i / 2].request, i % 2 ? "true" : "false", mark + 2);
+        else
+            buf_text_add(&request, cases[i / 2].request);
+        dialect_case_begin(&d, "POST", cases[i / 2].path, buf_text(&request));
+        assert_true(d.read);
+        for (size_t k = 0; k < sizeof events / sizeof *events; k++)
+            dialect_case_event(&d, &events[k]);
+        if (!d.call.request.stream)
+            d.dialect->write_response(&d.call, &d.answer, &d.out);
+        assert_non_null(strstr(buf_text(&d.out), "\"index\":1"));
+        assert_null(strstr(buf_text(&d.out), "\"index\":0"));
+        dialect_case_end(&d);
+        buf_release(&request);
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(requests_come_back),
     cmocka_unit_test(answers_come_back),
     cmocka_unit_test(embeddings_come_back),
+    cmocka_unit_test(choices_that_did_not_come_are_not_written),
 };
 
 int main(void)
