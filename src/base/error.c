@@ -28,7 +28,7 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
     va_list args;
     va_start(args, format);
     err->code = code;
-    err->retry_after_s = 0;
+    err->retry_after_s = err->status = 0;
     (void)vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
     cut_whole(err->text, sizeof err->text);

@@ -32,6 +32,7 @@ enum error_code {
 struct error {
     enum error_code code;
     int retry_after_s;  // of ERR_BUSY, ERR_RATE: seconds until another try is worth it; else 0
+    int status;         // HTTP's, or what stands for it, where a vendor answered; else 0
     char text[256];
 };
 
@@ -46,7 +47,7 @@ static inline void error_clear(struct error *err)
 {
     if (err) {
         err->code = ERR_NONE;
-        err->retry_after_s = 0;
+        err->retry_after_s = err->status = 0;
         err->text[0] = 0;
     }
 }

@@ -113,6 +113,8 @@ bool client_fail(const struct client_failure *f, struct error *out, bool *worth_
         buf_printf(&text, " (%d)", f->status);
     (void)error_set(out, code, "%s", buf_text(&text));
     buf_release(&text);
+    if (out)
+        out->status = f->status;
     if (out && (code == ERR_RATE || code == ERR_BUSY) && f->retry_after_s > 0)
         out->retry_after_s =
             f->retry_after_s < RETRY_MAX_S ? (int)ceil(f->retry_after_s) : RETRY_MAX_S;

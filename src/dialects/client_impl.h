@@ -122,6 +122,6 @@ struct client_failure {
     bool for_good;         // it will fail again
     double retry_after_s;  // 0: not said
 };
-// The error that it becomes: code and text as read_error says. Returns false.
+// The error that it becomes: code and text as read_error says, and the status. Returns false.
 bool client_fail(const struct client_failure *f, struct error *out, bool *worth_retrying);
 bool client_says_context(struct slice message);

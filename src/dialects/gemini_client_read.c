@@ -146,7 +146,10 @@ bool gemini_client_end(void *state, struct chat_sink *sink, struct error *err)
             sink->push(sink->self,
                        &(struct chat_event){.kind = CHAT_USAGE, .usage = s->answer.usage});
         s->answer.told = true;
-        return error_set(err, ERR_UPSTREAM, "the vendor's answer failed: %s", s->failed);
+        (void)error_set(err, ERR_UPSTREAM, "the vendor's answer failed: %s", s->failed);
+        if (err)
+            err->status = 200;  // it is the model that failed, not who serves it
+        return false;
     }
     if (!client_all_finished(&s->answer))
         return client_cut(&s->answer, sink, err);

@@ -220,10 +220,28 @@ bool attempt_begin(struct gateway_answer *f, struct error *err)
     return false;
 }
 
-// Not what a request is too large or too special for: others are served all the same.
+// Whether it says something about whoever serves: no connection, limits of time, what is no answer,
+// 5xx, a key that is refused. Not what one request caused (400, 404, 409, 413, 422), or one account
+// (429): others are served all the same.
 static bool is_its_fault(const struct error *err)
 {
-    return flight_can_go_on(err) && err->code != ERR_CONTEXT && err->code != ERR_UNSUPPORTED;
+    switch (err->code) {
+    case ERR_NONE:
+    case ERR_USAGE:
+    case ERR_UNSUPPORTED:
+    case ERR_CONTEXT:
+    case ERR_NOT_FOUND:
+    case ERR_LIMIT:
+    case ERR_RATE:
+    case ERR_BUDGET:
+    case ERR_CANCELLED:
+    case ERR_TIMEOUT: return false;  // the request's own deadline
+    case ERR_KEY:
+    case ERR_FORBIDDEN: return true;
+    default:
+        return !err->status || err->status >= 500 || err->status == 401 || err->status == 402 ||
+               err->status == 403 || err->status == 408;
+    }
 }
 
 void attempt_over(struct attempt *a, const struct chat_usage *usage, const struct error *failure)

@@ -371,7 +371,9 @@ static void relay(struct gateway_answer *f)
         (void)error_set(&err, ERR_CANCELLED, "the answer was cancelled");
     else if (!account_reopen(f, &err))
         err = f->failure;
-    if (err.code || !begin(f, &err))
+    if (!err.code && !begin(f, &err) && !flight_is_cancelled(f))
+        err = f->failure;  // nobody else was asked: what a vendor said is the answer
+    if (err.code)
         fail(f, &err);
     drop(f);
 }

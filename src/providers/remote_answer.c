@@ -178,6 +178,7 @@ static void conclude_refusal(struct answer *a)
     a->remote->client->read_error(a->status, buf_view(&a->whole), &err, &worth);
     if (!err.code)
         (void)error_set(&err, ERR_UPSTREAM, "answers with status %d", a->status);
+    err.status = a->status;
     // 429 is said by an endpoint that works.
     remote_told(a, a->status >= 500 || a->status == 408 ? BREAKER_FAILED : BREAKER_WORKS);
     fail(a, &err, retry_status(a->status) && worth);
@@ -228,7 +229,9 @@ void remote_conclude(struct answer *a)
     }
     bool busy = err.code == ERR_BUSY;
     a->cut = lost = lost && !a->error.code;
-    bool theirs = busy || err.code == ERR_UPSTREAM || err.code == ERR_FORMAT;
+    // Not where its own words say that it worked, and that it was the request.
+    bool theirs = busy || ((err.code == ERR_UPSTREAM || err.code == ERR_FORMAT) &&
+                           (!err.status || err.status >= 500));
     remote_told(a, theirs ? BREAKER_FAILED : BREAKER_WORKS);
     fail(a, &err, busy || lost);
 }

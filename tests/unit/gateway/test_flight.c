@@ -56,7 +56,7 @@ struct world {
     struct prices *prices;
     struct egress *egress;
     struct gateway *gateway;
-    // What the east and the north do: the west always answers.
+    // What the east, north and south do: the west always answers.
     const char *east;
     struct buf bodies;  // what the vendor got, under lock
     pthread_mutex_t lock;
@@ -71,7 +71,8 @@ static bool answer_well(struct script_talk *t)
 static bool serve(void *self, struct script_talk *t)
 {
     struct world *w = self;
-    bool is_east = strstr(buf_text(&t->head), "/east/") || strstr(buf_text(&t->head), "/north/");
+    bool is_east = strstr(buf_text(&t->head), "/east/") || strstr(buf_text(&t->head), "/north/") ||
+                   strstr(buf_text(&t->head), "/south/");
     pthread_mutex_lock(&w->lock);
     buf_slice(&w->bodies, buf_view(&t->body));
     pthread_mutex_unlock(&w->lock);
@@ -89,6 +90,14 @@ static bool serve(void *self, struct script_talk *t)
         (void)(script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good ")));
         return false;
     }
+    if (strtol(w->east, NULL, 10) > 0)
+        return script_answer(t, (int)strtol(w->east, NULL, 10), "application/json", "",
+                             "{\"error\":{\"message\":\"no\"}}");
+    if (strcmp(w->east, "malformed") == 0)
+        return script_answer(
+            t, 200, "application/json", "",
+            "{\"candidates\":[{\"index\":0,\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}],"
+            "\"usageMetadata\":{\"promptTokenCount\":10,\"candidatesTokenCount\":5}}");
     if (strcmp(w->east, "told") == 0)  // it is paid for, though it failed
         return script_begin(t, "text/event-stream") &&
                script_chunk(t, USAGE "data: {\"error\":{\"message\":\"no\"}}\n\n") && script_end(t);
@@ -131,13 +140,16 @@ static void open_world(struct world *w, const char *east)
                "  own: {candidates: [local/fake, west/m], policy: fixed}\n"
                "  dear: {candidates: [east/m], policy: fixed}\n"
                "  priced: {candidates: [north/m, west/m], policy: fixed}\n"
+               "  odd: {candidates: [south/m], policy: fixed}\n"
+               "  rests: {candidates: [east/m, north/m], policy: fixed}\n"
                "providers:\n"
                "  east: {dialect: openai, base_urls: [\"%s/east\"], retries: 0}\n"
                "  west: {dialect: openai, base_urls: [\"%s/west\"], retries: 0}\n"
                "  north: {dialect: openai, base_urls: [\"%s/north\"], retries: 0}\n"
+               "  south: {dialect: gemini, base_urls: [\"%s/south\"], retries: 0}\n"
                "redactions:\n"
                "  mail: {pattern: '[a-z]+@[a-z]+[.]example'}\n",
-               w->vendor.url, w->vendor.url, w->vendor.url);
+               w->vendor.url, w->vendor.url, w->vendor.url, w->vendor.url);
     if (!config_parse(yaml.ptr, yaml.len, "test.yaml", &w->config, &err))
         fail_msg("%s", err.text);
     buf_release(&yaml);
@@ -265,6 +277,56 @@ static void who_was_not_asked_has_not_failed(void **state)
     }
     assert_int_equal(w.vendor.n_requests, 3);
     assert_int_equal(w.local.n_started, 2);
+    close_world(&w);
+}
+
+// What one client's requests bring about is told to that client, and keeps nobody else out.
+static void only_its_own_failures_make_a_vendor_rest(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *way, *model;
+        enum error_code code;
+        bool rests;
+    } cases[] = {{"400", "dear", ERR_USAGE, false},         {"404", "dear", ERR_NOT_FOUND, false},
+                 {"409", "dear", ERR_UPSTREAM, false},      {"413", "dear", ERR_USAGE, false},
+                 {"422", "dear", ERR_USAGE, false},         {"429", "dear", ERR_RATE, false},
+                 {"malformed", "odd", ERR_UPSTREAM, false}, {"500", "dear", ERR_UPSTREAM, true},
+                 {"401", "dear", ERR_UPSTREAM, true},       {"402", "dear", ERR_UPSTREAM, true},
+                 {"close", "dear", ERR_UPSTREAM, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        open_world(&w, cases[i].way);
+        for (int k = 0; k < 6; k++) {
+            struct asked a = {.caller = {.vendors = true}};
+            struct error err = {0};
+            bool ok = run(&w, &a, cases[i].model, "hello", &err);
+            assert_int_equal(ok, !cases[i].rests || k < 3);
+            assert_int_equal(ok ? a.log.error.code : err.code, ok ? cases[i].code : ERR_BUSY);
+            remote_log_release(&a.log);
+        }
+        close_world(&w);
+    }
+}
+
+// The next candidate was not asked, so that what the first said is the answer.
+static void what_a_vendor_said_is_told_where_no_other_is_asked(void **state)
+{
+    (void)state;
+    struct world w;
+    open_world(&w, "500");
+    for (int i = 0; i < 5; i++) {  // its endpoint rests, but no route knows
+        struct asked a = {.caller = {.vendors = true}};
+        struct error err = {0};
+        assert_true(run(&w, &a, "north/m", "hello", &err));
+        remote_log_release(&a.log);
+    }
+    w.east = "404";
+    struct asked a = {.caller = {.vendors = true}};
+    struct error err = {0};
+    assert_true(run(&w, &a, "rests", "hello", &err));
+    assert_int_equal(a.log.error.code, ERR_NOT_FOUND);
+    remote_log_release(&a.log);
     close_world(&w);
 }
 
@@ -629,6 +691,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_fails_before_it_answers_goes_to_the_next),
         cmocka_unit_test(who_was_not_asked_has_not_failed),
+        cmocka_unit_test(only_its_own_failures_make_a_vendor_rest),
+        cmocka_unit_test(what_a_vendor_said_is_told_where_no_other_is_asked),
         cmocka_unit_test(the_clients_own_fault_is_asked_of_nobody_else),
         cmocka_unit_test(after_output_there_is_no_other_and_it_is_billed_as_an_estimate),
         cmocka_unit_test(the_log_of_what_leaves_has_the_bytes_of_what_failed),
