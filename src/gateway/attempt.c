@@ -244,13 +244,42 @@ static bool is_its_fault(const struct error *err)
     }
 }
 
+// Never a vendor's own words: they may repeat what it was asked.
+static const char *words_of(enum error_code code)
+{
+    switch (code) {
+    case ERR_KEY:
+    case ERR_FORBIDDEN: return "it refused the key";
+    case ERR_RATE: return "it was asked too often";
+    case ERR_BUSY: return "it has too much to do";
+    case ERR_CONTEXT: return "its context is too small";
+    case ERR_NOT_FOUND: return "it does not know the model";
+    case ERR_UNSUPPORTED: return "it cannot do what was asked";
+    case ERR_USAGE:
+    case ERR_LIMIT: return "it refused the request";
+    case ERR_CANCELLED: return "it was cancelled";
+    case ERR_TIMEOUT: return "the request's time was over";
+    case ERR_UPSTREAM:
+    case ERR_FORMAT: return "it failed, or gave no answer";
+    default: return "it failed";
+    }
+}
+
+static void log_failure(const struct attempt *a, const struct error *why)
+{
+    if (why->status)
+        log_info("%s: %s (status %d)", a->candidate->shown, words_of(why->code), why->status);
+    else
+        log_info("%s: %s", a->candidate->shown, words_of(why->code));
+}
+
 void attempt_over(struct attempt *a, const struct chat_usage *usage, const struct error *failure)
 {
     struct gateway_answer *f = a->flight;
     bool failed = failure && failure->code;
     log_end(a, usage, flight_is_cancelled(f) ? "cancelled" : failed ? "failed" : "done");
     if (failed && f->n_steps > 1)
-        log_info("%s: %s", a->candidate->shown, failure->text);
+        log_failure(a, failure);
     if (!f->target.route)
         return;
     int64_t now = clock_ns();

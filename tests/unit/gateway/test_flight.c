@@ -4,11 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "gateway/caller.h"
 #include "gateway/egress.h"
@@ -93,6 +96,10 @@ static bool serve(void *self, struct script_talk *t)
     if (strtol(w->east, NULL, 10) > 0)
         return script_answer(t, (int)strtol(w->east, NULL, 10), "application/json", "",
                              "{\"error\":{\"message\":\"no\"}}");
+    if (strcmp(w->east, "echo") == 0)
+        return script_answer(
+            t, 500, "application/json", "",
+            "{\"error\":{\"message\":\"cannot read 'a secret'\",\"code\":\"secret\"}}");
     if (strcmp(w->east, "malformed") == 0)
         return script_answer(
             t, 200, "application/json", "",
@@ -307,6 +314,30 @@ static void only_its_own_failures_make_a_vendor_rest(void **state)
         }
         close_world(&w);
     }
+}
+
+// A vendor may repeat what it was asked, and the program's log has no texts.
+static void the_log_has_no_words_of_a_vendors(void **state)
+{
+    (void)state;
+    struct world w;
+    struct asked a = {.caller = {.vendors = true}};
+    struct error err = {0};
+    char text[2000] = "", path[300];
+    open_world(&w, "echo");
+    write_file(w.home, "log", "", path);
+    int was = dup(STDERR_FILENO), log = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(was >= 0 && log >= 0 && dup2(log, STDERR_FILENO) >= 0);
+    log_set_level(LOG_DEBUG);
+    bool ok = run(&w, &a, "both", "a secret", &err);
+    log_set_level(LOG_WARN);
+    assert_true(dup2(was, STDERR_FILENO) >= 0);
+    assert_true(ok && pread(log, text, sizeof text - 1, 0) > 0);
+    assert_non_null(strstr(text, "east/m: it failed, or gave no answer (status 500)"));
+    assert_null(strstr(text, "secret"));
+    assert_int_equal(close(log) | close(was), 0);
+    remote_log_release(&a.log);
+    close_world(&w);
 }
 
 // The next candidate was not asked, so that what the first said is the answer.
@@ -693,6 +724,7 @@ int main(void)
         cmocka_unit_test(who_was_not_asked_has_not_failed),
         cmocka_unit_test(only_its_own_failures_make_a_vendor_rest),
         cmocka_unit_test(what_a_vendor_said_is_told_where_no_other_is_asked),
+        cmocka_unit_test(the_log_has_no_words_of_a_vendors),
         cmocka_unit_test(the_clients_own_fault_is_asked_of_nobody_else),
         cmocka_unit_test(after_output_there_is_no_other_and_it_is_billed_as_an_estimate),
         cmocka_unit_test(the_log_of_what_leaves_has_the_bytes_of_what_failed),
