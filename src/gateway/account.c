@@ -1,6 +1,7 @@
 // account.c - what a request may cost, and did: reservation, limits, settlement.
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -41,24 +42,45 @@ int64_t account_guess(const struct gateway *g, const struct candidate *c, const 
     return price_guess(p, need->tokens_guess, answer * n_choices(req));
 }
 
-// The most that any candidate which is left could cost; unpriced ones are not in it where it
-// matters.
+// The most that a step could cost; 0 without a price: those are not in the plan where it matters.
+// What is asked for gets a bound, if nobody gave it one.
+static int64_t bound_of(struct gateway_answer *f, struct router_step step)
+{
+    const struct price *p = price_for(f->g, &f->target.candidates[step.candidate]);
+    if (!p)
+        return 0;
+    if (f->request.max_tokens < 0 && f->request.input != INPUT_EMBED)
+        f->request.max_tokens = p->max_output > 0 && p->max_output < ANSWER_TOKENS_MAX
+                                    ? p->max_output
+                                    : ANSWER_TOKENS_MAX;
+    int64_t answer = f->request.max_tokens > 0 ? f->request.max_tokens : 0;
+    return price_bound(p, f->need.tokens_most, answer, n_choices(&f->request));
+}
+
+// The most that any candidate which is left could cost.
 static int64_t bound(struct gateway_answer *f)
 {
     int64_t most = 0;
     for (size_t i = f->at; i < f->n_steps; i++) {
-        const struct price *p = price_for(f->g, &f->target.candidates[f->steps[i].candidate]);
-        if (!p)
-            continue;
-        if (f->request.max_tokens < 0 && f->request.input != INPUT_EMBED)
-            f->request.max_tokens = p->max_output > 0 && p->max_output < ANSWER_TOKENS_MAX
-                                        ? p->max_output
-                                        : ANSWER_TOKENS_MAX;
-        int64_t answer = f->request.max_tokens > 0 ? f->request.max_tokens : 0;
-        int64_t cost = price_bound(p, f->need.tokens_most, answer, n_choices(&f->request));
+        int64_t cost = bound_of(f, f->steps[i]);
         most = cost > most ? cost : most;
     }
     return most;
+}
+
+// Leaves out who could cost as much as this. False if then nobody would be left.
+static bool leave_out(struct gateway_answer *f, int64_t cost)
+{
+    struct router_step kept[ROUTER_STEPS_MAX];
+    size_t n = 0;
+    for (size_t i = f->at; i < f->n_steps; i++)
+        if (bound_of(f, f->steps[i]) < cost)
+            kept[n++] = f->steps[i];
+    if (n == 0)
+        return false;
+    memcpy(f->steps + f->at, kept, n * sizeof *kept);
+    f->n_steps = f->at + n;
+    return true;
 }
 
 static bool take_limits(struct gateway_answer *f, struct error *err)
@@ -79,11 +101,22 @@ static void give_limits(struct gateway_answer *f, int64_t used)
         limits_give(f->g->limits, f->request.caller->key, &f->limits, used, clock_ns());
 }
 
+// What the dearest could cost; while the budget cannot afford that, without the dearest.
 static bool reserve(struct gateway_answer *f, struct error *err)
 {
     const struct caller *who = f->request.caller;
-    int64_t amount = account_has_budget(who) ? bound(f) : 0;
-    return ledger_reserve(f->g->o.ledger, who ? who->key : NULL, amount, &f->hold, err);
+    struct ledger *l = f->g->o.ledger;
+    int asked = f->request.max_tokens;
+    if (!account_has_budget(who))
+        return ledger_reserve(l, who ? who->key : NULL, 0, &f->hold, err);
+    for (;;) {
+        int64_t most = bound(f);
+        if (ledger_reserve(l, who->key, most, &f->hold, err))
+            return true;
+        if (err->code != ERR_BUDGET || !leave_out(f, most))
+            return false;
+        f->request.max_tokens = asked;
+    }
 }
 
 bool account_open(struct gateway_answer *f, struct error *err)

@@ -129,7 +129,8 @@ bool flight_is_cancelled(struct gateway_answer *f);
 bool flight_can_go_on(const struct error *err);
 
 // account.c
-// What the request may cost is reserved, and counted against the key's limits. False with err.
+// What the request may cost is reserved, and counted against the key's limits; who costs more than
+// the key's budget has left is taken out of the plan. False with err: nobody is left.
 bool account_open(struct gateway_answer *f, struct error *err);
 // What became of it. Sets the cost in f->usage.
 void account_close(struct gateway_answer *f, const struct attempt *a, const char *outcome);

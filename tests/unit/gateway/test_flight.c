@@ -47,7 +47,9 @@ static const char prices_text[] =
     "{\"provider\":\"west\",\"model\":\"m\",\"from\":\"2020-01-01\",\"source\":\"test\","
     "\"input\":2,\"output\":8,\"cache_read\":0.5,\"max_output\":1000},"
     "{\"provider\":\"north\",\"model\":\"m\",\"from\":\"2020-01-01\",\"source\":\"test\","
-    "\"input\":2,\"output\":8,\"cache_read\":0.5,\"max_output\":1000}]}";
+    "\"input\":2,\"output\":8,\"cache_read\":0.5,\"max_output\":1000},"
+    "{\"provider\":\"north\",\"model\":\"cheap\",\"from\":\"2020-01-01\",\"source\":\"test\","
+    "\"input\":0.2,\"output\":0.8,\"cache_read\":0.05,\"max_output\":1000}]}";
 
 struct world {
     char home[200];
@@ -148,6 +150,7 @@ static void open_world(struct world *w, const char *east)
                "  dear: {candidates: [east/m], policy: fixed}\n"
                "  priced: {candidates: [north/m, west/m], policy: fixed}\n"
                "  odd: {candidates: [south/m], policy: fixed}\n"
+               "  sizes: {candidates: [west/m, north/cheap, local/fake], policy: fixed}\n"
                "  rests: {candidates: [east/m, north/m], policy: fixed}\n"
                "providers:\n"
                "  east: {dialect: openai, base_urls: [\"%s/east\"], retries: 0}\n"
@@ -653,6 +656,82 @@ static void what_failed_and_is_paid_for_is_in_the_budget(void **state)
     }
 }
 
+static struct ledger_key new_key(struct world *w, int64_t budget)
+{
+    char secret[LEDGER_SECRET_BYTES];
+    struct error err = {0};
+    struct ledger_key key,
+        want = {.name = "n", .budget_day = -1, .budget_month = -1, .budget_total = budget};
+    if (!ledger_key_create(w->ledger, &want, secret, &key, &err))
+        fail_msg("%s", err.text);
+    return key;
+}
+
+// With 50 tokens of answer the west may cost 0.05 cents, the cheap one a tenth of it; told are
+// 0.019 and 0.0019 cents.
+static void who_a_budget_cannot_pay_for_is_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t budget;
+        int n_vendors, n_local;
+    } cases[] = {{0, 0, 4}, {100000000, 3, 1}, {520000000, 4, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct world w;
+        struct error err = {0};
+        open_world(&w, "well");
+        struct ledger_key key = new_key(&w, cases[i].budget);
+        for (int k = 0; k < 4; k++) {
+            struct asked a = {.caller = {.key = &key, .vendors = true}};
+            if (!run(&w, &a, "sizes", "hello", &err))
+                fail_msg("%s", err.text);
+            assert_int_equal(a.log.error.code, ERR_NONE);
+            remote_log_release(&a.log);
+            assert_true(booked(&w).cost <= cases[i].budget);
+        }
+        assert_int_equal(w.vendor.n_requests, cases[i].n_vendors);
+        assert_int_equal(w.local.n_started, cases[i].n_local);
+        struct asked a = {.caller = {.key = &key, .vendors = true}};
+        if (cases[i].budget == 0) {  // where nobody is left
+            assert_false(run(&w, &a, "priced", "hello", &err));
+            assert_int_equal(err.code, ERR_BUDGET);
+            remote_log_release(&a.log);
+        }
+        close_world(&w);
+    }
+}
+
+static void many_at_once_share_what_a_budget_has_left(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    for (int64_t budget = 300000000; budget < 3000000000; budget += 450000000) {
+        struct world w;
+        struct error err = {0};
+        struct asked *all = calloc(N, sizeof *all);
+        struct gateway_answer *answers[N];
+        open_world(&w, "well");
+        struct ledger_key key = new_key(&w, budget);
+        for (int i = 0; i < N; i++) {
+            all[i].caller = (struct caller){.key = &key, .vendors = true};
+            answers[i] = start(&w, &all[i], "sizes", "hello", &err);
+            assert_non_null(answers[i]);
+        }
+        for (int i = 0; i < N; i++) {
+            remote_log_wait(&all[i].log);
+            gateway_answer_free(answers[i]);
+            assert_int_equal(all[i].log.error.code, ERR_NONE);
+            remote_log_release(&all[i].log);
+        }
+        struct ledger_sum sum = booked(&w);
+        assert_int_equal(sum.requests, N);
+        assert_true(sum.cost > 0 && sum.cost <= budget);
+        assert_true(w.local.n_started > 0 && w.vendor.n_requests > 0);
+        free(all);
+        close_world(&w);
+    }
+}
+
 static void several_prompts_are_one_request(void **state)
 {
     (void)state;
@@ -736,6 +815,8 @@ int main(void)
         cmocka_unit_test(what_is_paid_for_is_booked_though_it_failed),
         cmocka_unit_test(no_part_of_a_usage_is_more_than_the_whole),
         cmocka_unit_test(what_failed_and_is_paid_for_is_in_the_budget),
+        cmocka_unit_test(who_a_budget_cannot_pay_for_is_left_out),
+        cmocka_unit_test(many_at_once_share_what_a_budget_has_left),
         cmocka_unit_test(several_prompts_are_one_request),
         cmocka_unit_test(many_at_once_each_end_once),
     };
