@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "grammar_help.h"
 #include "local/sampling/grammar/schema.h"
@@ -278,6 +279,81 @@ static void large_ones_end_in_time(void **s)
     buf_release(&text);
 }
 
+// Compiles it in a time that is far beyond what the bounds allow, on whatever machine.
+static enum error_code compiled_soon(struct buf *schema, const char *why)
+{
+    struct error err = {0};
+    int64_t start = clock_ns();
+    program_free(compile(buf_text(schema), &err));
+    assert_true(clock_ns() - start < INT64_C(15000000000));
+    if (why && !strstr(err.text, why))
+        fail_msg("'%s' does not say '%s'", err.text, why);
+    buf_clear(schema);
+    return err.code;
+}
+
+static void add_values(struct buf *schema, int from, int n)
+{
+    buf_printf(schema, "{\"enum\":[%d", from);
+    for (int i = from; i < from + n; i++)
+        buf_printf(schema, ",\"a%d\"", i);
+    buf_text_add(schema, "]}");
+}
+
+static void the_time_of_lists_grows_with_their_length(void **s)
+{
+    (void)s;
+    struct buf text = {0};
+    add_values(&text, 0, 60000);
+    assert_int_equal(compiled_soon(&text, NULL), ERR_NONE);
+    // A list that another keyword picks from.
+    buf_text_add(&text, "{\"allOf\":[");
+    add_values(&text, 0, 30000);
+    buf_char(&text, ',');
+    add_values(&text, 20000, 30000);
+    buf_text_add(&text, "]}");
+    assert_int_equal(compiled_soon(&text, NULL), ERR_NONE);
+    CHECK("{\"allOf\":[{\"enum\":[1,2.0,\"a\",[1,{\"b\":0,\"c\":1}]]},{\"enum\":[2,[1.0,{\"c\":1,"
+          "\"b\":"
+          "-0.0}],\"b\"]}]}",
+          "2.0", "[1,{\"b\":0,\"c\":1}]", NULL, "1", "\"a\"", "\"b\"", "[1,{\"b\":0}]");
+    buf_release(&text);
+}
+
+static void what_would_take_too_long_ends_with_its_keyword(void **s)
+{
+    (void)s;
+    struct buf text = {0};
+    // Each schema asks two times what the next one says of a value.
+    buf_text_add(&text, "{\"enum\":[1],\"$ref\":\"#/$defs/d0\",\"$defs\":{");
+    for (int i = 0; i < 25; i++)
+        buf_printf(&text,
+                   "\"d%d\":{\"allOf\":[{\"minimum\":0,\"$ref\":\"#/$defs/d%d\"},{\"$ref\":"
+                   "\"#/$defs/d%d\"}]},",
+                   i, i + 1, i + 1);
+    buf_text_add(&text, "\"d25\":{\"type\":\"integer\"}}}");
+    assert_int_equal(compiled_soon(&text, "\"enum\" at #"), ERR_LIMIT);
+    // Each of many branches is compared with all others, value by value.
+    buf_text_add(&text, "{\"oneOf\":[");
+    for (int i = 0; i < 190; i++) {
+        if (i)
+            buf_char(&text, ',');
+        add_values(&text, i * 1000, 1000);
+    }
+    buf_text_add(&text, "]}");
+    assert_int_equal(compiled_soon(&text, "enum\" at #/oneOf"), ERR_LIMIT);
+    // Names that are looked for all over the schema.
+    buf_text_add(&text, "{\"type\":\"object\",\"properties\":{");
+    for (int i = 0; i < 5000; i++)
+        buf_printf(&text, "%s\"p%d\":{\"$ref\":\"#a%d\"}", i ? "," : "", i, i);
+    buf_text_add(&text, "},\"$defs\":{");
+    for (int i = 0; i < 5000; i++)
+        buf_printf(&text, "%s\"d%d\":{\"$anchor\":\"a%d\"}", i ? "," : "", i, i);
+    buf_text_add(&text, "}}");
+    assert_int_equal(compiled_soon(&text, "\"$anchor\" at #"), ERR_LIMIT);
+    buf_release(&text);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(any_value_is_json),
     cmocka_unit_test(objects_have_their_members_in_order),
@@ -288,6 +364,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(schemas_that_refer_to_themselves_say_nothing_by_it),
     cmocka_unit_test(what_cannot_be_compiled_is_named_with_its_place),
     cmocka_unit_test(large_ones_end_in_time),
+    cmocka_unit_test(the_time_of_lists_grows_with_their_length),
+    cmocka_unit_test(what_would_take_too_long_ends_with_its_keyword),
 };
 
 int main(void)

@@ -101,6 +101,11 @@ void nfa_free(struct nfa *n)
     free(n);
 }
 
+size_t nfa_states(const struct nfa *n)
+{
+    return n->n;
+}
+
 // Running
 
 void nfa_set_init(struct nfa_set *s, const struct nfa *n)

@@ -18,6 +18,7 @@ struct nfa;
 // The tree must outlive it. NULL if it would be too large.
 struct nfa *nfa_new(const struct regex *r);
 void nfa_free(struct nfa *n);
+size_t nfa_states(const struct nfa *n);
 bool nfa_matches(const struct nfa *n, struct slice text);  // as a whole; UTF-8
 
 struct language {
@@ -25,6 +26,7 @@ struct language {
     bool negated;  // all texts but those
 };
 // Nodes of the texts that are in all languages and have min to max characters (REPEAT_NO_MAX: no
-// bound). At most LANGUAGES_MAX. False if it would be too large.
+// bound). At most LANGUAGES_MAX. False if it would be too large. Adds the steps that it took to
+// *work (NULL is fine).
 bool nfa_product(struct program *p, const struct language *list, size_t n, uint32_t min,
-                 uint32_t max, regex_chars *chars, uint32_t next, uint32_t *node);
+                 uint32_t max, regex_chars *chars, uint32_t next, uint32_t *node, uint64_t *work);

@@ -223,7 +223,7 @@ static void release(struct product *d)
 }
 
 bool nfa_product(struct program *p, const struct language *list, size_t n, uint32_t min,
-                 uint32_t max, regex_chars *chars, uint32_t next, uint32_t *node)
+                 uint32_t max, regex_chars *chars, uint32_t next, uint32_t *node, uint64_t *work)
 {
     struct product d = {.p = p, .list = list, .n = n, .min = min, .max = max, .chars = chars};
     bool ends;
@@ -244,6 +244,8 @@ bool nfa_product(struct program *p, const struct language *list, size_t n, uint3
         }
     }
     bool ok = !too_large(&d);
+    if (work)
+        *work += d.work;
     release(&d);
     return ok;
 }

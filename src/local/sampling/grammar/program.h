@@ -52,6 +52,7 @@ struct program {
     size_t nodes_capacity, edges_capacity, targets_capacity, rules_capacity;
     uint32_t root;
     bool overflow;
+    size_t work;  // that went into it, as the front end counts it
     // After program_finish: bytes that no edge tells apart are of one class.
     uint8_t class_of[256];
     int n_classes;

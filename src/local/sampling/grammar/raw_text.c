@@ -96,7 +96,7 @@ static uint32_t product(struct program *p, const struct language *list, size_t n
                         uint32_t max, uint32_t next)
 {
     uint32_t node, rule = program_rule(p, "text");
-    if (!nfa_product(p, list, n, min, max, node_chars, NODE_ID_END, &node))
+    if (!nfa_product(p, list, n, min, max, node_chars, NODE_ID_END, &node, NULL))
         p->overflow = true;
     if (!p->overflow)
         program_set(p, rule, node);

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "local/sampling/grammar/schema_impl.h"
 
-enum { SCHEMA_RULES_MAX = 20000, FLAT_MAX = 1000 };
+enum { SCHEMA_RULES_MAX = 20000, FLAT_MAX = 1000, WORK_MAX = 2000000 };
 
 // Failures
 
@@ -63,6 +63,14 @@ uint32_t schema_fail(struct schema_compiler *c, const json_t *at, const char *ke
     va_end(args);
     set_failure(c, at, keyword, why, ERR_UNSUPPORTED);
     return NODE_ID_FAIL;
+}
+
+bool schema_works(struct schema_compiler *c, const json_t *at, const char *keyword, size_t n)
+{
+    c->p->work += n;
+    if (c->p->work > WORK_MAX && !c->failed)
+        set_failure(c, at, keyword, "the schema takes too long to compile", ERR_LIMIT);
+    return !c->failed;
 }
 
 // Sets
@@ -126,8 +134,10 @@ uint32_t schema_rule_of(struct schema_compiler *c, const struct schema_set *s)
     memory_grow(c->rules, c->rules_capacity, c->n_rules + 1);
     struct schema_rule *r = &c->rules[c->n_rules];
     *r = (struct schema_rule){.rule = program_rule(c->p, "the schema")};
-    for (size_t i = 0; i < s->n; i++)
-        set_add(&r->set, s->items[i].schema, s->items[i].done);
+    memory_grow(r->set.items, r->set.capacity, s->n);
+    if (s->n)
+        memcpy(r->set.items, s->items, s->n * sizeof *s->items);
+    r->set.n = s->n;
     put_rule(c, (uint32_t)c->n_rules++);
     return c->rules[c->n_rules - 1].rule;
 }
@@ -207,7 +217,8 @@ static bool check_keywords(struct schema_compiler *c, const json_t *schema)
 
 // $ref
 
-static const json_t *find_anchor(const json_t *at, const char *name, int depth)
+static const json_t *find_anchor(struct schema_compiler *c, const json_t *at, const char *name,
+                                 int depth)
 {
     const char *key;
     json_t *value;
@@ -215,15 +226,15 @@ static const json_t *find_anchor(const json_t *at, const char *name, int depth)
     const char *anchor = json_get_text(at, "$anchor");
     if (anchor && strcmp(anchor, name) == 0)
         return at;
-    if (depth > 200)
+    if (depth > 200 || !schema_works(c, at, "$anchor", 1))
         return NULL;
     json_object_foreach((json_t *)at, key, value)
     {
         if (!found)
-            found = find_anchor(value, name, depth + 1);
+            found = find_anchor(c, value, name, depth + 1);
     }
     for (size_t i = 0; !found && i < json_array_size(at); i++)
-        found = find_anchor(json_array_get(at, i), name, depth + 1);
+        found = find_anchor(c, json_array_get(at, i), name, depth + 1);
     return found;
 }
 
@@ -285,7 +296,7 @@ const json_t *schema_resolve(struct schema_compiler *c, const json_t *at)
     if (!ref[1] || ref[1] == '/')
         found = follow_pointer(c, ref + 1);
     else
-        found = find_anchor(c->root, ref + 1, 0);
+        found = find_anchor(c, c->root, ref + 1, 0);
     if (!found)
         schema_fail(c, at, "$ref", "'%.60s' is not there", ref);
     return found;
@@ -316,6 +327,10 @@ bool schema_flatten(struct schema_compiler *c, const struct schema_set *s, struc
         set_add(&queue, s->items[i].schema, s->items[i].done);
     for (size_t i = 0; i < queue.n && possible && !c->failed; i++) {
         struct schema_item item = queue.items[i];
+        // What is already in a set is looked for one by one.
+        if (!schema_works(c, item.schema, "allOf",
+                          1 + queue.n / 16 + json_object_size(item.schema)))
+            break;
         if (json_is_true(item.schema))
             continue;
         if (json_is_false(item.schema)) {
@@ -408,6 +423,8 @@ static uint32_t with_branch(struct schema_compiler *c, const struct schema_set *
 {
     uint32_t own = c->rules[c->n_compiled - 1].rule;
     struct schema_set set = {0};
+    if (!schema_works(c, branch, "anyOf", flat->n * (1 + flat->n / 16)))
+        return NODE_ID_FAIL;
     for (size_t i = 0; i < flat->n; i++)
         set_add(&set, flat->items[i].schema, flat->items[i].done | (i == item ? done : 0));
     set_add(&set, branch, 0);
@@ -546,6 +563,7 @@ static void compiler_release(struct schema_compiler *c)
     for (size_t i = 0; i < c->n_texts; i++)
         nfa_free(c->texts[i].nfa);
     free(c->texts);
+    free(c->listed.slots);
     free(c->rules);
     free(c->slots);
     arena_release(&c->arena);

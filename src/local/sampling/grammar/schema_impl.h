@@ -41,6 +41,16 @@ struct schema_text {  // a pattern or format, read
     bool tried;       // to make it
 };
 
+// The values of lists (`enum`) that were looked at: open addressing, free where list is NULL.
+struct schema_listed_value {
+    const json_t *list, *value;  // value NULL: the list itself
+    uint64_t hash;
+};
+struct schema_listed {
+    struct schema_listed_value *slots;
+    size_t n, n_slots;
+};
+
 struct schema_compiler {
     struct program *p;
     struct json_text json;
@@ -54,6 +64,7 @@ struct schema_compiler {
     size_t n_slots;
     struct schema_text *texts;
     size_t n_texts, texts_capacity;
+    struct schema_listed listed;
 };
 
 enum schema_type {
@@ -79,6 +90,9 @@ const json_t *schema_resolve(struct schema_compiler *c, const json_t *at);
 // Notes the first failure; returns NODE_ID_FAIL.
 uint32_t schema_fail(struct schema_compiler *c, const json_t *at, const char *keyword,
                      const char *format, ...) __attribute__((format(printf, 4, 5)));
+// Counts looks at schemas and values, which bounds the time that the schemas of a program take,
+// whatever their form. False after schema_fail, once there were too many.
+bool schema_works(struct schema_compiler *c, const json_t *at, const char *keyword, size_t n);
 unsigned schema_types(struct schema_compiler *c, const struct schema_set *flat);
 
 // Nodes of values of one type that satisfy a flat set.
@@ -137,6 +151,12 @@ bool schema_languages(struct schema_compiler *c, const struct schema_set *flat, 
 // The automaton of a pattern (searched for, as the keyword wants it), or NULL on failure.
 const struct nfa *schema_pattern(struct schema_compiler *c, const json_t *at, const char *keyword,
                                  const char *pattern);
+// nfa_matches and nfa_product of the languages, counted as work.
+bool schema_matches(struct schema_compiler *c, const json_t *at, const struct nfa *nfa,
+                    struct slice text);
+bool schema_product(struct schema_compiler *c, const json_t *at, const char *keyword,
+                    const struct schema_languages *all, regex_chars *chars, uint32_t next,
+                    uint32_t *node);
 // Whether a string satisfies the schema's pattern and format.
 bool schema_text_fits(struct schema_compiler *c, const json_t *schema, struct slice text);
 // The expression of a format, or NULL.
@@ -163,5 +183,7 @@ void schema_bounds(struct schema_compiler *c, const struct schema_set *flat, con
 // Whether a value satisfies all of a set. On failure false, and the compiler has failed.
 bool schema_accepts(struct schema_compiler *c, const struct schema_set *s, const json_t *value);
 bool schema_equal(const json_t *a, const json_t *b);  // as JSON Schema compares
+// Whether one of the schema's `enum` equals the value.
+bool schema_lists(struct schema_compiler *c, const json_t *schema, const json_t *value);
 // No value can satisfy both (and the compiler can tell).
 bool schema_disjoint(struct schema_compiler *c, const json_t *a, const json_t *b);

@@ -157,9 +157,9 @@ static uint32_t names_product(struct schema_compiler *c, const struct schema_set
         all->list[all->n++] = (struct language){.nfa = known, .negated = true};
         for (size_t i = 0; i < names->n_patterns; i++)
             all->list[all->n++] = (struct language){names->patterns[i], !(which >> i & 1)};
-        ok = nfa_product(
-            c->p, all->list, all->n, all->min, all->max, loose ? node_chars : json_chars(&c->json),
-            node_text(c->p, loose ? c->json.quote : slice_str("\""), NODE_ID_END), &node);
+        uint32_t quote = node_text(c->p, loose ? c->json.quote : slice_str("\""), NODE_ID_END);
+        ok = schema_product(c, flat->items[0].schema, "patternProperties", all,
+                            loose ? node_chars : json_chars(&c->json), quote, &node);
     }
     nfa_free(known);
     if (!ok)

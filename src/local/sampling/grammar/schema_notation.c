@@ -34,9 +34,9 @@ uint32_t schema_raw_string(struct schema_compiler *c, const struct schema_set *f
     } else {
         uint32_t rule = program_rule(c->p, "string"), node;
         all.list[all.n++] = (struct language){raw_text_broken(c->json.raw), true};
-        if (!nfa_product(c->p, all.list, all.n, all.min, all.max, node_chars, NODE_ID_END, &node))
-            return schema_fail(c, flat->items[0].schema, "pattern",
-                               "too large together with lengths or other patterns");
+        if (!schema_product(c, flat->items[0].schema, "pattern", &all, node_chars, NODE_ID_END,
+                            &node))
+            return NODE_ID_FAIL;
         program_set(c->p, rule, node);
         text = node_call(c->p, rule, end);
     }

@@ -88,7 +88,7 @@ static bool add_matching(struct schema_compiler *c, const json_t *schema, const 
         ++*at;
         if (name && !c->failed) {
             const struct nfa *nfa = schema_pattern(c, schema, "patternProperties", pattern);
-            matches = nfa && nfa_matches(nfa, slice_str(name));
+            matches = nfa && schema_matches(c, schema, nfa, slice_str(name));
         }
         if (matches)
             set_add(out, value, 0);

@@ -14,6 +14,8 @@ static struct schema_text *text_of(struct schema_compiler *c, const json_t *at, 
                                    struct slice source, bool search)
 {
     struct error err = {0};
+    if (!schema_works(c, at, keyword, 1 + c->n_texts / 64))
+        return NULL;
     for (size_t i = 0; i < c->n_texts; i++)
         if (c->texts[i].search == search && slice_eq(c->texts[i].source, source))
             return &c->texts[i];
@@ -102,6 +104,27 @@ bool schema_languages(struct schema_compiler *c, const struct schema_set *flat, 
     return !c->failed;
 }
 
+bool schema_matches(struct schema_compiler *c, const json_t *at, const struct nfa *nfa,
+                    struct slice text)
+{
+    // The states are laid out anew for each text, and any number of them may be where it stands.
+    size_t work = 1 + nfa_states(nfa) / 64 + text.len / 8;
+    return schema_works(c, at, "pattern", work) && nfa_matches(nfa, text);
+}
+
+bool schema_product(struct schema_compiler *c, const json_t *at, const char *keyword,
+                    const struct schema_languages *all, regex_chars *chars, uint32_t next,
+                    uint32_t *node)
+{
+    enum { STEPS_A_LOOK = 16 };  // of a product, in the time of one look at a schema
+    uint64_t work = 0;
+    if (!nfa_product(c->p, all->list, all->n, all->min, all->max, chars, next, node, &work)) {
+        schema_fail(c, at, keyword, "too large together with lengths, names or other patterns");
+        return false;
+    }
+    return schema_works(c, at, keyword, (size_t)(work / STEPS_A_LOOK));
+}
+
 bool schema_text_fits(struct schema_compiler *c, const json_t *schema, struct slice text)
 {
     struct schema_item item = {.schema = schema};
@@ -110,7 +133,7 @@ bool schema_text_fits(struct schema_compiler *c, const json_t *schema, struct sl
     if (!schema_languages(c, &one, true, &all))
         return false;
     for (size_t i = 0; i < all.n; i++)
-        if (!nfa_matches(all.list[i].nfa, text))
+        if (!schema_matches(c, schema, all.list[i].nfa, text))
             return false;
     return true;
 }
@@ -157,12 +180,10 @@ uint32_t schema_string(struct schema_compiler *c, const struct schema_set *flat,
     if (all.n == 0)
         return emit_string_sized(&c->json, all.min, all.max, next);
     if (!single(c, &all, quote, &node)) {
-        if (!schema_languages(c, flat, true, &all))
+        if (!schema_languages(c, flat, true, &all) ||
+            !schema_product(c, flat->items[0].schema, "pattern", &all, json_chars(&c->json), quote,
+                            &node))
             return NODE_ID_FAIL;
-        if (!nfa_product(c->p, all.list, all.n, all.min, all.max, json_chars(&c->json), quote,
-                         &node))
-            return schema_fail(c, flat->items[0].schema, "pattern",
-                               "too large together with lengths or other patterns");
     }
     uint32_t rule = program_rule(c->p, "string");
     program_set(c->p, rule, node);

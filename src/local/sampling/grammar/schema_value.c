@@ -8,35 +8,6 @@
 
 enum { DEPTH_MAX = 64 };
 
-bool schema_equal(const json_t *a, const json_t *b)
-{
-    if (json_is_number(a) && json_is_number(b)) {
-        if (json_is_integer(a) && json_is_integer(b))
-            return json_integer_value(a) == json_integer_value(b);
-        return json_number_value(a) == json_number_value(b);
-    }
-    if (json_typeof(a) != json_typeof(b))
-        return false;
-    if (json_is_array(a)) {
-        bool equal = json_array_size(a) == json_array_size(b);
-        for (size_t i = 0; equal && i < json_array_size(a); i++)
-            equal = schema_equal(json_array_get(a, i), json_array_get(b, i));
-        return equal;
-    }
-    if (json_is_object(a)) {
-        const char *key;
-        json_t *value;
-        bool equal = json_object_size(a) == json_object_size(b);
-        json_object_foreach((json_t *)a, key, value)
-        {
-            const json_t *other = json_object_get(b, key);
-            equal = equal && other && schema_equal(value, other);
-        }
-        return equal;
-    }
-    return json_equal(a, b);
-}
-
 static unsigned type_of(const json_t *v)
 {
     switch (json_typeof(v)) {
@@ -126,7 +97,7 @@ static bool patterns_fit(struct schema_compiler *c, const json_t *schema, const 
     json_object_foreach((json_t *)json_object_get(schema, "patternProperties"), pattern, own)
     {
         const struct nfa *nfa = schema_pattern(c, schema, "patternProperties", pattern);
-        if (!nfa || !nfa_matches(nfa, slice_str(name)))
+        if (!nfa || !schema_matches(c, schema, nfa, slice_str(name)))
             continue;
         *matches = true;
         if (!accepts(c, own, 0, member, depth + 1))
@@ -169,18 +140,15 @@ static int n_accepting(struct schema_compiler *c, const json_t *list, const json
                        int depth)
 {
     int n = 0;
-    for (size_t i = 0; i < json_array_size(list); i++)
+    for (size_t i = 0; i < json_array_size(list) && !c->failed; i++)
         n += accepts(c, json_array_get(list, i), 0, value, depth + 1);
     return n;
 }
 
-static bool values_fit(const json_t *schema, const json_t *value)
+static bool values_fit(struct schema_compiler *c, const json_t *schema, const json_t *value)
 {
     const json_t *list = json_object_get(schema, "enum"), *one = json_object_get(schema, "const");
-    bool among = !list;
-    for (size_t i = 0; i < json_array_size(list); i++)
-        among |= schema_equal(json_array_get(list, i), value);
-    return among && (!one || schema_equal(one, value));
+    return (!list || schema_lists(c, schema, value)) && (!one || schema_equal(one, value));
 }
 
 static bool accepts(struct schema_compiler *c, const json_t *schema, uint64_t done,
@@ -188,13 +156,15 @@ static bool accepts(struct schema_compiler *c, const json_t *schema, uint64_t do
 {
     if (!json_is_object(schema))
         return json_is_true(schema);
+    if (!schema_works(c, schema, "enum", 2))
+        return false;
     if (depth > DEPTH_MAX) {
         schema_fail(c, schema, "enum", "values lie too deep in schemas");
         return false;
     }
     struct schema_item item = {schema, done};
     struct schema_set one = {.items = &item, .n = 1};
-    if (c->failed || !(schema_types(c, &one) & type_of(value)) || !values_fit(schema, value))
+    if (c->failed || !(schema_types(c, &one) & type_of(value)) || !values_fit(c, schema, value))
         return false;
     if (json_is_number(value) && !number_fits(schema, value))
         return false;
