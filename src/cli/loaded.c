@@ -35,7 +35,7 @@ bool loaded_init(struct loaded *l, const char *reference, const struct settings 
     fit_machine_read(&machine, false);
     if (!kv_type_from_name(s->kv, &wish.kv_type, err))
         return false;
-    if (!fit_check(l->file, &wish, &machine, err))
+    if (!fit_check(l->file, &wish, &machine, NULL, err))
         return false;
     if (with_tokenizer && !(l->tokenizer = tokenizer_open(l->file, err)))
         return false;

@@ -111,7 +111,7 @@ static void candidate_facts(const struct gateway_answer *f, const struct candida
     if (c->local) {
         out->tools = out->schema = out->known = true;
         out->waiting = gateway_waiting(g);
-        if (local->ops->ready(local, c->model) &&
+        if (local->ops->ready(local, c->model, true) &&
             local->ops->describe(local, c->model, &info, &ignored))
             out->context = info.context;
         return;

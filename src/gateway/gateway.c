@@ -293,14 +293,15 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
     return any;
 }
 
-bool gateway_ready(struct gateway *g, const char *model)
+bool gateway_ready(struct gateway *g, const char *model, bool has_waited)
 {
     struct question q;
     bool ready = true;
     if (question_open(&q, g, model, NULL))
         for (size_t i = 0; i < q.target.n; i++)
-            ready = ready && (!q.target.candidates[i].local ||
-                              g->o.local->ops->ready(g->o.local, q.target.candidates[i].model));
+            ready = ready &&
+                    (!q.target.candidates[i].local ||
+                     g->o.local->ops->ready(g->o.local, q.target.candidates[i].model, has_waited));
     question_close(&q);
     return ready;
 }

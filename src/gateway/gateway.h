@@ -65,8 +65,8 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
                       struct error *err);
 bool gateway_count(struct gateway *g, const struct chat_request *req, int64_t *n, bool *exact,
                    struct error *err);
-// Whether a model need not be loaded before it answers. Takes no time.
-bool gateway_ready(struct gateway *g, const char *model);
+// Whether a model can answer at once, as the provider's own. Takes no time.
+bool gateway_ready(struct gateway *g, const char *model, bool has_waited);
 // Whether a start neither computes nor waits: only vendors can serve it, and no budget is asked.
 bool gateway_passes_on(struct gateway *g, const struct caller *who, const char *model);
 // As the provider's own (providers/provider.h).

@@ -214,7 +214,7 @@ static bool told(const struct fit_option *o, const struct fit_wish *wish,
 }
 
 bool fit_check(const struct model_file *file, const struct fit_wish *wish,
-               const struct fit_machine *m, struct error *err)
+               const struct fit_machine *m, uint64_t *needs, struct error *err)
 {
     struct error ignored;
     struct fit_option o = {0};
@@ -229,6 +229,8 @@ bool fit_check(const struct model_file *file, const struct fit_wish *wish,
             footprint_of_mix(f, wish->mix, p);
         fit_place(f, p, wish, m, &o);
         ok = told(&o, wish, m, err);
+        if (needs)  // without a wish the context shrinks
+            *needs = o.weights_bytes + o.scratch_bytes + (wish->ctx ? o.kv_bytes : 0);
     }
     free(f);
     free(p);

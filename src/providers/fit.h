@@ -63,6 +63,7 @@ void fit_add(struct fit_answer *a, const char *quant, bool estimated, const stru
 void fit_add_mixes(struct fit_answer *a, const char *own);
 
 // False with err (ERR_MEMORY), in one line with what to do, if the file's model would not fit: so
-// that it can be told before memory is full. Other faults are left to the loader.
+// that it can be told before memory is full. Other faults are left to the loader. *needs (may be
+// NULL): what it takes at least, left as it is where that is unknown.
 bool fit_check(const struct model_file *file, const struct fit_wish *wish,
-               const struct fit_machine *m, struct error *err);
+               const struct fit_machine *m, uint64_t *needs, struct error *err);

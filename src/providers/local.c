@@ -31,9 +31,9 @@ static void give_model(struct provider *p, struct local_model *m)
         local_models_give(&((struct local *)p)->models, m);
 }
 
-static bool ready(struct provider *p, const char *model)
+static bool ready(struct provider *p, const char *model, bool has_waited)
 {
-    return local_models_ready(&((struct local *)p)->models, model);
+    return local_models_ready(&((struct local *)p)->models, model, has_waited);
 }
 
 static bool describe(struct provider *p, const char *model, struct model_info *out,

@@ -50,7 +50,7 @@ static bool check_memory(const struct local_model *m, const struct model_options
     struct fit_machine machine;  // what is free beside the model, which is loaded already
     struct fit_wish wish = {.ctx = o->ctx, .kv_type = DTYPE_COUNT};
     fit_machine_read(&machine, false);
-    return fit_check(m->draft.file, &wish, &machine, err);
+    return fit_check(m->draft.file, &wish, &machine, NULL, err);
 }
 
 bool local_draft_open(struct local_model *m, const struct local_options *o, struct error *err)

@@ -47,7 +47,8 @@ struct template_habits {  // what a chat template wants of messages beside the u
 
 struct local_model {  // immutable once open, but for what local_models.h says
     struct local_model *next;
-    int n_users;        // answers and calls; under the lock of local_models.h, as the next two
+    int n_users;        // answers and calls; under the lock of local_models.h, as the next three
+    bool leaves;        // another one waits for its room
     uint64_t last_use;  // a count
     uint64_t bytes;     // weights, keys and values, in memory
     char real[MODEL_REF_BYTES];  // the path without links: one model, however it is named
@@ -77,10 +78,10 @@ struct local_model {  // immutable once open, but for what local_models.h says
 };
 
 // Opens path, which is found again as `real`, in so many bytes of memory. NULL with err, which
-// names the model.
+// names the model; *needs then is what it takes at least, where that is known.
 struct local_model *local_model_open(const char *path, const char *real,
                                      const struct local_options *o, uint64_t room_bytes,
-                                     struct error *err);
+                                     uint64_t *needs, struct error *err);
 void local_model_close(struct local_model *m);
 
 // Loads the model that o->draft names to guess for m, on m's backend. False with err, which names

@@ -72,7 +72,7 @@ static bool open_template(struct local_model *m, const struct local_options *o, 
 
 // What does not fit is told before it is loaded, not by the system when it ends the process.
 static bool check_memory(const struct local_model *m, const struct local_options *o,
-                         uint64_t room_bytes, struct error *err)
+                         uint64_t room_bytes, uint64_t *needs, struct error *err)
 {
     struct fit_machine machine;
     struct fit_wish wish = {.ctx = o->ctx};
@@ -82,7 +82,7 @@ static bool check_memory(const struct local_model *m, const struct local_options
     fit_machine_read(&machine, false);
     if (machine.device[0].free_bytes > room_bytes)
         machine.device[0].free_bytes = room_bytes;
-    return fit_check(m->file, &wish, &machine, err);
+    return fit_check(m->file, &wish, &machine, needs, err);
 }
 
 static uint64_t bytes_of(const struct local_model *m)
@@ -132,7 +132,7 @@ static bool open_engine(struct local_model *m, const struct local_options *o, ui
 
 struct local_model *local_model_open(const char *path, const char *real,
                                      const struct local_options *o, uint64_t room_bytes,
-                                     struct error *err)
+                                     uint64_t *needs, struct error *err)
 {
     struct local_model *m = memory_array(struct local_model, 1);
     (void)snprintf(m->real, sizeof m->real, "%s", real);
@@ -143,7 +143,7 @@ struct local_model *local_model_open(const char *path, const char *real,
     m->speculate = o->speculate;
     m->grammars = local_grammars_new();
     m->file = model_file_open(path, MODEL_ALL, err);
-    if (m->file && check_memory(m, o, room_bytes, err) &&
+    if (m->file && check_memory(m, o, room_bytes, needs, err) &&
         (m->tokenizer = tokenizer_open(m->file, err)) != NULL && open_template(m, o, err) &&
         open_engine(m, o, room_bytes, err)) {
         read_defaults(m);

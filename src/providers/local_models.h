@@ -14,6 +14,11 @@ struct local_models {
     pthread_cond_t loaded;
     struct local_model *models;
     struct loading *loading;
+    struct {  // the model that waits for room, as long as it is tried again and again
+        char real[MODEL_REF_BYTES];
+        uint64_t bytes;  // that it needs; 0: unknown
+        int64_t until_ns;
+    } wanted;
     uint64_t uses, n_loaded, n_unloaded;  // counted on and on
 };
 
@@ -26,5 +31,7 @@ void local_models_release(struct local_models *l);  // closes all; nobody uses o
 struct local_model *local_models_take(struct local_models *l, const char *reference,
                                       struct error *err);
 void local_models_give(struct local_models *l, struct local_model *m);
-// Whether to take it would take no time.
-bool local_models_ready(struct local_models *l, const char *reference);
+// Whether to take it would take no time. Not if it is to leave once those who use it are done,
+// since another one waits for its room: who comes now should wait behind that one (has_waited: did
+// so).
+bool local_models_ready(struct local_models *l, const char *reference, bool has_waited);

@@ -67,8 +67,9 @@ struct provider_ops {
     // Appends the text of ids.
     bool (*detokenize)(struct provider *p, const char *model, const int32_t *ids, size_t n,
                        struct buf *out, struct error *err);
-    // Whether a model could answer at once: it need not be loaded first. True too of what is none.
-    bool (*ready)(struct provider *p, const char *model);
+    // Whether a model could answer at once: it need not be loaded first, and no other one waits for
+    // its room (has_waited: that does not matter). True too of what is none.
+    bool (*ready)(struct provider *p, const char *model, bool has_waited);
     // What the i-th model that is loaded here has to do; false: there are not so many.
     bool (*load)(struct provider *p, size_t i, struct provider_load *out);
     void (*free)(struct provider *p);

@@ -98,8 +98,9 @@ static bool detokenize(struct provider *p, const char *model, const int32_t *ids
     return no_tokens(p, err);
 }
 
-static bool ready(struct provider *p, const char *model)
+static bool ready(struct provider *p, const char *model, bool has_waited)
 {
+    (void)has_waited;
     (void)p;
     (void)model;
     return true;

@@ -2,7 +2,10 @@
 //
 // A thread of its own loads one model after another, for whom has waited longest, and hands all
 // that waited for it back to the workers; a load that fails is told to those who asked for that
-// model, and to nobody else. How many wait and how long is bounded: then it is a 503.
+// model, and to nobody else. Where there is no room for a model, those that come behind it and fit
+// go first; who asks for a model that has to make room waits here too, behind those who wait for
+// the other one (providers/local_models.c). How many wait and how long is bounded: then it is a
+// 503.
 #include <time.h>
 
 #include "base/clock.h"
@@ -10,7 +13,7 @@
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
-enum { BUSY_LOOK_MS = 100, RETRY_S = 5 };
+enum { BUSY_LOOK_MS = 100, RETRY_S = 5, AT_ONCE_MAX = 32, START_MS = 500 };
 
 static void refuse(struct exchange *x, const struct error *why)
 {
@@ -27,11 +30,16 @@ static bool enter(struct loading *l, struct exchange *x)
     pthread_mutex_lock(&l->lock);
     bool room = l->n < LOADING_MAX && !l->stop;
     if (room) {
-        if (l->first)
-            l->last->next_loading = x;
-        else
-            l->first = x;
-        l->last = x;
+        // Who has waited before (its model was closed again since) has kept its place.
+        struct exchange **at = l->first && l->last->loading_until_ns <= x->loading_until_ns
+                                   ? &l->last->next_loading
+                                   : &l->first;
+        while (*at && (*at)->loading_until_ns <= x->loading_until_ns)
+            at = &(*at)->next_loading;
+        x->next_loading = *at;
+        *at = x;
+        if (!x->next_loading)
+            l->last = x;
         l->n++;
         pthread_cond_signal(&l->changed);
     }
@@ -43,10 +51,12 @@ bool loading_ready(struct exchange *x, const char *model)
 {
     struct server *s = x->server;
     struct error why = {0};
-    if (gateway_ready(s->gateway, model))
+    bool has_waited = x->loading_model != NULL;
+    if (gateway_ready(s->gateway, model, has_waited))
         return true;
+    if (!has_waited)
+        x->loading_until_ns = http_deadline(s->options.load_wait_s);
     x->loading_model = model;
-    x->loading_until_ns = http_deadline(s->options.load_wait_s);
     exchange_hold(x);
     if (enter(&s->loading, x))
         return false;
@@ -105,16 +115,33 @@ void loading_expire(struct server *s)
     }
 }
 
-// Loads the model and lets those go on who wait for it.
-static void load(struct server *s, const char *model)
+static void sleep_ms(int ms)
+{
+    (void)nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
+// Those who were let go on start before their model may have to make room again.
+static void let_start(struct server *s)
+{
+    for (int ms = 0; ms < START_MS; ms += 10) {
+        pthread_mutex_lock(&s->jobs.lock);
+        bool idle = s->jobs.n == 0;
+        pthread_mutex_unlock(&s->jobs.lock);
+        sleep_ms(10);
+        if (idle)
+            return;
+    }
+}
+
+// Loads the model and lets those go on who wait for it. False: not now, since others are in use or
+// wait for its room; those who wait have their time.
+static bool load(struct server *s, const char *model)
 {
     struct error why = {0};
     struct model_info info;
     bool ok = gateway_describe(s->gateway, model, &info, &why);
-    if (!ok && why.code == ERR_BUSY) {  // others are in use; those who wait have their time
-        (void)nanosleep(&(struct timespec){.tv_nsec = BUSY_LOOK_MS * 1000000}, NULL);
-        return;
-    }
+    if (ok ? !gateway_ready(s->gateway, model, false) : why.code == ERR_BUSY)
+        return false;
     for (struct exchange *x = take(&s->loading, wants_model, model), *next; x; x = next) {
         next = x->next_loading;
         x->next_loading = NULL;
@@ -125,6 +152,23 @@ static void load(struct server *s, const char *model)
         refuse(x, &why);
         exchange_drop(x);
     }
+    if (ok)
+        let_start(s);
+    return true;
+}
+
+// The models that are waited for, who has waited longest first. With the lock held.
+static size_t wanted_models(const struct loading *l, const char *models[AT_ONCE_MAX])
+{
+    size_t n = 0;
+    for (const struct exchange *x = l->first; x && n < AT_ONCE_MAX; x = x->next_loading) {
+        size_t i = 0;
+        while (i < n && strcmp(models[i], x->loading_model) != 0)
+            i++;
+        if (i == n)
+            models[n++] = x->loading_model;
+    }
+    return n;
 }
 
 static void *loading_main(void *self)
@@ -137,9 +181,13 @@ static void *loading_main(void *self)
             pthread_cond_wait(&l->changed, &l->lock);
             continue;
         }
-        const char *model = l->first->loading_model;
+        const char *models[AT_ONCE_MAX];
+        size_t n = wanted_models(l, models), i = 0;
         pthread_mutex_unlock(&l->lock);
-        load(s, model);
+        while (i < n && !load(s, models[i]))
+            i++;
+        if (i == n)
+            sleep_ms(BUSY_LOOK_MS);
         pthread_mutex_lock(&l->lock);
     }
     pthread_mutex_unlock(&l->lock);

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 
+import one_layer
 from hub.repository import Repository
 from hub_double import HubDouble
 from server import BIN, MODEL, Server, claim, finish
@@ -71,6 +72,44 @@ def in_use(paths):
     claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
 
 
+def fair(paths, folder):
+    """A model in use all the time makes room for one that waits, and a small one passes by."""
+    small = os.path.join(folder, "small.gguf")
+    one_layer.write(MODEL, small)
+    s = Server("--quiet", "--ctx", "512", "--max-seqs", "4", "--models-memory", "31000000", "--load-wait", "60",
+               "-m", paths[1], "-m", small, model=paths[0])
+    over, answers = threading.Event(), []
+
+    def ask():
+        while not over.is_set():
+            answers.append(s.chat(model="one", max_tokens=200, temperature=1.5)[0])
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for t in asking:
+        t.start()
+    s.wait_metric("vllm:num_requests_running", 3.0)
+    for i in range(3):
+        status, a, _ = s.chat(model="two", max_tokens=2)
+        claim("a model that waits has its turn while others are asked for without a pause", status == 200, (status, a))
+    over.set()
+    for t in asking:
+        t.join()
+    claim("all of those are answered too", set(answers) == {200}, answers)
+    # In use for long: what does not fit beside it waits, what does goes first.
+    busy = threading.Thread(target=lambda: s.chat(model="one", max_tokens=450, n=32, temperature=1.5))
+    busy.start()
+    s.wait_metric("vllm:num_requests_running", 4.0)
+    done = []
+    ask = lambda m: done.append((m, s.chat(model=m, max_tokens=2)[0]))
+    waiting = [threading.Thread(target=ask, args=(m,)) for m in ("two", "small")]
+    for t in waiting:
+        t.start()
+        time.sleep(0.2)
+    for t in [busy] + waiting:
+        t.join()
+    claim("a model that fits does not wait behind one that does not", done == [("small", 200), ("two", 200)], done)
+    claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
+
+
 def broken(paths):
     with open(paths[1], "r+b") as f:
         f.truncate(5000)
@@ -121,5 +160,6 @@ with tempfile.TemporaryDirectory() as d:
     pulled(files, d)
     room_for_one(files)
     in_use(files)
+    fair(files, d)
     broken(files)
 finish()

@@ -61,10 +61,11 @@ static bool describe(struct provider *p, const char *model, struct model_info *o
     return true;
 }
 
-static bool is_ready(struct provider *p, const char *model)
+static bool is_ready(struct provider *p, const char *model, bool has_waited)
 {
     (void)p;
     (void)model;
+    (void)has_waited;
     return true;
 }
 

@@ -169,9 +169,9 @@ static void what_does_not_fit_is_one_line_with_advice(void **state)
     struct fit_wish wish = {.kv_type = DTYPE_COUNT};
     struct fit_machine m = cpu_of(1, 20);
     struct model_file *file = open_small();
-    assert_true(fit_check(file, &wish, &m, &err));
+    assert_true(fit_check(file, &wish, &m, NULL, &err));
     m = cpu_of(0.004, 20);
-    assert_false(fit_check(file, &wish, &m, &err));
+    assert_false(fit_check(file, &wish, &m, NULL, &err));
     assert_int_equal(err.code, ERR_MEMORY);
     assert_non_null(strstr(err.text, "4.00 MB are free"));
     assert_non_null(strstr(err.text, "hearth fit MODEL"));
@@ -179,7 +179,7 @@ static void what_does_not_fit_is_one_line_with_advice(void **state)
     assert_null(strchr(err.text, '\n'));
     m = cpu_of(1, 20);
     wish.ctx = 1 << 20;  // 2 KB a token
-    assert_false(fit_check(file, &wish, &m, &err));
+    assert_false(fit_check(file, &wish, &m, NULL, &err));
     assert_non_null(strstr(err.text, "keys and values of 1048576 tokens"));
     model_file_close(file);
 }

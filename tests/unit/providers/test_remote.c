@@ -396,7 +396,7 @@ static void what_is_not_known_is_said(void **state)
     assert_false(p->ops->tokenize(p, &ask.req, false, &ids, &n, &err));
     assert_int_equal(err.code, ERR_UNSUPPORTED);
     assert_false(p->ops->detokenize(p, "m", ids, n, NULL, &err));
-    assert_true(p->ops->ready(p, "m"));
+    assert_true(p->ops->ready(p, "m", false));
     assert_false(p->ops->load(p, 0, &load));
     p->ops->free(p);
     remotes_free(all);
