@@ -19,9 +19,11 @@ static void refuse(struct exchange *x, const struct error *why)
 {
     struct dialect_error err = {0};
     (void)dialect_refuse_error(&err, why);
-    // What is wrong with a model's file is no fault of the request.
-    if (why->code != ERR_NOT_FOUND)
-        err.problem = PROBLEM_BUSY;
+    // What is wrong with a model's file is no fault of the request, and is so the next time too.
+    if (why->code != ERR_NOT_FOUND && why->code != ERR_BUSY) {
+        err.problem = PROBLEM_INTERNAL;
+        err.retry_after_s = 0;
+    }
     exchange_refuse(x, &err);
 }
 
