@@ -55,6 +55,20 @@ void buf_printf(struct buf *b, const char *format, ...)
     va_end(again);
 }
 
+void buf_int(struct buf *b, int64_t value)
+{
+    char text[20];
+    size_t at = sizeof text;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        text[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left);
+    if (value < 0)
+        text[--at] = '-';
+    buf_add(b, text + at, sizeof text - at);
+}
+
 void buf_release(struct buf *b)
 {
     free(b->ptr);

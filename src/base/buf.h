@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/slice.h"
 
@@ -20,6 +21,7 @@ void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_char(struct buf *b, char c);
 void buf_utf8(struct buf *b, unsigned int code_point);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_int(struct buf *b, int64_t value);  // in decimal, as buf_printf would, soon
 void buf_reserve(struct buf *b, size_t more);
 void buf_release(struct buf *b);
 

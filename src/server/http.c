@@ -22,7 +22,13 @@
 #include "ledger/ledger.h"
 #include "server/impl.h"
 
-enum { UNSENT_SYSTEM_BYTES = 16 << 10, CHUNK_BYTES = 1 << 10, BACKLOG = 1024, FILES_SPARE = 64 };
+enum {
+    UNSENT_SYSTEM_BYTES = 16 << 10,
+    WHOLE_SYSTEM_BYTES = 256 << 10,
+    CHUNK_BYTES = 1 << 10,
+    BACKLOG = 1024,
+    FILES_SPARE = 64
+};
 
 int64_t http_deadline(int seconds)
 {
@@ -54,6 +60,13 @@ static struct watched *socket_of(struct MHD_Connection *c)
     return i ? i->socket_context : NULL;
 }
 
+// What the system holds of an answer to come would only make it late and grow to megabytes. A whole
+// one is here anyway, and waits for each of its pieces to be acknowledged where there is no room.
+static void set_system_bytes(int fd, int bytes)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 static void on_connection(void *self, struct MHD_Connection *c, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
@@ -61,9 +74,7 @@ static void on_connection(void *self, struct MHD_Connection *c, void **context,
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *i =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
-        // What the system holds for a client counts too, and would grow to megabytes.
-        (void)setsockopt(i->connect_fd, SOL_SOCKET, SO_SNDBUF, &(int){UNSENT_SYSTEM_BYTES},
-                         sizeof(int));
+        set_system_bytes(i->connect_fd, UNSENT_SYSTEM_BYTES);
         *context = watch_add(&s->watch, i->connect_fd);
         (void)watch_set(&s->watch, *context, NULL, http_deadline(s->options.timeout_s));
     } else if (*context) {
@@ -291,6 +302,11 @@ static void add_headers(const struct exchange *x, struct MHD_Response *r)
 static enum MHD_Result respond(struct exchange *x)
 {
     struct MHD_Response *r;
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    bool large = !x->streaming && x->out.len > UNSENT_SYSTEM_BYTES;
+    if (i)  // it may have been another kind before, on the same connection
+        set_system_bytes(i->connect_fd, large ? WHOLE_SYSTEM_BYTES : UNSENT_SYSTEM_BYTES);
     if (x->streaming) {
         exchange_hold(x);
         r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, CHUNK_BYTES, read_out, x,

@@ -57,8 +57,11 @@ static bool model_is_ready(struct exchange *x, const char *name)
 static void write_ids(const int32_t *ids, size_t n, int context, struct buf *out)
 {
     buf_printf(out, "{\"count\":%zu,\"max_model_len\":%d,\"tokens\":[", n, context);
-    for (size_t i = 0; i < n; i++)
-        buf_printf(out, i ? ",%" PRId32 : "%" PRId32, ids[i]);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_char(out, ',');
+        buf_int(out, ids[i]);
+    }
     buf_text_add(out, "]}");
 }
 

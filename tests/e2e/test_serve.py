@@ -295,6 +295,9 @@ def tokens():
           m["count"] == s.chat()[1]["usage"]["prompt_tokens"], m)
     _, a, _ = s.post("/v1/completions", {"prompt": b["tokens"], "max_tokens": 1})
     claim("ids are a prompt", a["usage"]["prompt_tokens"] == b["count"], a)
+    began = time.time()
+    _, large, _ = s.post("/tokenize", {"prompt": "a" * 3000000, "model": MODEL_ID})
+    claim("a large answer does not wait for each of its pieces", large["count"] > 1000000 and time.time() - began < 6, time.time() - began)
     claim("ids that are none are refused", s.post("/detokenize", {"tokens": [-1]})[0] == 400 and
           s.post("/detokenize", {"tokens": [99999999]})[0] == 400 and
           s.post("/detokenize", {"tokens": "x"})[0] == 400 and s.post("/tokenize", {})[0] == 400)

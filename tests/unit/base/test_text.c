@@ -1,4 +1,5 @@
 // test_text.c - errors, buffers, arenas and UTF-8: what everything else trusts.
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,6 +75,20 @@ static void buf_prints_what_is_longer_than_its_scratch(void **state)
     buf_release(&b);
 }
 
+static void buf_writes_numbers_as_printf_does(void **state)
+{
+    static const int64_t numbers[] = {0, 7, -1, 10, 2147483647, INT64_MAX, INT64_MIN};
+    struct buf a = {0}, b = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        buf_int(&a, numbers[i]);
+        buf_printf(&b, "%" PRId64, numbers[i]);
+        assert_string_equal(buf_text(&a), buf_text(&b));
+    }
+    buf_release(&a);
+    buf_release(&b);
+}
+
 static void arena_gives_aligned_zeroed_memory_of_any_size(void **state)
 {
     struct arena a = {0};
@@ -139,6 +154,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(error_text_is_cut_on_a_whole_character),
     cmocka_unit_test(buf_stops_at_its_bound_and_says_so),
     cmocka_unit_test(buf_prints_what_is_longer_than_its_scratch),
+    cmocka_unit_test(buf_writes_numbers_as_printf_does),
     cmocka_unit_test(arena_gives_aligned_zeroed_memory_of_any_size),
     cmocka_unit_test(utf8_knows_all_characters_and_no_others),
     cmocka_unit_test(utf8_whole_holds_back_only_what_may_still_arrive),
