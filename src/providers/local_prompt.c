@@ -63,6 +63,27 @@ static enum answer_begins begins_of(const struct local_model *m, const struct re
     return answer_prompt_thought(&m->shape, text) ? ANSWER_BEGINS_THOUGHT_OVER : ANSWER_BEGINS;
 }
 
+// A prompt that broke a bound of the template's: if its texts alone are more than the context
+// holds, that is what is wrong with it. False, with err.
+static bool too_long(const struct local_model *m, const struct chat_request *req, struct error *err)
+{
+    struct tokens tokens = {0};
+    struct error ignored;
+    size_t ctx = (size_t)engine_ctx(m->engine), n = 0;
+    for (size_t i = 0; i < req->n_messages; i++) {
+        tokens.n = 0;
+        if (tokenizer_encode(m->tokenizer, req->messages[i].text, TOKENIZE_PLAIN, &tokens,
+                             &ignored))
+            n += tokens.n;
+    }
+    tokens_release(&tokens);
+    if (n <= ctx)
+        return false;
+    return error_set(err, ERR_CONTEXT,
+                     "the prompt has at least %zu tokens, but the context of this model holds %zu",
+                     n, ctx);
+}
+
 // Special tokens are not added: a template writes them itself where the model wants them.
 static bool templated(const struct local_model *m, const struct chat_request *req,
                       struct tokens *out, enum answer_begins *begins, struct error *err)
@@ -71,6 +92,8 @@ static bool templated(const struct local_model *m, const struct chat_request *re
     json_t *variables = template_variables(m, req);
     bool ok = template_render(m->chat_template, variables, NULL, &rendered, err);
     json_decref(variables);
+    if (!ok && err->code == ERR_LIMIT)
+        return too_long(m, req, err);
     if (ok && begins)
         *begins = begins_of(m, &rendered);
     if (ok) {

@@ -295,6 +295,14 @@ def tokens():
           m["count"] == s.chat()[1]["usage"]["prompt_tokens"], m)
     _, a, _ = s.post("/v1/completions", {"prompt": b["tokens"], "max_tokens": 1})
     claim("ids are a prompt", a["usage"]["prompt_tokens"] == b["count"], a)
+    for text in ("hello " * 700000, "hello " * 1500000):
+        for path, wanted in (("/v1/chat/completions", "context_length_exceeded"), ("/v1/messages", "invalid_request_error"),
+                             ("/v1/responses", "context_length_exceeded")):
+            body = {"model": MODEL_ID, "max_tokens": 5, "messages": [{"role": "user", "content": text}], "input": text}
+            body.pop("input" if path != "/v1/responses" else "messages")
+            status, a, _ = s.post(path, {k: v for k, v in body.items() if path != "/v1/responses" or k != "max_tokens"})
+            claim(f"a prompt that is far too long is told so, with both numbers: {path}", status == 400 and wanted in json.dumps(a) and
+                  "tokens" in a["error"]["message"] and "holds 1024" in a["error"]["message"], (status, a))
     began = time.time()
     _, large, _ = s.post("/tokenize", {"prompt": "a" * 3000000, "model": MODEL_ID})
     claim("a large answer does not wait for each of its pieces", large["count"] > 1000000 and time.time() - began < 6, time.time() - began)
