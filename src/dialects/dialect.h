@@ -36,6 +36,7 @@ enum dialect_problem {
     PROBLEM_BUDGET,       // it has nothing left to spend: 429 (Anthropic: 402); not for a retry
     PROBLEM_BUSY,         // everybody asks too often, or the server is about to end: 503
     PROBLEM_INTERNAL,     // 500
+    PROBLEM_CODING,       // the body comes in a transfer coding that nobody here knows: 501
     PROBLEM_UPSTREAM,     // a vendor failed: 502
     PROBLEM_COUNT
 };

@@ -29,7 +29,8 @@ int dialect_status(enum dialect_problem p)
         [PROBLEM_KEY] = 401,       [PROBLEM_FORBIDDEN] = 403,   [PROBLEM_MODEL] = 404,
         [PROBLEM_ROUTE] = 404,     [PROBLEM_METHOD] = 405,      [PROBLEM_TIMEOUT] = 408,
         [PROBLEM_TOO_LARGE] = 413, [PROBLEM_RATE] = 429,        [PROBLEM_BUDGET] = 429,
-        [PROBLEM_BUSY] = 503,      [PROBLEM_INTERNAL] = 500,    [PROBLEM_UPSTREAM] = 502,
+        [PROBLEM_BUSY] = 503,      [PROBLEM_INTERNAL] = 500,    [PROBLEM_CODING] = 501,
+        [PROBLEM_UPSTREAM] = 502,
     };
     return statuses[p];
 }

@@ -433,6 +433,7 @@ static const char *status_of(enum dialect_problem p)
     case PROBLEM_FORBIDDEN: return "PERMISSION_DENIED";
     case PROBLEM_MODEL:
     case PROBLEM_ROUTE: return "NOT_FOUND";
+    case PROBLEM_CODING:
     case PROBLEM_METHOD: return "UNIMPLEMENTED";
     case PROBLEM_TIMEOUT: return "DEADLINE_EXCEEDED";
     case PROBLEM_RATE:

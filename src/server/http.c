@@ -91,6 +91,7 @@ static void *on_line(void *self, const char *uri, struct MHD_Connection *c)
     const char *query = strchr(uri, '?');
     x->connection = c;
     x->socket = socket_of(c);
+    framing_line(x, uri);
     if (query)
         x->query = slice_str(arena_text(&x->arena, slice_str(query + 1)));
     pthread_mutex_lock(&s->lock);
@@ -125,6 +126,8 @@ static void on_completed(void *self, struct MHD_Connection *c, void **context,
 
 const char *http_header(const struct exchange *x, const char *name)
 {
+    if (x->target.host && strcasecmp(name, "host") == 0)
+        return x->target.host;
     return MHD_lookup_connection_value(x->connection, MHD_HEADER_KIND, name);
 }
 
@@ -196,24 +199,40 @@ static void name_request(struct exchange *x)
         (void)snprintf(x->trace, sizeof x->trace, "%s", trace);
 }
 
-// Finds who answers; a HEAD is a GET whose body libmicrohttpd leaves out. False with err.
+// A HEAD is a GET whose body libmicrohttpd leaves out.
+static bool has_route(struct exchange *x, const char *method)
+{
+    bool other_method;
+    x->dialect = NULL;
+    x->own = routes_find(method, x->path, &x->matched);
+    if (!x->own)
+        x->dialect = dialect_find(method, x->path, &x->route, &x->matched, &other_method);
+    return x->own || x->dialect;
+}
+
+// "GET, HEAD, POST": what the path is there for; NULL: nothing.
+static const char *methods_of(struct exchange *x)
+{
+    static const char *const methods[][2] = {
+        {"GET", "GET, HEAD"}, {"POST", "POST"}, {"DELETE", "DELETE"}};
+    const char *all = NULL;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (has_route(x, methods[i][0]))
+            all = all ? arena_printf(&x->arena, "%s, %s", all, methods[i][1]) : methods[i][1];
+    x->own = NULL;
+    x->route = NULL;
+    return all;
+}
+
+// Finds who answers. False with err.
 static bool find_route(struct exchange *x, struct dialect_error *err)
 {
-    const char *allowed = NULL;
-    const char *method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method;
-    bool other_method = false;
-    x->own = routes_find(method, x->path, &x->matched, &allowed);
-    if (x->own)
+    if (has_route(x, strcmp(x->method, "HEAD") == 0 ? "GET" : x->method))
         return true;
-    x->dialect = dialect_find(method, x->path, &x->route, &x->matched, &other_method);
-    if (x->dialect)
-        return true;
+    x->allow = methods_of(x);
     x->dialect = dialect_guess(x->path);
-    if (other_method)
-        allowed = x->route->method;
-    x->route = NULL;
-    if (allowed)
-        return dialect_refuse(err, PROBLEM_METHOD, NULL, "%s is for %s", x->path, allowed);
+    if (x->allow)
+        return dialect_refuse(err, PROBLEM_METHOD, NULL, "%s is for %s", x->path, x->allow);
     return dialect_refuse(err, PROBLEM_ROUTE, NULL, "there is no route %s %s", x->method, x->path);
 }
 
@@ -268,6 +287,8 @@ static void add_retry(const struct exchange *x, struct MHD_Response *r)
 {
     if (x->status == 401)
         (void)MHD_add_response_header(r, "www-authenticate", "Bearer");
+    if (x->allow)
+        (void)MHD_add_response_header(r, "allow", x->allow);
     if (x->hopeless) {  // as the vendors' SDKs read it, which would try a 429 again
         (void)MHD_add_response_header(r, "x-should-retry", "false");
     } else if (x->status == 503 || x->status == 429 || x->status == 529) {
@@ -396,14 +417,17 @@ static bool take_body(struct exchange *x, const char *bytes, size_t n, struct di
     return true;
 }
 
-static enum MHD_Result on_headers(struct exchange *x, const char *url, const char *method)
+static enum MHD_Result on_headers(struct exchange *x, const char *url, const char *method,
+                                  const char *version)
 {
     struct dialect_error err = {0};
     x->headers_seen = true;
-    x->path = arena_text(&x->arena, slice_str(url));
+    x->path = arena_text(&x->arena, slice_str(framing_path(x, url)));
     (void)snprintf(x->method, sizeof x->method, "%s", method);
     name_request(x);
-    if (find_route(x, &err) && check_headers(x, &err))
+    x->dialect = dialect_guess(x->path);  // whose errors it gets
+    if (framing_check(x, url, method, version, &err) && find_route(x, &err) &&
+        check_headers(x, &err))
         return MHD_YES;
     return refuse(x, &err);
 }
@@ -416,9 +440,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *c, const ch
     struct dialect_error err = {0};
     (void)self;
     (void)c;
-    (void)version;
     if (!x->headers_seen)
-        return on_headers(x, url, method);
+        return on_headers(x, url, method, version);
     if (x->dispatched && !x->refused)
         return look_again(x);
     if (*data_bytes) {

@@ -1,11 +1,11 @@
 // impl.h - what the server's files share; nobody else includes it.
 //
-// http.c speaks to libmicrohttpd, auth.c knows who asks, exchange.c is one request with its answer,
-// watch.c knows every socket, work.c reads requests and starts answers, routes.c answers what needs
-// no model, web_page.c is the web page, state.c what that shows of the engine, metrics.c counts,
-// loading.c has requests wait for their models, account_headers.c tells what a key may still do,
-// routes_admin.c is the administrators' API, access_log.c writes a line for each request, server.c
-// builds it all.
+// http.c speaks to libmicrohttpd, framing.c refuses what that lets pass, auth.c knows who asks,
+// exchange.c is one request with its answer, watch.c knows every socket, work.c reads requests and
+// starts answers, routes.c answers what needs no model, web_page.c is the web page, state.c what
+// that shows of the engine, metrics.c counts, loading.c has requests wait for their models,
+// account_headers.c tells what a key may still do, routes_admin.c is the administrators' API,
+// access_log.c writes a line for each request, server.c builds it all.
 #pragma once
 #include <microhttpd.h>
 #include <pthread.h>
@@ -82,6 +82,12 @@ struct server {
 struct reply_header {
     const char *name, *value;
 };
+struct target {  // of the request's line, as it came (framing.c)
+    size_t n_bytes;
+    size_t n_origin;   // those before the path, of "http://HOST/path"; else 0
+    const char *host;  // HOST; then it counts, and the header does not; or NULL
+    bool bad;
+};
 struct exchange {
     struct server *server;
     struct watched *socket;
@@ -89,7 +95,9 @@ struct exchange {
     char id[REQUEST_ID_BYTES], trace[TRACE_BYTES];
     char method[16];
     struct arena arena;
+    struct target target;
     const char *path;    // percent-decoded, in the arena
+    const char *allow;   // of a path that is there for other methods: these; else NULL
     struct slice query;  // in the arena; never logged
     // What to do: a dialect's route, or one of our own.
     const struct dialect *dialect;  // also for errors of what has none
@@ -169,6 +177,13 @@ const char *http_header(const struct exchange *x, const char *name);
 bool http_header_lines(const struct exchange *x, const char *name,
                        bool (*take)(void *self, const char *value), void *self);
 
+// framing.c
+void framing_line(struct exchange *x, const char *uri);  // the line is there: sets target
+const char *framing_path(const struct exchange *x, const char *url);
+// With the headers. False with err: they leave open what the request is or where it ends.
+bool framing_check(struct exchange *x, const char *url, const char *method, const char *version,
+                   struct dialect_error *err);
+
 // auth.c: sets caller. False with err: who asks must not.
 bool auth_check(struct exchange *x, struct dialect_error *err);
 
@@ -224,10 +239,8 @@ struct own_route {
     enum route_access access;
     void (*answer)(struct exchange *x);
 };
-// `matched` is what '*' stands for. If there is none, *allowed is a method that the path has, or
-// NULL.
-const struct own_route *routes_find(const char *method, const char *path, struct slice *matched,
-                                    const char **allowed);
+// `matched` is what '*' stands for.
+const struct own_route *routes_find(const char *method, const char *path, struct slice *matched);
 // A dialect's list of models, or one of them: takes no time either.
 bool routes_is_list(const struct dialect_route *r);
 void routes_models(struct exchange *x);

@@ -51,21 +51,14 @@ static bool fits(const char *pattern, const char *path, struct slice *matched)
     return matched->len;
 }
 
-const struct own_route *routes_find(const char *method, const char *path, struct slice *matched,
-                                    const char **allowed)
+const struct own_route *routes_find(const char *method, const char *path, struct slice *matched)
 {
     const struct own_route *page = web_page_route(path);
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (!fits(routes[i].path, path, matched))
-            continue;
-        if (strcmp(routes[i].method, method) == 0)
+        if (strcmp(routes[i].method, method) == 0 && fits(routes[i].path, path, matched))
             return &routes[i];
-        *allowed = routes[i].method;
     }
-    if (!page || strcmp(page->method, method) == 0)
-        return page;
-    *allowed = page->method;
-    return NULL;
+    return page && strcmp(page->method, method) == 0 ? page : NULL;
 }
 
 static void list_models(struct exchange *x, struct buf *body)
