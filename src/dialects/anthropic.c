@@ -367,7 +367,7 @@ static int status_of(enum dialect_problem p)
                                  : dialect_status(p);
 }
 
-static int write_error(const struct dialect_error *err, struct buf *out)
+int anthropic_write_error(const struct dialect_error *err, struct buf *out)
 {
     buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
                error_type(err->problem));
@@ -557,7 +557,7 @@ const struct dialect dialect_anthropic = {
     .read_request = read_request,
     .write_event = write_event,
     .write_response = write_response,
-    .write_error = write_error,
+    .write_error = anthropic_write_error,
 };
 
 static const struct dialect_route count_routes[] = {
@@ -570,5 +570,5 @@ const struct dialect dialect_anthropic_count = {
     .limits = LIMITS_ANTHROPIC,
     .read_request = read_common,
     .write_count = write_count,
-    .write_error = write_error,
+    .write_error = anthropic_write_error,
 };

@@ -9,3 +9,4 @@
 bool anthropic_messages(struct dialect_call *c, const json_t *body, struct dialect_error *err);
 // tools and tool_choice.
 bool anthropic_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err);
+int anthropic_write_error(const struct dialect_error *err, struct buf *out);

@@ -139,6 +139,7 @@ const struct dialect *dialect_guess(const char *path);
 extern const struct dialect dialect_openai_chat, dialect_openai_completions, dialect_openai_models;
 extern const struct dialect dialect_openai_responses, dialect_openai_responses_count;
 extern const struct dialect dialect_anthropic, dialect_anthropic_count;
+extern const struct dialect dialect_anthropic_models;  // in no list: its path is OpenAI's
 extern const struct dialect dialect_gemini, dialect_gemini_stream, dialect_gemini_count;
 extern const struct dialect dialect_gemini_models;
 extern const struct dialect dialect_openai_embeddings, dialect_gemini_embed,

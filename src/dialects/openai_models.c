@@ -1,4 +1,5 @@
-// openai_models.c - GET /v1/models and /v1/models/{id}.
+// openai_models.c - GET /v1/models and /v1/models/{id}, but for those who send another vendor's
+// headers (server/routes.c).
 #include <inttypes.h>
 
 #include "base/buf.h"

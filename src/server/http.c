@@ -207,6 +207,7 @@ static bool has_route(struct exchange *x, const char *method)
     x->own = routes_find(method, x->path, &x->matched);
     if (!x->own)
         x->dialect = dialect_find(method, x->path, &x->route, &x->matched, &other_method);
+    x->dialect = routes_list_of(x);
     return x->own || x->dialect;
 }
 

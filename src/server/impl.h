@@ -243,6 +243,9 @@ struct own_route {
 const struct own_route *routes_find(const char *method, const char *path, struct slice *matched);
 // A dialect's list of models, or one of them: takes no time either.
 bool routes_is_list(const struct dialect_route *r);
+// Of a request whose route was found. Three vendors have their lists at /v1/models: there the one
+// whose headers came is meant.
+const struct dialect *routes_list_of(const struct exchange *x);
 void routes_models(struct exchange *x);
 
 // web_page.c: the files of the web page; NULL if the path is none.

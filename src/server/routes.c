@@ -91,6 +91,15 @@ static bool show_model(struct exchange *x, struct buf *body, struct dialect_erro
                           (int)(x->matched.len < 100 ? x->matched.len : 100), x->matched.ptr);
 }
 
+const struct dialect *routes_list_of(const struct exchange *x)
+{
+    if (x->dialect != &dialect_openai_models)
+        return x->dialect;
+    if (http_header(x, "anthropic-version"))
+        return &dialect_anthropic_models;
+    return http_header(x, "x-goog-api-key") ? &dialect_gemini_models : x->dialect;
+}
+
 bool routes_is_list(const struct dialect_route *r)
 {
     return r->action == DIALECT_MODELS || r->action == DIALECT_MODEL;

@@ -203,6 +203,20 @@ async def gemini_async(client):
     claim("gemini: async stream", text == "Gr\u00fc\u00dfe aus Hearth. STOP here.", text)
 
 
+def models(client):
+    listed = list(client.models.list())
+    one = client.models.retrieve("talker")
+    claim("anthropic: models", [(m.id, m.type, m.display_name) for m in listed] == [
+        ("talker", "model", "talker"), ("caller", "model", "caller")] and listed[0] == one and
+          one.created_at.year > 2020, listed)
+    for version in ("v1", "v1beta"):
+        client = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=url, api_version=version))
+        listed = [m.name for m in client.models.list()]
+        one = client.models.get(model="talker")
+        claim(f"gemini: models of {version}", listed == ["models/talker", "models/caller"] and
+              one.name == "models/talker" and one.display_name == "talker", (listed, one))
+
+
 tools = [{"name": "weather", "description": "The weather.", "input_schema": {
     "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}}]
 try:
@@ -210,6 +224,7 @@ try:
     anthropic_whole(client, tools)
     anthropic_stream(client, tools)
     anthropic_errors(client)
+    models(client)
     asyncio.run(anthropic_async())
 
     config = types.GenerateContentConfig(

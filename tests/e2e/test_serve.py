@@ -170,6 +170,19 @@ def lists_and_state():
           models["data"][0]["id"] == MODEL_ID and models["data"][0]["object"] == "model", models)
     status, body, _ = s.get("/v1/models/" + MODEL_ID)
     claim("one of them", status == 200 and json.loads(body)["id"] == MODEL_ID, body)
+    for header, value, kind, one in (("anthropic-version", "2023-06-01", "data", MODEL_ID),
+                                     ("x-goog-api-key", "x", "models", "models/" + MODEL_ID)):
+        listed = json.loads(s.get("/v1/models", **{header: value})[1])
+        status, body, _ = s.get("/v1/models/" + MODEL_ID, **{header: value})
+        model = json.loads(body)
+        claim(f"models for who sends {header}", status == 200 and listed[kind] == [model] and
+              model.get("name", model.get("id")) == one and "object" not in model, (listed, body))
+        status, body, _ = s.get("/v1/models/nobody", **{header: value})
+        error = json.loads(body)["error"]
+        claim("and errors", status == 404 and (error.get("status") or error["type"]).lower() in
+              ("not_found", "not_found_error"), body)
+    claim("whatever is sent, Google's route is Google's",
+          "models" in json.loads(s.get("/v1beta/models", **{"anthropic-version": "x"})[1]))
     status, body, _ = s.get("/v1/models/nobody")
     claim("none of them", status == 404 and json.loads(body)["error"]["code"] == "model_not_found",
           body)

@@ -357,7 +357,29 @@ static void an_error_may_come_in_the_middle(void **state)
     dialect_case_end(&d);
 }
 
+static void models_are_listed(void **state)
+{
+    (void)state;
+    struct dialect_model models[] = {{.id = "a", .context = 512, .created = 1795000000},
+                                     {.id = "b"}};
+    struct buf out = {0};
+    dialect_anthropic_models.write_models(models, 2, &out);
+    assert_string_equal(
+        buf_text(&out),
+        "{\"data\":[{\"type\":\"model\",\"id\":\"a\",\"display_name\":\"a\","
+        "\"created_at\":\"2026-11-18T11:06:40Z\",\"lifecycle\":\"active\","
+        "\"max_input_tokens\":512,\"max_tokens\":512},{\"type\":\"model\",\"id\":\"b\","
+        "\"display_name\":\"b\",\"created_at\":\"1970-01-01T00:00:00Z\","
+        "\"lifecycle\":\"active\"}],\"has_more\":false,\"first_id\":\"a\",\"last_id\":\"b\"}");
+    buf_clear(&out);
+    dialect_anthropic_models.write_models(models, 0, &out);
+    assert_string_equal(buf_text(&out),
+                        "{\"data\":[],\"has_more\":false,\"first_id\":null,\"last_id\":null}");
+    buf_release(&out);
+}
+
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(models_are_listed),
     cmocka_unit_test(conversations_become_messages_of_templates),
     cmocka_unit_test(settings_and_tools_are_read),
     cmocka_unit_test(tool_choices_have_their_names),
