@@ -75,12 +75,14 @@ static void list_models(struct exchange *x, struct buf *body)
     x->dialect->write_models(models, n_shown, body);
 }
 
+// By any of the names that a request may use for it, if it is in the list.
 static bool show_model(struct exchange *x, struct buf *body, struct dialect_error *err)
 {
     struct gateway *g = x->server->gateway;
-    for (size_t i = 0, n = gateway_n_models(g); i < n; i++) {
+    const char *meant = gateway_model(g, arena_text(&x->arena, x->matched), NULL);
+    for (size_t i = 0, n = meant ? gateway_n_models(g) : 0; i < n; i++) {
         const char *id = gateway_model_id(g, i);
-        if (!id || !slice_is(x->matched, id) || !gateway_may(g, &x->caller, id, NULL))
+        if (!id || strcmp(meant, id) != 0 || !gateway_may(g, &x->caller, id, NULL))
             continue;
         struct dialect_model m = {
             .id = id, .owner = "hearth", .created = gateway_model_created(g, i)};

@@ -205,7 +205,7 @@ async def gemini_async(client):
 
 def models(client):
     listed = list(client.models.list())
-    one = client.models.retrieve("talker")
+    one = client.models.retrieve("local/talker")
     claim("anthropic: models", [(m.id, m.type, m.display_name) for m in listed] == [
         ("talker", "model", "talker"), ("caller", "model", "caller")] and listed[0] == one and
           one.created_at.year > 2020, listed)

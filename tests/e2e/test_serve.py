@@ -170,6 +170,9 @@ def lists_and_state():
           models["data"][0]["id"] == MODEL_ID and models["data"][0]["object"] == "model", models)
     status, body, _ = s.get("/v1/models/" + MODEL_ID)
     claim("one of them", status == 200 and json.loads(body)["id"] == MODEL_ID, body)
+    for name in ("local/" + MODEL_ID, "local%2F" + MODEL_ID):
+        status, body, _ = s.get("/v1/models/" + name)
+        claim(f"as {name}", status == 200 and json.loads(body)["id"] == MODEL_ID, body)
     for header, value, kind, one in (("anthropic-version", "2023-06-01", "data", MODEL_ID),
                                      ("x-goog-api-key", "x", "models", "models/" + MODEL_ID)):
         listed = json.loads(s.get("/v1/models", **{header: value})[1])
