@@ -119,6 +119,9 @@ static bool read_rest(struct dialect_call *c, const json_t *body, struct dialect
     if (best_of != (int)s->n_choices)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, "best_of",
                               "'best_of' other than 'n' is not supported");
+    if (c->request.max_tokens == 0 && s->n_choices > 1)
+        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "max_tokens",
+                              "'max_tokens' of 0 is supported for one choice, not for 'n' of them");
     bool texts = true;
     for (size_t i = 0; i < s->n_prompts; i++)
         texts = texts && s->prompts[i].input == INPUT_TEXT;
@@ -137,7 +140,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     if (!member_text(body, "", "model", &model, err) ||
         !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
         !member_bool(body, "", "echo", &s->echo, err) || !read_logprobs(c, body, err) ||
-        !member_int(body, "", "max_tokens", 1, TOKENS_MAX, &c->request.max_tokens, err))
+        !member_int(body, "", "max_tokens", 0, TOKENS_MAX, &c->request.max_tokens, err))
         return false;
     c->request.model = model.ptr;
     if (!openai_session(c, body, err) || !read_prompts(c, body, err) || !read_rest(c, body, err))

@@ -232,6 +232,9 @@ def completions():
                                  echo=True)
     claim("echo gives the prompt back", status == 200 and "".join(
         e["choices"][0]["text"] for e in events[:-1]) == "Once upon" + c["text"], events)
+    status, a, _ = s.post("/v1/completions", {"prompt": "Once upon", "max_tokens": 0, "echo": True})
+    claim("also if nothing shall follow", status == 200 and a["choices"][0]["text"] == "Once upon" and
+          a["choices"][0]["finish_reason"] == "length" and a["usage"]["completion_tokens"] == 0, a)
 
 
 def several_prompts():
