@@ -9,6 +9,7 @@ enum { TOP_LOGPROBS_MAX = 20, CHOICES_IN_MASK = 64, TOKENS_MAX = 1 << 24 };
 
 struct state {
     bool include_usage, logprobs;
+    bool functions;  // the answer has a function_call, as before there were tools
     uint64_t begun;  // choices whose first chunk, with the role, was written
 };
 
@@ -66,7 +67,8 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     const json_t *body = in->body;
     struct state *s = c->state;
     struct slice model = {0};
-    if (!member_text(body, "", "model", &model, err) ||
+    if (!openai_functions(c, &body, &s->functions, err) ||
+        !member_text(body, "", "model", &model, err) ||
         !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
         !read_logprobs(c, body, err) || !read_max_tokens(c, body, err) ||
         !read_format(c, body, err) || !openai_tools(c, body, err) || !read_extras(c, body, err) ||
@@ -142,8 +144,33 @@ static void write_delta(struct dialect_call *c, const struct chat_event *e, cons
     end_chunk(c, e, NULL, out);
 }
 
+// The name comes first, then its arguments; there is one call.
+static void write_function_delta(struct dialect_call *c, const struct chat_event *e,
+                                 struct buf *out)
+{
+    if (e->tool_index > 0)
+        return;
+    write_role(c, e->choice, out);
+    begin_chunk(c, e->choice, out);
+    buf_text_add(out, "\"function_call\":{");
+    if (e->kind == CHAT_TOOL_CALL) {
+        buf_text_add(out, "\"name\":");
+        json_write_text(out, slice_str(e->tool_name));
+        buf_char(out, ',');
+    }
+    buf_text_add(out, "\"arguments\":");
+    json_write_text(out, e->text);
+    buf_char(out, '}');
+    end_chunk(c, e, NULL, out);
+}
+
 static void write_tool_delta(struct dialect_call *c, const struct chat_event *e, struct buf *out)
 {
+    const struct state *s = c->state;
+    if (s->functions) {
+        write_function_delta(c, e, out);
+        return;
+    }
     write_role(c, e->choice, out);
     begin_chunk(c, e->choice, out);
     buf_printf(out, "\"tool_calls\":[{\"index\":%d,", e->tool_index);
@@ -161,13 +188,18 @@ static void write_tool_delta(struct dialect_call *c, const struct chat_event *e,
     end_chunk(c, e, NULL, out);
 }
 
+static const char *finish_of(const struct state *s, enum chat_finish f)
+{
+    return s->functions && f == CHAT_TOOL_CALLS ? "function_call" : openai_finish(f);
+}
+
 static void write_finish(struct dialect_call *c, const struct chat_event *e, struct buf *out)
 {
     if (e->finish == CHAT_NOT_FINISHED || e->finish == CHAT_CANCELLED)
         return;  // an error comes
     write_role(c, e->choice, out);
     begin_chunk(c, e->choice, out);
-    end_chunk(c, e, openai_finish(e->finish), out);
+    end_chunk(c, e, finish_of(c->state, e->finish), out);
 }
 
 static void write_usage_chunk(const struct dialect_call *c, const struct chat_event *e,
@@ -214,6 +246,15 @@ static void write_tools(const struct dialect_choice *choice, struct buf *out)
     buf_char(out, ']');
 }
 
+static void write_function(const struct dialect_tool *t, struct buf *out)
+{
+    buf_text_add(out, ",\"function_call\":{\"name\":");
+    json_write_text(out, slice_str(t->name));
+    buf_text_add(out, ",\"arguments\":");
+    json_write_text(out, buf_view(&t->arguments));
+    buf_char(out, '}');
+}
+
 static void write_choice(const struct state *s, const struct dialect_choice *choice, size_t index,
                          struct buf *out)
 {
@@ -227,14 +268,16 @@ static void write_choice(const struct state *s, const struct dialect_choice *cho
         buf_text_add(out, ",\"reasoning_content\":");
         json_write_text(out, buf_view(&choice->reasoning));
     }
-    if (choice->n_tools)
+    if (choice->n_tools && s->functions)
+        write_function(&choice->tools[0], out);
+    else if (choice->n_tools)
         write_tools(choice, out);
     buf_text_add(out, "},\"logprobs\":");
     if (s->logprobs)
         write_logprobs(choice->tokens, choice->n_tokens, out);
     else
         buf_text_add(out, "null");
-    buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish(choice->finish));
+    buf_printf(out, ",\"finish_reason\":\"%s\"}", finish_of(s, choice->finish));
 }
 
 static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)

@@ -12,5 +12,10 @@ struct dialect_error;
 // Reads "messages". What a template can use beside role and text (tool calls with their arguments
 // parsed, a tool's id and name) goes into a message's `raw`.
 bool openai_messages(struct dialect_call *c, const json_t *body, struct dialect_error *err);
+// A request in the words from before there were tools, in today's: *body is a copy then, which
+// lives as long as the call. *functions: its answer shall have a function_call in place of
+// tool_calls.
+bool openai_functions(struct dialect_call *c, const json_t **body, bool *functions,
+                      struct dialect_error *err);
 // Reads "tools", "tool_choice" and "parallel_tool_calls".
 bool openai_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err);

@@ -259,6 +259,22 @@ texts = ["", "", ""]
 for k in openai.Completion.create(**p, prompt=three, echo=True, stream=True):
     texts[k["choices"][0]["index"]] += k["choices"][0]["text"]
 claim("openai 0.28: several streamed", texts == [x + y for x, y in zip(three, alone)], texts)
+f = dict(model="caller", messages=M, temperature=0, max_tokens=200, functions=[
+    {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}])
+a = openai.ChatCompletion.create(**f)["choices"][0]
+m = a["message"]
+claim("openai 0.28: a function is called", a["finish_reason"] == "function_call" and "tool_calls" not in m and
+      m["function_call"] == {"name": "weather", "arguments": '{"city": "Paris"}'}, a)
+name, text, last = "", "", None
+for k in openai.ChatCompletion.create(**f, stream=True):
+    k = k["choices"][0]
+    call = k["delta"].get("function_call", {})
+    name, text, last = name + call.get("name", ""), text + call.get("arguments", ""), k["finish_reason"]
+claim("openai 0.28: streamed too", (name, text, last) == ("weather", '{"city": "Paris"}', "function_call"), (name, text, last))
+a = openai.ChatCompletion.create(**{**f, "messages": M + [m, {"role": "function", "name": "weather", "content": "sun"}]})
+claim("openai 0.28: its result goes back", a["choices"][0]["finish_reason"] == "function_call", a)
+a = openai.ChatCompletion.create(**f, function_call="none")["choices"][0]
+claim("openai 0.28: no call if so asked", a["finish_reason"] == "stop" and "function_call" not in a["message"], a)
 try:
     openai.ChatCompletion.create(**{**o, "temperature": "hot"})
     claim("openai 0.28: an error", False)
