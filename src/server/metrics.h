@@ -9,27 +9,39 @@
 #include "chat/chat.h"
 
 struct buf;
-struct gateway;
+struct provider_load;
 
-enum { BUCKETS_MAX = 20 };
+enum { BUCKETS_MAX = 20, METRICS_MODELS_MAX = 64 };
 struct histogram {
     uint64_t counts[BUCKETS_MAX + 1];  // the last: above all bounds
     double sum;
     uint64_t n;
 };
-struct metrics {
-    pthread_mutex_t lock;
+struct model_metrics {
+    char name[128];  // the label model_name
     struct histogram first, token, total, prompt_tokens, new_tokens;
     int64_t n_prompt, n_cached, n_new;
     int64_t by_finish[CHAT_CANCELLED + 1];
+};
+// Each model that is loaded or has answered has series of its own, while there are so many; the
+// others have those of "other" together.
+struct metrics {
+    pthread_mutex_t lock;
+    struct model_metrics models[METRICS_MODELS_MAX + 1];  // the last: the others
+    int n_models;
     int64_t by_status[6];  // 1xx .. 5xx
 };
 void metrics_init(struct metrics *m);
 void metrics_release(struct metrics *m);
-void metrics_first(struct metrics *m, int64_t ns);  // to the first token
+// `model`: as its list of models calls it.
+void metrics_first(struct metrics *m, const char *model, int64_t ns);  // to the first token
 // A whole answer: ns in all, and from its first token on (negative: of several texts at once).
-void metrics_end(struct metrics *m, enum chat_finish finish, const struct chat_usage *u, int64_t ns,
-                 int64_t decode_ns);
+void metrics_end(struct metrics *m, const char *model, enum chat_finish finish,
+                 const struct chat_usage *u, int64_t ns, int64_t decode_ns);
+// An answer that was cancelled, with what it took until then.
+void metrics_abort(struct metrics *m, const char *model, const struct chat_usage *u);
 void metrics_status(struct metrics *m, int status);
-// n_active: requests that have been taken and not been answered.
-void metrics_write(struct metrics *m, struct gateway *g, int n_active, struct buf *out);
+// loads [n]: the models that are loaded; n_active: requests that have been taken and not been
+// answered.
+void metrics_write(struct metrics *m, const struct provider_load *loads, size_t n, int n_active,
+                   struct buf *out);

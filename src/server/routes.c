@@ -17,12 +17,17 @@ static void health(struct exchange *x)
 
 static void metrics(struct exchange *x)
 {
+    enum { LOADS_MAX = 64 };
     struct server *s = x->server;
+    struct provider_load loads[LOADS_MAX];
     struct buf body = {0};
+    size_t n = 0;
+    while (n < LOADS_MAX && gateway_load(s->gateway, n, &loads[n]))
+        n++;
     pthread_mutex_lock(&s->lock);
     int n_active = s->n_active;
     pthread_mutex_unlock(&s->lock);
-    metrics_write(&s->metrics, s->gateway, n_active, &body);
+    metrics_write(&s->metrics, loads, n, n_active, &body);
     exchange_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&body));
     buf_release(&body);
 }

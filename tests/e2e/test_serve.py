@@ -197,6 +197,9 @@ def lists_and_state():
     _, a, _ = s.chat()
     claim("metrics count tokens", s.metric("vllm:generation_tokens_total") ==
           before + a["usage"]["completion_tokens"])
+    lines = s.get("/metrics")[1].decode().splitlines()
+    bare = [l for l in lines if l.startswith("vllm:") and f'{{model_name="{MODEL_ID}"' not in l]
+    claim("vLLM's with its label", not bare and lines, bare)
     claim("and tell what the engine does", s.metric("vllm:num_requests_running") == 0 and
           s.metric("vllm:kv_cache_usage_perc") is not None)
     for key in ("authorization", "x-api-key", "x-goog-api-key"):

@@ -82,6 +82,8 @@ def leavers():
         line = last_answer()
         claim(f"a client leaves {name}: its answer is cancelled",
               line.get("client_left") and line["completion_tokens"] < 32 * 900, line)
+    aborted = f'vllm:request_success_total{{model_name="{MODEL_ID}",finished_reason="abort"}}'
+    claim("clients that left are counted", f"{aborted} 2" in s.get("/metrics")[1].decode().splitlines())
     many = {"model": MODEL_ID, "prompt": ["x"] * 128, "max_tokens": 900, "temperature": 1.5}
     c = socket.create_connection(("127.0.0.1", s.port), timeout=20)
     c.sendall(post_bytes(dict(many, stream=True), "/v1/completions"))
