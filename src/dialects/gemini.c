@@ -1,5 +1,5 @@
-// gemini.c - POST /v1beta/models/MODEL:generateContent, :streamGenerateContent, :countTokens, and
-// GET /v1beta/models; the same below /v1, but for the list of models, which is OpenAI's there.
+// gemini.c - POST /v1beta/models/MODEL:generateContent, :streamGenerateContent, :countTokens; the
+// same below /v1.
 //
 // A stream is server-sent events with alt=sse, else one JSON array; its chunks have the shape of a
 // whole answer. A call of a function comes whole. Thoughts come only if they are asked for, and
@@ -25,6 +25,7 @@ struct choice {  // of a stream
     char *arguments;
     size_t n_arguments, capacity;
     char *malformed;  // a call that could not be read
+    struct gemini_mean mean;
 };
 struct state {
     bool thoughts, sse, begun, told_end;
@@ -159,7 +160,8 @@ static bool read_config(struct dialect_call *c, const json_t *body, struct diale
                  &c->request.max_tokens, err) &&
            whole(config, "candidateCount", "candidate_count", 1, CHOICES_MAX, &s->n_choices, err) &&
            member_stops(c, config, key, err) && read_seed(config, s, err) &&
-           read_thinking(c, config, err) && read_format(c, config, err);
+           read_thinking(c, config, err) && read_format(c, config, err) &&
+           gemini_read_logprobs(c, config, err);
 }
 
 static bool read_generate(const struct http_request *in, struct dialect_call *c,
@@ -316,12 +318,25 @@ static void end_chunk(const struct dialect_call *c, struct buf *out)
         buf_text_add(out, "\r\n\r\n");
 }
 
-static void write_part_chunk(struct dialect_call *c, int choice, struct slice part, struct buf *out)
+static bool has_logprobs(const struct dialect_call *c, const struct chat_event *e)
 {
-    begin_chunk(c->state, out);
+    return e && e->n_tokens && c->request.sampling.n_logprobs >= 0;
+}
+
+// `e` (may be NULL): has the part's tokens.
+static void write_part_chunk(struct dialect_call *c, int choice, struct slice part,
+                             const struct chat_event *e, struct buf *out)
+{
+    struct state *s = c->state;
+    begin_chunk(s, out);
     buf_text_add(out, "\"candidates\":[{\"content\":{\"parts\":[");
     buf_slice(out, part);
-    buf_printf(out, "],\"role\":\"model\"},\"index\":%d}],", choice);
+    buf_text_add(out, "],\"role\":\"model\"}");
+    if (has_logprobs(c, e)) {
+        gemini_write_logprobs(e->tokens, e->n_tokens, out);
+        gemini_add_logprobs(&s->choices[choice].mean, e->tokens, e->n_tokens);
+    }
+    buf_printf(out, ",\"index\":%d}],", choice);
     end_chunk(c, out);
 }
 
@@ -340,7 +355,7 @@ static void end_call(struct dialect_call *c, int index, struct buf *out)
     choice->calling = false;
     struct slice arguments = slice_of(choice->arguments, choice->n_arguments);
     if (write_call_part(choice->id, choice->name, arguments, choice->signature, &part))
-        write_part_chunk(c, index, buf_view(&part), out);
+        write_part_chunk(c, index, buf_view(&part), NULL, out);
     else
         choice->malformed = malformed_text(c->arena, choice->name, arguments);
     buf_release(&part);
@@ -376,11 +391,18 @@ static void write_text_chunk(struct dialect_call *c, const struct chat_event *e,
     const struct state *s = c->state;
     bool thought = e->kind == CHAT_REASONING;
     struct buf part = {0};
-    if (e->text.len == 0 || (thought && !s->thoughts))
+    if ((e->text.len == 0 && !has_logprobs(c, e)) || (thought && !s->thoughts))
         return;
     write_text_part(e->text, thought, slice_str(""), &part);
-    write_part_chunk(c, e->choice, buf_view(&part), out);
+    write_part_chunk(c, e->choice, buf_view(&part), e, out);
     buf_release(&part);
+}
+
+// Of a call that is being collected.
+static void write_call_tokens(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    if (has_logprobs(c, e))
+        write_part_chunk(c, e->choice, slice_str("{\"text\":\"\"}"), e, out);
 }
 
 // A call takes the signature behind it; else a part without text does.
@@ -396,7 +418,7 @@ static void write_blob(struct dialect_call *c, const struct chat_event *e, struc
     } else if (value) {
         end_call(c, e->choice, out);
         write_text_part(slice_str(""), thought, signature, &part);
-        write_part_chunk(c, e->choice, buf_view(&part), out);
+        write_part_chunk(c, e->choice, buf_view(&part), NULL, out);
     }
     buf_release(&part);
     json_decref(value);
@@ -419,6 +441,7 @@ static void write_end(struct dialect_call *c, const struct chat_usage *u, struct
         buf_printf(out, "%s{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"}",
                    n++ ? "," : "");
         write_finish(s->choices[i].finish, s->choices[i].malformed, out);
+        gemini_write_mean(&s->choices[i].mean, out);
         buf_printf(out, ",\"index\":%d}", i);
     }
     buf_text_add(out, "],");
@@ -492,8 +515,12 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     case CHAT_TOOL_CALL:
         end_call(c, e->choice, out);
         begin_call(c, e);
+        write_call_tokens(c, e, out);
         break;
-    case CHAT_TOOL_ARGUMENTS: add_arguments(c, choice, e->text); break;
+    case CHAT_TOOL_ARGUMENTS:
+        add_arguments(c, choice, e->text);
+        write_call_tokens(c, e, out);
+        break;
     case CHAT_BLOB: write_blob(c, e, out); break;
     case CHAT_FINISH:
         end_call(c, e->choice, out);
@@ -600,6 +627,8 @@ static void write_candidate(struct dialect_call *c, const struct dialect_choice 
     }
     buf_text_add(out, "],\"role\":\"model\"}");
     write_finish(choice->finish, w.malformed, out);
+    if (c->request.sampling.n_logprobs >= 0)
+        gemini_write_all_logprobs(choice, ((const struct state *)c->state)->thoughts, out);
     buf_printf(out, ",\"index\":%zu}", index);
 }
 
@@ -625,33 +654,6 @@ static void write_count(struct dialect_call *c, int64_t n_tokens, struct buf *ou
                "{\"totalTokens\":%" PRId64 ",\"promptTokensDetails\":[{\"modality\":\"TEXT\","
                "\"tokenCount\":%" PRId64 "}]}",
                n_tokens, n_tokens);
-}
-
-static void write_model(const struct dialect_model *m, struct buf *out)
-{
-    struct buf name = {0};
-    buf_printf(&name, "models/%s", m->id);
-    buf_text_add(out, "{\"name\":");
-    json_write_text(out, buf_view(&name));
-    buf_text_add(out, ",\"displayName\":");
-    json_write_text(out, slice_str(m->id));
-    if (m->context > 0)
-        buf_printf(out, ",\"inputTokenLimit\":%d,\"outputTokenLimit\":%d", m->context, m->context);
-    buf_text_add(
-        out,
-        ",\"supportedGenerationMethods\":[\"generateContent\",\"countTokens\",\"embedContent\"]}");
-    buf_release(&name);
-}
-
-static void write_models(const struct dialect_model *models, size_t n, struct buf *out)
-{
-    buf_text_add(out, "{\"models\":[");
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_char(out, ',');
-        write_model(&models[i], out);
-    }
-    buf_text_add(out, "]}");
 }
 
 #define GEMINI(n)                                                                                  \
@@ -684,9 +686,3 @@ static const struct dialect_route count_routes[] = {
 const struct dialect dialect_gemini_count = {GEMINI("gemini_count"), .routes = count_routes,
                                              .read_request = read_count,
                                              .write_count = write_count};
-
-static const struct dialect_route model_routes[] = {
-    {"GET", "/v1beta/models", DIALECT_MODELS}, {"GET", "/v1beta/models/*", DIALECT_MODEL}, {0}};
-const struct dialect dialect_gemini_models = {GEMINI("gemini_models"), .routes = model_routes,
-                                              .write_models = write_models,
-                                              .write_model = write_model};

@@ -203,6 +203,23 @@ async def gemini_async(client):
     claim("gemini: async stream", text == "Gr\u00fc\u00dfe aus Hearth. STOP here.", text)
 
 
+def gemini_logprobs(client):
+    config = types.GenerateContentConfig(temperature=0, response_logprobs=True, logprobs=3)
+    c = client.models.generate_content(model="talker", contents="Hi", config=config).candidates[0]
+    chosen, top = c.logprobs_result.chosen_candidates, c.logprobs_result.top_candidates
+    # the parrot's tokens are bytes, but for "Hearth" and the like
+    claim("gemini: logprobs", len(chosen) == len(top) > 5 and all(len(t.candidates) == 3 for t in top) and
+          all(x.token_id == t.candidates[0].token_id and x.log_probability <= 0 for x, t in zip(chosen, top)) and
+          c.content.parts[0].text.endswith("STOP here.") and chosen[-2].token, c)
+    mean = sum(x.log_probability for x in chosen) / len(chosen)
+    claim("gemini: their mean", abs(c.avg_logprobs - mean) < 1e-9, (c.avg_logprobs, mean))
+    chunks = list(client.models.generate_content_stream(model="talker", contents="Hi", config=config))
+    results = [k.candidates[0].logprobs_result for k in chunks if k.candidates[0].logprobs_result]
+    ids = [x.token_id for r in results for x in r.chosen_candidates]
+    claim("gemini: streamed too", ids == [x.token_id for x in chosen] and
+          abs(chunks[-1].candidates[0].avg_logprobs - mean) < 1e-9, (ids, chunks[-1]))
+
+
 def models(client):
     listed = list(client.models.list())
     one = client.models.retrieve("local/talker")
@@ -238,6 +255,7 @@ try:
     gemini_stream(client, config)
     gemini_tools(client)
     gemini_errors(client)
+    gemini_logprobs(client)
     asyncio.run(gemini_async(client))
 finally:
     claim("it ends well", server.stop() == 0, server.logged())

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "../../support/dialect_call.h"
 
 #define MODEL "/v1beta/models/m:0.5b"
@@ -259,6 +261,92 @@ static void tokens_are_counted_of_contents_or_of_a_request(void **state)
     }
 }
 
+#define LOGPROBS ",\"generationConfig\":{\"responseLogprobs\":true,\"logprobs\":2}"
+#define CHOSEN(text, id, p) "{\"token\":\"" text "\",\"tokenId\":" id ",\"logProbability\":" p "}"
+#define RESULT(chosen, top)                                                                        \
+    ",\"logprobsResult\":{\"chosenCandidates\":[" chosen "],\"topCandidates\":[" top "]}"
+#define TOP(text, id, p) "{\"candidates\":[" CHOSEN("x", "5", "-0.5") "," CHOSEN(text, id, p) "]}"
+
+// Thoughts, a text and a call, a token each; the thoughts are not asked for.
+static void say_with_tokens(struct dialect_case *d)
+{
+    static const struct chat_token x = {.id = 5, .logprob = -0.5f, .bytes = {"x", 1}};
+    static const struct {
+        enum chat_event_kind kind;
+        const char *text;
+        float logprob;
+    } rows[] = {{CHAT_REASONING, "hm", -8},
+                {CHAT_TEXT, "a", -1},
+                {CHAT_TEXT, "", -3},
+                {CHAT_TOOL_CALL, "", -0.0f},
+                {CHAT_TOOL_ARGUMENTS, "{}", -2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct chat_token t = {
+            .id = (int32_t)i, .logprob = rows[i].logprob, .bytes = slice_str(rows[i].text)};
+        struct chat_token top[] = {x, t};
+        t.top = top;
+        t.n_top = 2;
+        dialect_case_event(d, &(struct chat_event){.kind = rows[i].kind,
+                                                   .text = slice_str(rows[i].text),
+                                                   .tool_id = "abc",
+                                                   .tool_name = "f",
+                                                   .tokens = &t,
+                                                   .n_tokens = rows[i].logprob != 0});
+    }
+}
+
+static void logprobs_are_those_of_what_is_shown(void **state)
+{
+    (void)state;
+    struct dialect_case d;
+    dialect_case_begin(&d, "POST", GENERATE, "{" HI LOGPROBS "}");
+    assert_int_equal(d.call.request.sampling.n_logprobs, 2);
+    d.answer.with_tokens = true;
+    say_with_tokens(&d);
+    const char *text = dialect_case_finish(&d, CHAT_TOOL_CALLS, "");
+    assert_non_null(strstr(
+        text,
+        "\"finishReason\":\"STOP\",\"avgLogprobs\":-2.0" RESULT(
+            CHOSEN("a", "1", "-1.0") "," CHOSEN("", "2", "-3.0") "," CHOSEN("{}", "4", "-2.0"),
+            TOP("a", "1", "-1.0") "," TOP("", "2", "-3.0") "," TOP("{}", "4", "-2.0"))));
+    dialect_case_end(&d);
+    dialect_case_begin(&d, "POST", STREAM "?alt=sse", "{" HI LOGPROBS "}");
+    say_with_tokens(&d);
+    text = dialect_case_finish(&d, CHAT_TOOL_CALLS, "");
+    assert_non_null(strstr(text, "[{\"text\":\"a\"}],\"role\":\"model\"}" RESULT(
+                                     CHOSEN("a", "1", "-1.0"), TOP("a", "1", "-1.0")) ","));
+    assert_non_null(strstr(text, RESULT(CHOSEN("", "2", "-3.0"), TOP("", "2", "-3.0"))));
+    assert_non_null(strstr(text, RESULT(CHOSEN("{}", "4", "-2.0"), TOP("{}", "4", "-2.0"))));
+    assert_non_null(strstr(text, "\"finishReason\":\"STOP\",\"avgLogprobs\":-2.0,\"index\":0}"));
+    assert_null(strstr(text, "hm"));
+    dialect_case_end(&d);
+}
+
+static void logprobs_are_asked_for_twice(void **state)
+{
+    static const struct {
+        const char *config, *member;
+        int n;
+    } rows[] = {{"\"response_logprobs\":true", NULL, 0},
+                {"\"responseLogprobs\":false", NULL, -1},
+                {"\"logprobs\":2", "generationConfig.logprobs", 0},
+                {"\"responseLogprobs\":true,\"logprobs\":21", "generationConfig.logprobs", 0},
+                {"\"responseLogprobs\":1", "generationConfig.responseLogprobs", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dialect_case d;
+        char body[256];
+        (void)snprintf(body, sizeof body, "{" HI ",\"generationConfig\":{%s}}", rows[i].config);
+        dialect_case_begin(&d, "POST", GENERATE, body);
+        assert_true(d.read == !rows[i].member);
+        if (d.read)
+            assert_int_equal(d.call.request.sampling.n_logprobs, rows[i].n);
+        else
+            assert_string_equal(d.err.member, rows[i].member);
+        dialect_case_end(&d);
+    }
+}
+
 static void models_are_listed(void **state)
 {
     (void)state;
@@ -386,6 +474,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_whole_answer_has_the_same_parts),
     cmocka_unit_test(a_call_that_is_no_json_is_told_as_malformed),
     cmocka_unit_test(tokens_are_counted_of_contents_or_of_a_request),
+    cmocka_unit_test(logprobs_are_those_of_what_is_shown),
+    cmocka_unit_test(logprobs_are_asked_for_twice),
     cmocka_unit_test(models_are_listed),
     cmocka_unit_test(errors_have_the_vendors_shape),
     cmocka_unit_test(when_to_try_again_is_among_the_details),
