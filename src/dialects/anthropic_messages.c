@@ -9,6 +9,7 @@ enum { TOOLS_MAX = 1024 };
 
 // What was said in blocks: texts, and what is none.
 struct said {
+    struct dialect_call *c;
     struct buf text;
     json_t *parts;  // all of it, as OpenAI's parts
     bool mixed;     // the text is not all
@@ -61,7 +62,7 @@ static void add_text(struct buf *to, struct slice text)
 
 static void said_begin(struct said *s, struct dialect_call *c)
 {
-    *s = (struct said){.parts = dialect_keep(c, json_array())};
+    *s = (struct said){.c = c, .parts = dialect_keep(c, json_array())};
 }
 
 static const json_t *said_parts(const struct said *s)
@@ -117,7 +118,10 @@ static bool take_block(struct said *s, const json_t *block, const char *at, stru
         json_object_set(part, "cache_control", cache);
         s->mixed = true;
     }
-    s->mixed = s->mixed || !slice_is(type, "text");
+    if (!slice_is(type, "text")) {
+        dialect_note_media(s->c, at, "type");
+        s->mixed = true;
+    }
     json_array_append_new(s->parts, part);
     return true;
 }

@@ -74,6 +74,9 @@ struct dialect_call {
     const char *id;               // unique; [a-zA-Z0-9], to be put behind a vendor's prefix
     int64_t created;              // seconds since 1970
     const char *model;            // what the answer calls its model
+    // What the client calls the first part that is no text, where that is not its place among the
+    // request's messages; else empty (dialect_note_media).
+    char media[96];
     // Set by read_request where the state holds more than the arena's memory, which this frees.
     void (*release)(void *state);
 };
@@ -81,6 +84,11 @@ void dialect_call_init(struct dialect_call *c, struct arena *arena);
 void dialect_call_release(struct dialect_call *c);  // kept values and state; not the arena
 // Takes over the reference; the value lives as long as the call. Returns it.
 json_t *dialect_keep(struct dialect_call *c, json_t *value);
+// For read_request: a part that is no text is at `at`, or is its member `key` there.
+void dialect_note_media(struct dialect_call *c, const char *at, const char *key);
+// As dialect_refuse_error, of a request that was read: members have the client's names.
+bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err,
+                         const struct error *from);
 
 struct dialect_model {  // for lists of models
     const char *id, *owner;

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 const struct dialect *const dialects[] = {
     &dialect_openai_chat,
@@ -70,23 +71,40 @@ static enum dialect_problem problem_of(enum error_code code)
     }
 }
 
-// What the layers below say of a message begins with it: "'messages[0].content[1].type': ...".
-static bool names_message(const char *text, char member[96])
+// What the layers below say of a member begins with it: "'messages[0].content[1].type': ...",
+// "logit_bias: ...". What follows the member; NULL: they do not.
+static const char *names_member(const char *text, char member[96])
 {
+    static const char bias[] = "logit_bias";
     const char *end = strncmp(text, "'messages[", 10) == 0 ? strchr(text + 1, '\'') : NULL;
-    if (!end || end[1] != ':')
-        return false;
-    (void)snprintf(member, 96, "%.*s", (int)(end - text - 1), text + 1);
-    return true;
+    if (end && end[1] == ':') {
+        (void)snprintf(member, 96, "%.*s", (int)(end - text - 1), text + 1);
+        return end + 1;
+    }
+    if (strncmp(text, bias, strlen(bias)) != 0 || text[strlen(bias)] != ':')
+        return NULL;
+    (void)snprintf(member, 96, "%s", bias);
+    return text + strlen(bias);
 }
 
 bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
 {
     char member[sizeof err->member];
-    bool named = names_message(from->text, member);
+    bool named = names_member(from->text, member);
     (void)dialect_refuse(err, problem_of(from->code), named ? member : NULL, "%s", from->text);
     err->retry_after_s = from->retry_after_s;
     return false;
+}
+
+bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err,
+                         const struct error *from)
+{
+    char member[sizeof err->member];
+    const char *rest = names_member(from->text, member);
+    (void)dialect_refuse_error(err, from);
+    if (!rest || !c->media[0] || strncmp(member, "messages[", 9) != 0)
+        return false;
+    return dialect_refuse(err, err->problem, c->media, "'%s'%s", c->media, rest);
 }
 
 bool dialect_query_is(struct slice query, const char *name, const char *value)
@@ -125,6 +143,12 @@ json_t *dialect_keep(struct dialect_call *c, json_t *value)
         c->kept = json_array();
     json_array_append_new(c->kept, value);
     return value;
+}
+
+void dialect_note_media(struct dialect_call *c, const char *at, const char *key)
+{
+    if (!c->media[0])
+        (void)snprintf(c->media, sizeof c->media, "%s.%s", at, key);
 }
 
 static bool path_fits(const char *pattern, const char *path, struct slice *matched)

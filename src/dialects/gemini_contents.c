@@ -127,11 +127,15 @@ static bool read_media(struct reading *r, const json_t *part, const char *at,
                        struct dialect_error *err)
 {
     json_t *made = r->model ? NULL : media_part(part);
+    const char *key;
+    if (!gemini_member(part, "inlineData", "inline_data", &key))
+        (void)gemini_member(part, "fileData", "file_data", &key);
     if (!made)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, at,
                               "'%s': only text, calls of functions by the model and responses to "
                               "them are supported",
                               at);
+    dialect_note_media(r->turns->c, at, key);
     json_array_append_new(r->parts, made);
     r->mixed = true;
     return true;

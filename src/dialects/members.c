@@ -57,12 +57,14 @@ bool member_i64(const json_t *o, const char *at, const char *key, int64_t min, i
     if (!v)
         return true;
     double real = json_number_value(v);
-    bool whole = json_is_integer(v) ||
-                 (json_is_real(v) && real == trunc(real) && fabs(real) < 9007199254740992.0);
-    if (!whole)
-        return wrong_type(at, key, "a whole number", v, err);
-    int64_t n = json_is_integer(v) ? (int64_t)json_integer_value(v) : (int64_t)real;
     struct member_path p = member_path(at, key, -1);
+    if (!json_is_integer(v) && !(json_is_real(v) && real == trunc(real)))
+        return wrong_type(at, key, "a whole number", v, err);
+    if (json_is_real(v) && fabs(real) >= 9223372036854775808.0)  // 2^63
+        return dialect_refuse(err, PROBLEM_REQUEST, p.text,
+                              "'%s' is %.17g, which is not from %" PRId64 " to %" PRId64, p.text,
+                              real, min, max);
+    int64_t n = json_is_integer(v) ? (int64_t)json_integer_value(v) : (int64_t)real;
     if (n < min || n > max)
         return dialect_refuse(err, PROBLEM_REQUEST, p.text,
                               "'%s' is %" PRId64 ", which is not from %" PRId64 " to %" PRId64,

@@ -47,6 +47,7 @@ static bool unsupported(const char *at, const char *what, struct slice type,
 
 // What a message or a tool says in parts.
 struct content {
+    struct dialect_call *c;
     struct buf *text;
     json_t *parts;  // OpenAI's, as chat completions have them; NULL: only texts are taken
     bool mixed;     // there are others
@@ -82,6 +83,7 @@ static bool add_part(const json_t *part, const char *at, struct content *out,
         known = known || slice_is(type, kinds[i]);
     json_t *media = known || !out->parts ? NULL : media_part(part, type);
     if (media) {
+        dialect_note_media(out->c, at, "type");
         json_array_append_new(out->parts, media);
         out->mixed = true;
         return true;
@@ -171,7 +173,8 @@ static bool read_message(struct reading *r, const json_t *item, const char *at,
         return dialect_refuse(err, PROBLEM_REQUEST, p.text,
                               "'%s' is not user, assistant, system or developer", p.text);
     end_message(r);
-    struct content said = {.text = &text, .parts = dialect_keep(r->turns.c, json_array())};
+    struct content said = {
+        .c = r->turns.c, .text = &text, .parts = dialect_keep(r->turns.c, json_array())};
     bool ok = read_content(item, at, "content", &said, err);
     if (ok)
         turns_text(&r->turns, roles[i].role, kept(r, &text), said.mixed ? said.parts : NULL);
@@ -217,7 +220,8 @@ static bool read_result(struct reading *r, const json_t *item, const char *at,
     if (!needed(item, at, "call_id", &id, err))
         return false;
     end_message(r);
-    struct content said = {.text = &text, .parts = dialect_keep(r->turns.c, json_array())};
+    struct content said = {
+        .c = r->turns.c, .text = &text, .parts = dialect_keep(r->turns.c, json_array())};
     bool ok = read_content(item, at, "output", &said, err);
     struct chat_message *m = ok ? turns_result(&r->turns, id.ptr, NULL, kept(r, &text)) : NULL;
     if (m && said.mixed)

@@ -189,7 +189,7 @@ void exchange_taken(struct exchange *x)
 static void refuse_event(struct exchange *x, const struct error *error)
 {
     struct dialect_error err = {0};
-    (void)dialect_refuse_error(&err, error);
+    (void)dialect_refuse_call(&x->call, &err, error);
     exchange_refuse(x, &err);
 }
 

@@ -83,7 +83,7 @@ static bool read_request(struct exchange *x, struct dialect_error *err)
     if (!x->dialect->read_request(&in, c, err))
         return false;
     c->model = work_model(x, c->request.model, &why);
-    return c->model || dialect_refuse_error(err, &why);
+    return c->model || dialect_refuse_call(&x->call, err, &why);
 }
 
 static bool start(struct exchange *x, struct dialect_error *err)
@@ -103,7 +103,7 @@ static bool start(struct exchange *x, struct dialect_error *err)
     if (a)
         return true;
     x->streaming = false;
-    return dialect_refuse_error(err, &why);
+    return dialect_refuse_call(&x->call, err, &why);
 }
 
 static bool count(struct exchange *x, struct dialect_error *err)
@@ -113,7 +113,7 @@ static bool count(struct exchange *x, struct dialect_error *err)
     int64_t n;
     bool exact;
     if (!gateway_count(x->server->gateway, &x->call.request, &n, &exact, &why))
-        return dialect_refuse_error(err, &why);
+        return dialect_refuse_call(&x->call, err, &why);
     x->dialect->write_count(&x->call, n, &body);
     exchange_reply(x, 200, "application/json", buf_view(&body));
     buf_release(&body);

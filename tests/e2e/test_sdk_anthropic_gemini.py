@@ -192,7 +192,7 @@ def gemini_errors(client):
     claim("gemini: a wrong value is a ClientError", e and e.code == 400 and e.status == "INVALID_ARGUMENT" and
           "temperature" in e.message, e)
     e = raised(errors.ClientError, contents=[types.Part.from_bytes(data=b"hi", mime_type="image/png")])
-    claim("gemini: an image is refused", e and e.code == 400 and "messages[0].content[0]" in e.message, e)
+    claim("gemini: an image is refused", e and e.code == 400 and "contents[0].parts[0].inlineData" in e.message, e)
 
 
 async def gemini_async(client):

@@ -132,7 +132,7 @@ def errors():
     refused("so have its texts", 400, "stop[1]", stop=["x", "y" * 1000])
     refused("top_logprobs has a bound", 400, "top_logprobs", logprobs=True, top_logprobs=21)
     refused("logit_bias wants ids", 400, "logit_bias", logit_bias={"x": 1})
-    refused("a token that the model has not", 400, None, logit_bias={"99999999": 1})
+    refused("a token that the model has not", 400, "logit_bias", logit_bias={"99999999": 1})
     refused("messages are needed", 400, "messages", messages=None)
     refused("not none of them", 400, "messages", messages=[])
     refused("a role that nobody has", 400, "messages[0].role",
@@ -238,6 +238,27 @@ def completions():
     status, a, _ = s.post("/v1/completions", {"prompt": "Once upon", "max_tokens": 0, "echo": True})
     claim("also if nothing shall follow", status == 200 and a["choices"][0]["text"] == "Once upon" and
           a["choices"][0]["finish_reason"] == "length" and a["usage"]["completion_tokens"] == 0, a)
+
+
+def refusals_in_the_clients_words():
+    """What the engine refuses is named as the client sent it."""
+    png = "data:image/png;base64,aGk="
+    _, a, _ = s.chat(messages=[{"role": "system", "content": "x"}, {"role": "user", "content": [
+        {"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": png}}]}])
+    claim("an image", a["error"]["param"] == "messages[1].content[1].type", a)
+    _, a, _ = s.post("/v1/responses", {"model": MODEL_ID, "instructions": "x", "input": [
+        {"role": "user", "content": [{"type": "input_image", "image_url": png}]}]})
+    claim("of a response", a["error"]["param"] == "input[0].content[0].type" and
+          "'input[0].content[0].type': only" in a["error"]["message"], a)
+    for key in ("inlineData", "inline_data"):
+        _, a, _ = s.post(f"/v1beta/models/{MODEL_ID}:generateContent", {
+            "systemInstruction": {"parts": [{"text": "x"}]}, "contents": [{"parts": [
+                {"text": "a"}, {key: {"mimeType": "image/png", "data": "aGk="}}]}]})
+        claim("of Google's", a["error"]["message"].startswith(f"'contents[0].parts[1].{key}': only"), a)
+    _, a, _ = s.post("/v1/messages", {"model": MODEL_ID, "max_tokens": 5, "system": "x", "messages": [
+        {"role": "user", "content": [{"type": "image", "source": {
+            "type": "base64", "media_type": "image/png", "data": "aGk="}}]}]})
+    claim("of Anthropic's", a["error"]["message"].startswith("'messages[0].content[0].type': only"), a)
 
 
 def several_prompts():
@@ -460,6 +481,7 @@ sampling()
 formats()
 errors()
 completions()
+refusals_in_the_clients_words()
 several_prompts()
 responses()
 tokens()

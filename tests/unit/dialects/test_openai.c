@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/json.h"
 #include "dialects/answer.h"
@@ -470,6 +473,55 @@ static void accounts_and_vendors_have_their_own_errors(void **state)
     }
 }
 
+static void errors_from_below_name_the_clients_members(void **state)
+{
+    static const struct {
+        const char *text, *member, *said;
+    } rows[] = {
+        {"logit_bias: 9 is no token", "logit_bias", "logit_bias: 9 is no token"},
+        {"logit_biased", "", "logit_biased"},
+        {"'messages[2].content[1].type': only texts", "input[0].content[3].type",
+         "'input[0].content[3].type': only texts"},
+        {"'messages[2]' is long", "", "'messages[2]' is long"},
+    };
+    struct arena arena = {0};
+    struct dialect_call c;
+    (void)state;
+    dialect_call_init(&c, &arena);
+    dialect_note_media(&c, "input[0].content[3]", "type");
+    dialect_note_media(&c, "input[5]", "type");  // the first counts
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct dialect_error err = {0};
+        struct error from = {.code = ERR_UNSUPPORTED};
+        (void)snprintf(from.text, sizeof from.text, "%s", rows[i].text);
+        assert_false(dialect_refuse_call(&c, &err, &from));
+        assert_string_equal(err.member, rows[i].member);
+        assert_string_equal(err.text, rows[i].said);
+        assert_int_equal(err.problem, PROBLEM_UNSUPPORTED);
+    }
+    arena_release(&arena);
+}
+
+static void numbers_that_are_too_large_are_told_so(void **state)
+{
+    static const char *const seeds[] = {"9223372036854775808", "18446744073709551615", "-1e19"};
+    struct read r;
+    (void)state;
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        char body[160];
+        (void)snprintf(body, sizeof body, "{" M ",\"seed\":%s}", seeds[i]);
+        read_with(&r, &dialect_openai_chat, body);
+        assert_false(r.ok);
+        assert_string_equal(r.error.member, "seed");
+        assert_non_null(strstr(r.error.text, "which is not from -9223372036854775808 to "
+                                             "9223372036854775807"));
+        release(&r);
+    }
+    read_with(&r, &dialect_openai_chat, "{" M ",\"seed\":1e17}");
+    assert_true(r.ok && r.call.request.sampling.seed == INT64_C(100000000000000000));
+    release(&r);
+}
+
 static void routes_are_found(void **state)
 {
     const struct dialect_route *route;
@@ -492,6 +544,8 @@ static void routes_are_found(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(errors_from_below_name_the_clients_members),
+    cmocka_unit_test(numbers_that_are_too_large_are_told_so),
     cmocka_unit_test(formats_of_answers_become_constraints),
     cmocka_unit_test(unset_members_stay_unset),
     cmocka_unit_test(every_member_is_read),
