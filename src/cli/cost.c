@@ -256,7 +256,9 @@ static int run(struct settings *s)
     struct error err = {0};
     struct prices *all = NULL;
     interrupt_catch();
-    bool ok = c && config_read(s->config, &f, &err);
+    bool ok = !s->json || !s->svg || strcmp(s->svg, "-") != 0 ||
+              error_set(&err, ERR_USAGE, "--svg - and --json both write to standard output");
+    ok = ok && c && config_read(s->config, &f, &err);
     if (!ok) {
         free(c);
         return fail_error(&err);

@@ -194,7 +194,8 @@ static int run(struct settings *s)
     struct error err = {0};
     if (!check_words(s, &err))
         return fail_error(&err);
-    struct ledger *l = open_ledger(s, &err);
+    bool make = strcmp(s->words_given.items[0], "create") == 0;
+    struct ledger *l = open_ledger(s, make, &err);
     bool ok = l && do_it(s, l, &err);
     ledger_close(l);
     return ok ? EXIT_DONE : fail_error(&err);

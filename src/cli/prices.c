@@ -103,6 +103,13 @@ static void print_tiers(const struct price *p)
     }
 }
 
+static void print_fee(const struct price *p)
+{
+    char fee[32];
+    if (p->per_request > 0)
+        (void)printf("    and %s a request\n", price_text(p->per_request, fee));
+}
+
 static int list(const struct prices *p, const char *filter, bool json)
 {
     json_t *all = json_array();
@@ -124,6 +131,7 @@ static int list(const struct prices *p, const char *filter, bool json)
                      per_million(e->rates.output, out), per_million(e->rates.cache_read, read),
                      e->from);
         print_tiers(e);
+        print_fee(e);
     }
     struct buf text = {0};
     json_write(&text, all, JSON_STYLE_SPACED);
@@ -140,16 +148,19 @@ static int list(const struct prices *p, const char *filter, bool json)
 static int import(const struct settings *s, const struct config *c, const char *file)
 {
     struct error err = {0};
-    size_t n = 0;
-    char own[PLACE_BYTES] = "";
-    if (!prices_import(file, c->prices, &n, &err))
+    size_t n = 0, n_left_out = 0;
+    char own[PLACE_BYTES] = "", left_out[80] = "";
+    if (!prices_import(file, c->prices, &n, &n_left_out, &err))
         return fail_error(&err);
     if (!c->prices)
         (void)place_data("prices.json", own, NULL);
+    if (n_left_out)
+        (void)snprintf(left_out, sizeof left_out,
+                       "; left out: %zu entries without a price by tokens", n_left_out);
     if (s->json)
-        (void)printf("{\"models\": %zu}\n", n);
+        (void)printf("{\"models\": %zu, \"left_out\": %zu}\n", n, n_left_out);
     else if (!s->quiet)
-        (void)printf("%zu models priced, in %s\n", n, c->prices ? c->prices : own);
+        (void)printf("%zu models priced, in %s%s\n", n, c->prices ? c->prices : own, left_out);
     return EXIT_DONE;
 }
 

@@ -106,11 +106,11 @@ static bool may_leave(const struct config *c, const char *model)
     return strchr(model, '/');
 }
 
-struct ledger *open_ledger(const struct settings *s, struct error *err)
+struct ledger *open_ledger(const struct settings *s, bool make, struct error *err)
 {
     struct config c = {0};
     if (s->ledger)
-        return ledger_open(s->ledger, err);
+        return make ? ledger_open(s->ledger, err) : ledger_open_made(s->ledger, err);
     struct ledger *l = config_read(s->config, &c, err) ? ledger_open(c.ledger, err) : NULL;
     config_release(&c);
     return l;

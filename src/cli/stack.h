@@ -38,8 +38,9 @@ bool stack_open_server(struct stack *st, const struct settings *s, struct error 
 bool stack_reload(struct stack *st, const struct settings *s, struct error *err);
 // The table of prices that a configuration means; NULL with err.
 struct prices *open_prices(const struct config *c, struct error *err);
-// The books alone: where the option says, else the configuration. NULL with err.
-struct ledger *open_ledger(const struct settings *s, struct error *err);
+// The books alone: where the option says, else the configuration. What the option names is only
+// made anew with `make`: a mistyped name is no empty ledger. NULL with err.
+struct ledger *open_ledger(const struct settings *s, bool make, struct error *err);
 // Waits until the books are written.
 void stack_close(struct stack *st);
 

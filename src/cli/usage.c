@@ -7,11 +7,14 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/shown_bytes.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/stack.h"
 #include "ledger/ledger.h"
 #include "ledger/ledger_json.h"
 #include "ledger/money.h"
+
+enum { NAME_BYTES = 64 };  // of a name in the table; --json and --csv have all of it
 
 static bool read_by(const char *text, enum ledger_by *by, struct error *err)
 {
@@ -91,14 +94,18 @@ static void print_csv(const struct ledger_sum *sums, size_t n)
     }
 }
 
-// Control characters of a name that a client chose do not reach a terminal.
+// Control characters of a name that a client chose do not reach a terminal, nor does all of one
+// that is longer than others.
 static void print_name(const char *text, int width)
 {
+    size_t len = strlen(text), shown = utf8_whole(text, len > NAME_BYTES ? NAME_BYTES - 3 : len);
     int n = 0;
-    for (const char *p = text; *p; p++) {
+    for (const char *p = text; p < text + shown; p++) {
         (void)putchar((unsigned char)*p < 0x20 || *p == 0x7F ? '?' : *p);
         n += ((unsigned char)*p & 0xC0) != 0x80;
     }
+    if (shown < len)
+        n += printf("...");
     (void)printf("%*s", width > n ? width - n : 0, "");
 }
 
@@ -108,6 +115,7 @@ static void print_table(const struct ledger_sum *sums, size_t n, const char *by)
     char cost[MONEY_TEXT_BYTES];
     for (size_t i = 0; i < n; i++)
         width = (int)strlen(sums[i].by) > width ? (int)strlen(sums[i].by) : width;
+    width = width > NAME_BYTES ? NAME_BYTES : width;
     (void)printf("%-*s  %9s %13s %13s %13s %9s  %s\n", width, by, "requests", "prompt", "cached",
                  "completion", "sent", "cost");
     for (size_t i = 0; i < n; i++) {
@@ -130,7 +138,7 @@ static bool show(const struct settings *s, enum ledger_by by, int64_t since_s, i
 {
     struct ledger_sum *sums = NULL;
     size_t n;
-    struct ledger *l = open_ledger(s, err);
+    struct ledger *l = open_ledger(s, false, err);
     bool ok = l && ledger_usage_sum(l, by, since_s, until_s, s->key, &sums, &n, err);
     ledger_close(l);
     if (!ok)

@@ -234,10 +234,14 @@ bool price_table_read_litellm(struct price_table *t, const struct json_t *top, c
         any = any || json_get_text(json_object_iter_value(i), "litellm_provider");
         // An entry that makes no sense is left out as one without a price is: the table is another
         // program's, of thousands of models.
-        if (strcmp(key, "sample_spec") != 0 &&
-            read_entry(key, json_object_iter_value(i), day, &p, tiers) && !known(seen, &p, name) &&
-            price_table_add(t, &p, NULL))
+        if (strcmp(key, "sample_spec") == 0)
+            continue;
+        if (!read_entry(key, json_object_iter_value(i), day, &p, tiers))
+            t->n_left_out++;
+        else if (!known(seen, &p, name) && price_table_add(t, &p, NULL))
             json_object_set_new_nocheck(seen, name, json_true());
+        else
+            t->n_left_out += !known(seen, &p, name);
     }
     json_decref(seen);
     return any ||

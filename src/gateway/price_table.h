@@ -33,6 +33,7 @@ enum {
 struct price_table {
     struct price *items;  // by provider, model and day once it is sorted
     size_t n, capacity;
+    size_t n_left_out;   // entries of LiteLLM's that are no model's price by tokens
     struct arena arena;  // the texts and tiers
 };
 

@@ -279,7 +279,8 @@ static bool write_file(const char *path, struct slice text, struct error *err)
     return false;
 }
 
-bool prices_import(const char *from, const char *path, size_t *n_models, struct error *err)
+bool prices_import(const char *from, const char *path, size_t *n_models, size_t *n_left_out,
+                   struct error *err)
 {
     struct price_table t = {0};
     struct buf text = {0};
@@ -299,6 +300,8 @@ bool prices_import(const char *from, const char *path, size_t *n_models, struct 
     }
     if (ok && n_models)
         *n_models = t.n;
+    if (ok && n_left_out)
+        *n_left_out = t.n_left_out;
     buf_release(&text);
     price_table_release(&t);
     return ok;

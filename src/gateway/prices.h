@@ -69,7 +69,9 @@ int64_t price_of_calls(const struct price *p, int64_t n_calls, int64_t prompt_to
 // Reads a table in LiteLLM's format (model_prices_and_context_window.json), or in Hearth's own,
 // into the user's file (path NULL: the default), replaced as a whole. Numbers are read as decimals,
 // never as floats. LiteLLM's prices have no dates: they count from today on.
-bool prices_import(const char *from, const char *path, size_t *n_models, struct error *err);
+// Of LiteLLM's entries those that are no price by tokens are left out. Both counts may be NULL.
+bool prices_import(const char *from, const char *path, size_t *n_models, size_t *n_left_out,
+                   struct error *err);
 // "$0.0123": pico-dollars for people; 0.000001 USD at least is told; "unknown" for what is
 // negative. Returns out.
 const char *price_text(int64_t picousd, char out[32]);

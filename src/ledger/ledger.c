@@ -72,8 +72,8 @@ static bool start(struct ledger *l, struct error *err)
         return error_set(err, ERR_IO, "no random numbers: %s", strerror(errno));
     l->process &= INT64_MAX;
     l->keys_version = -1;
-    if (!ledger_place(l, l->options.where, err) || !writer_open(l, true, err) ||
-        !keys_refresh(l, -1, err))
+    if (!ledger_place(l, l->options.where, err) ||
+        !writer_open(l, !l->options.must_be_there, err) || !keys_refresh(l, -1, err))
         return false;
     l->keys_read_ns = ledger_kernel_ns();
     l->health.writable = true;
@@ -98,6 +98,11 @@ struct ledger *ledger_open_with(const struct ledger_options *o, struct error *er
 struct ledger *ledger_open(const char *where, struct error *err)
 {
     return ledger_open_with(&(struct ledger_options){.where = where}, err);
+}
+
+struct ledger *ledger_open_made(const char *where, struct error *err)
+{
+    return ledger_open_with(&(struct ledger_options){.where = where, .must_be_there = true}, err);
 }
 
 void ledger_close(struct ledger *l)

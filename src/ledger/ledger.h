@@ -47,6 +47,8 @@ struct ledger_key {            // -1 or 0: no bound, as stated
 // driver is a shared object beside the binary. Makes and migrates what is not there. Connects with
 // a bound on waiting. NULL with err: ERR_IO, ERR_FORMAT (not a ledger, or of a later version).
 struct ledger *ledger_open(const char *where, struct error *err);
+// The same of one that must be there.
+struct ledger *ledger_open_made(const char *where, struct error *err);
 void ledger_close(struct ledger *l);  // waits until all settlements are committed (30 s at most)
 
 // Makes a key: in's name, owner, models, expiry, bounds and flags count. `secret` is shown this

@@ -29,6 +29,7 @@ enum {
 
 struct ledger_options {
     const char *where;
+    bool must_be_there;
     int lease_s;                     // 0: LEDGER_LEASE_S
     int wait_ms;                     // for a lock of the database; 0: 5,000 to open, then 1,000
     int64_t (*clock_s)(void *self);  // NULL: the machine's

@@ -24,7 +24,7 @@ static bool read_amount(const json_t *o, const char *name, int64_t *amount,
     double number = json_is_number(v) ? json_number_value(v) : 0;
     if (json_is_string(v) && json_string_length(v) < sizeof text)
         (void)snprintf(text, sizeof text, "%s", json_string_value(v));
-    else if (json_is_number(v) && number >= 0 && number < 1e9)
+    else if (json_is_number(v) && (number == 0 || number >= 1e-12) && number < 1e9)
         (void)snprintf(text, sizeof text, "%.12f", number);
     if (money_parse(slice_str(text), amount, &why))
         return true;
@@ -135,9 +135,9 @@ bool admin_read_key(const json_t *o, int64_t now_s, struct ledger_key *k, struct
         return dialect_refuse(err, PROBLEM_REQUEST, "name", "'name' is missing");
     return copy_text(o, "owner", k->owner, sizeof k->owner, err) && read_models(o, k, err) &&
            read_expiry(o, now_s, k, err) && read_budgets(o, k, err) &&
-           member_i64(o, "", "rpm", 0, BOUND_MAX, &k->requests_per_minute, err) &&
-           member_i64(o, "", "tpm", 0, BOUND_MAX, &k->tokens_per_minute, err) &&
-           member_int(o, "", "concurrency", 0, CONCURRENCY_MAX, &k->concurrency, err) &&
+           member_i64(o, "", "rpm", 1, BOUND_MAX, &k->requests_per_minute, err) &&
+           member_i64(o, "", "tpm", 1, BOUND_MAX, &k->tokens_per_minute, err) &&
+           member_int(o, "", "concurrency", 1, CONCURRENCY_MAX, &k->concurrency, err) &&
            member_bool(o, "", "local_only", &k->local_only, err) &&
            member_bool(o, "", "admin", &k->admin, err);
 }

@@ -67,6 +67,8 @@ hearth usage --until "$(date -u -d 'yesterday' +%F)" --json; claim "until means 
 hearth usage --key "$plain" --json; claim "only one key's" eval 'py "o == []"'
 hearth usage --csv; claim "CSV has a heading and quotes" eval 'head -n 1 "$tmp/out" | grep -q "^by,requests,prompt_tokens,cached_tokens,completion_tokens,cost_usd,unpriced" && has out "\"a \"\"b\"\", c\",1,5,0,5,,1"'
 hearth usage; claim "a table for people" eval 'has out "\$123456.789012345679 and 1 unpriced (1 estimated)" && has out "  unpriced"'
+python3 -c "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute(\"UPDATE ledger_usage SET model = ? WHERE request_id = 'r3'\", ('é' * 60,)); db.commit()" "$HEARTH_HOME/ledger.db"
+hearth usage; claim "a long name is shortened in the table" eval 'has out "é...  " && ! grep -q "é\{31\}" "$tmp/out"'
 hearth usage --by moon; claim "by what is checked" wrong "--by: 'moon'"
 hearth usage --since x; claim "since is checked" wrong "--since: 'x'"
 hearth usage --json --csv; claim "one form at a time" wrong "do not go together"
@@ -75,7 +77,11 @@ hearth usage --key key_nobody; claim "a key that is not there is told by usage" 
 head -c 5000 /dev/urandom >"$tmp/junk.db"
 hearth usage --ledger "sqlite:$tmp/junk.db"; claim "a file that is no ledger is told" eval '[ "$status" -eq 1 ] && has err "junk.db" && has err "is not a ledger"'
 hearth keys list --ledger mysql://u:secret@h/d; claim "another ledger is refused, without its password" eval 'wrong "not '\''mysql'\''" && ! has err secret'
-HEARTH_LEDGER="sqlite:$tmp/other.db" "$HEARTH_BIN" keys list >"$tmp/out" 2>"$tmp/err"; status=$?
+for words in usage "keys list"; do
+  hearth $words --ledger "sqlite:$tmp/typo.db"
+  claim "a ledger that is not there is told, and not made ($words)" eval '[ "$status" -eq 1 ] && has err "typo.db" && [ ! -e "$tmp/typo.db" ]'
+done
+HEARTH_LEDGER="sqlite:$tmp/other.db" "$HEARTH_BIN" keys create --name x >"$tmp/out" 2>"$tmp/err"; status=$?
 claim "the variable names the ledger" eval '[ "$status" -eq 0 ] && [ -e "$tmp/other.db" ]'
 mkdir "$tmp/alone" && cp "$HEARTH_BIN" "$tmp/alone/hearth"
 "$tmp/alone/hearth" keys list --ledger postgresql://u:secret@h/d >"$tmp/out" 2>"$tmp/err"; status=$?

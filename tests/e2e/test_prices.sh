@@ -15,12 +15,14 @@ cat >"$tmp/litellm.json" <<'J'
  "unknown": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0}}
 J
 hearth prices import "$tmp/litellm.json"
-claim "LiteLLM's table is taken over, without what has no price" eval '[ "$status" -eq 0 ] && has out "2 models priced, in $HEARTH_HOME/prices.json"'
+claim "LiteLLM's table is taken over, without what has no price" eval '[ "$status" -eq 0 ] && has out "2 models priced, in $HEARTH_HOME/prices.json; left out: 1 entries"'
 hearth prices list --json; claim "what was imported comes first" py "o[0]['provider']=='google' and o[0]['model']=='g' and o[1]['input']==7 and len(o)>50"
 cp "$HEARTH_HOME/prices.json" "$tmp/before"
 echo '{"models": [' >"$tmp/bad.json"; hearth prices import "$tmp/bad.json"
 claim "a file that is no table is told, and changes nothing" eval '[ "$status" -eq 1 ] && has err "bad.json" && has err "line 2" && cmp -s "$HEARTH_HOME/prices.json" "$tmp/before"'
 hearth prices import; claim "a missing file is wrong usage" test "$status" -eq 2
+sed 's/"mode": "chat", "input_cost_per_token": 7e-06/"input_cost_per_request": 0.25, &/' "$tmp/litellm.json" >"$tmp/fee.json"
+hearth prices import "$tmp/fee.json"; hearth prices list gpt-4o; claim "a fee for each request is in the table" has out "and \$0.25 a request"
 hearth prices sell; claim "an unknown verb is wrong usage" eval '[ "$status" -eq 2 ] && has err sell'
 
 hearth cost --prefill 1000 --decode 100 --watts 100 --kwh 0.2 --hardware 876.6 --years 1 --against openai/gpt-4o-mini --against anthropic/claude-haiku-4-5-20251001 --json
@@ -42,6 +44,7 @@ hearth cost --prefill 1000 --decode 0; claim "a machine that writes nothing is r
 hearth cost --prefill 1 --decode 1 --watts many; claim "an amount that is none is named" eval '[ "$status" -eq 2 ] && has err "--watts: '\''many'\''"'
 hearth cost --prefill 1 --decode 1 --utilization 1.5; claim "more than all hours is refused" eval '[ "$status" -eq 2 ] && has err "--utilization"'
 hearth cost --prefill 1 --decode 1 --against openai/gpt-99; claim "an unpriced model is told, never free" eval '[ "$status" -eq 1 ] && has err "openai/gpt-99"'
+hearth cost --prefill 1 --decode 1 --svg - --json; claim "two forms do not share standard output" eval '[ "$status" -eq 2 ] && has err "--svg - and --json" && [ ! -s "$tmp/out" ]'
 hearth cost --prefill 1 --decode 1 --svg "$tmp/none/c.svg"; claim "a chart that cannot be written is told" eval '[ "$status" -eq 1 ] && has err "none/c.svg"'
 hearth cost "$model" --batch 2 --json; claim "speeds are measured here" eval 'is_json && py "o[\"speed\"][\"measured\"] and o[\"speed\"][\"sequences\"]==2 and o[\"speed\"][\"prefill_tokens_per_s\"]>0 and o[\"speed\"][\"decode_tokens_per_s\"]>0 and o[\"model\"]==\"hearth-small\""'
 finish

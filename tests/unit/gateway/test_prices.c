@@ -387,9 +387,9 @@ static void what_was_imported_comes_before_what_ships(void **state)
     (void)snprintf(deep, sizeof deep, "%s/a/b/p.json", home);
     write_text(from, "{\"gpt-4o\":{\"litellm_provider\":\"openai\",\"input_cost_per_token\":7e-06,"
                      "\"output_cost_per_token\":8e-06}}");
-    assert_true(prices_import(from, NULL, &n, &err));
+    assert_true(prices_import(from, NULL, &n, NULL, &err));
     assert_int_equal(n, 1);
-    assert_true(prices_import(from, deep, NULL, &err));
+    assert_true(prices_import(from, deep, NULL, NULL, &err));
     assert_true(file_exists(own) && file_exists(deep));
     struct prices *p = prices_open(NULL, &err);
     assert_int_equal(prices_find(p, "openai", "gpt-4o", NULL)->rates.input, 7000000);
@@ -399,7 +399,7 @@ static void what_was_imported_comes_before_what_ships(void **state)
     assert_non_null(prices_find(p, "openai", "gpt-4o-mini", NULL));
     write_text(from, "{\"gpt-4o\":{\"litellm_provider\":\"openai\",\"input_cost_per_token\":9e-06,"
                      "\"output_cost_per_token\":8e-06}}");
-    assert_true(prices_import(from, NULL, NULL, &err));
+    assert_true(prices_import(from, NULL, NULL, NULL, &err));
     const struct price *held = prices_find(p, "openai", "gpt-4o", NULL);
     for (int i = 0; i < 2; i++) {  // the second time nothing has changed
         struct prices *by = prices_open(NULL, &err);
@@ -410,7 +410,7 @@ static void what_was_imported_comes_before_what_ships(void **state)
     }
     prices_free(p);
     write_text(from, "{\"x\":{\"litellm_provider\":\"openai\"}}");
-    assert_false(prices_import(from, NULL, NULL, &err));  // nothing in it: the old one stays
+    assert_false(prices_import(from, NULL, NULL, NULL, &err));  // nothing in it: the old one stays
     assert_non_null(strstr(err.text, "no model with a price"));
     write_text(own, "{\"unit\":");
     assert_null(prices_open(NULL, &err));
