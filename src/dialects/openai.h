@@ -30,3 +30,7 @@ void openai_write_error_event(const struct chat_event *event, struct buf *out);
 // text.
 bool openai_format(const json_t *format, const char *at, const char *wrapper,
                    struct chat_constraint *out, struct dialect_error *err);
+// The same, as other servers' members say it (openai_constraint_members, NULL last), for what has
+// no form yet: two of them are refused.
+extern const char *const openai_constraint_members[];
+bool openai_constraint(struct dialect_call *c, const json_t *body, struct dialect_error *err);

@@ -41,7 +41,8 @@ static bool read_format(struct dialect_call *c, const json_t *body, struct diale
 {
     const json_t *format = NULL;
     return member_object(body, "", "response_format", &format, err) &&
-           openai_format(format, "response_format", "json_schema", &c->request.constraint, err);
+           openai_format(format, "response_format", "json_schema", &c->request.constraint, err) &&
+           openai_constraint(c, body, err);
 }
 
 // What the chat template may look at beside messages and tools.

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "dialects/openai.h"
 #include "dialects/openai_client.h"
 
 #define VENDOR "OpenAI"
@@ -45,6 +46,8 @@ static const char *const known[] = {
     "tool_choice",
     "parallel_tool_calls",
     "response_format",
+    "guided_json",
+    "structured_outputs",
     "reasoning_effort",
     "chat_template_kwargs",
     "input",
@@ -201,6 +204,25 @@ static void write_format(json_t *body, const struct chat_request *req, const jso
     }
 }
 
+// Expressions and grammars are no words of OpenAI's: the client's own members go on as they came,
+// to servers that know them.
+static bool write_constraint(json_t *body, const struct chat_request *req, const json_t *own,
+                             struct error *err)
+{
+    enum chat_constraint_kind kind = req->constraint.kind;
+    json_t *structured = json_object_get(own, "structured_outputs");
+    bool told = false;
+    for (size_t i = 0; openai_constraint_members[i]; i++)
+        told = told || json_object_get(own, openai_constraint_members[i]);
+    if (kind != CONSTRAINT_REGEX && kind != CONSTRAINT_GBNF)
+        write_format(body, req, own);
+    else if (!told)
+        return client_check_constraint(&req->constraint, VENDOR, err);
+    else if (structured)
+        json_object_set(body, "structured_outputs", structured);
+    return true;
+}
+
 static bool write_extensions(json_t *body, const struct chat_request *req, const json_t *own,
                              struct error *err)
 {
@@ -281,10 +303,9 @@ static bool write_chat(json_t *body, const struct chat_request *req, const char 
                        const json_t *own, struct error *err)
 {
     struct client_effort effort = client_effort_of(req->extras);
-    if (!write_messages(body, req, err) || !client_check_constraint(&req->constraint, VENDOR, err))
+    if (!write_messages(body, req, err) || !write_constraint(body, req, own, err))
         return false;
     write_tools(body, req);
-    write_format(body, req, own);
     write_sampling(body, &req->sampling);
     client_set_int(body, wants_newer_name(model, own) ? "max_completion_tokens" : "max_tokens",
                    req->max_tokens);

@@ -143,7 +143,8 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
         !member_int(body, "", "max_tokens", 0, TOKENS_MAX, &c->request.max_tokens, err))
         return false;
     c->request.model = model.ptr;
-    if (!openai_session(c, body, err) || !read_prompts(c, body, err) || !read_rest(c, body, err))
+    if (!openai_session(c, body, err) || !openai_constraint(c, body, err) ||
+        !read_prompts(c, body, err) || !read_rest(c, body, err))
         return false;
     set_prompts(c);
     return true;

@@ -338,6 +338,17 @@ def tokens():
           m["count"] == s.chat()[1]["usage"]["prompt_tokens"], m)
     _, a, _ = s.post("/v1/completions", {"prompt": b["tokens"], "max_tokens": 1})
     claim("ids are a prompt", a["usage"]["prompt_tokens"] == b["count"], a)
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        for members, wanted in (({"guided_regex": "[a-c]{3}"}, ("a", "b", "c")), ({"guided_choice": ["left", "right"]}, ("l", "r")),
+                                ({"grammar": 'root ::= "x" [0-9]+ "y"'}, ("x",)), ({"guided_json": {"type": "integer"}}, None),
+                                ({"structured_outputs": {"regex": "(yes|no)"}}, ("yes", "no"))):
+            body = {"model": MODEL_ID, "prompt": "hi", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 20, **members}
+            body.pop("messages" if path == "/v1/completions" else "prompt")
+            status, a, _ = s.post(path, body)
+            c = a["choices"][0] if status == 200 else {}
+            text = c.get("text") or c.get("message", {}).get("content", "")
+            claim(f"an answer has the form that other servers' members ask for: {list(members)[0]}, {path}", status == 200 and
+                  (text.startswith(wanted) if wanted else text.lstrip("-").isdigit()), (status, a))
     for text in ("hello " * 700000, "hello " * 1500000):
         for path, wanted in (("/v1/chat/completions", "context_length_exceeded"), ("/v1/messages", "invalid_request_error"),
                              ("/v1/responses", "context_length_exceeded")):

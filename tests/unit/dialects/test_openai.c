@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -247,6 +248,67 @@ static void formats_of_answers_become_constraints(void **state)
     assert_true(r.ok);
     assert_int_equal(r.call.request.constraint.kind, CONSTRAINT_NONE);
     release(&r);
+}
+
+static void other_servers_words_become_constraints(void **state)
+{
+    static const struct {
+        const char *members;
+        enum chat_constraint_kind kind;
+        const char *text;
+    } good[] = {
+        {"\"grammar\":\"root ::= \\\"a\\\"\"", CONSTRAINT_GBNF, "root ::= \"a\""},
+        {"\"grammar\":\"\",\"guided_json\":null", CONSTRAINT_NONE, NULL},
+        {"\"guided_grammar\":\"g\"", CONSTRAINT_GBNF, "g"},
+        {"\"guided_regex\":\"a+\"", CONSTRAINT_REGEX, "a+"},
+        {"\"guided_choice\":[\"a\\\"b\",\"\\n\"]", CONSTRAINT_GBNF,
+         "root ::= \"a\\\"b\" | \"\\x0A\""},
+        {"\"guided_json\":{\"type\":\"null\"}", CONSTRAINT_JSON_SCHEMA, NULL},
+        {"\"guided_json\":\"{\\\"type\\\":\\\"null\\\"}\"", CONSTRAINT_JSON_SCHEMA, NULL},
+        {"\"structured_outputs\":{\"json\":{}}", CONSTRAINT_JSON_SCHEMA, NULL},
+        {"\"structured_outputs\":{\"regex\":\"b\"}", CONSTRAINT_REGEX, "b"},
+        {"\"structured_outputs\":{\"choice\":[\"c\"]}", CONSTRAINT_GBNF, "root ::= \"c\""},
+        {"\"structured_outputs\":{\"grammar\":\"d\"}", CONSTRAINT_GBNF, "d"},
+        {"\"structured_outputs\":{\"json_object\":true}", CONSTRAINT_JSON_OBJECT, NULL},
+    };
+    static const char *const bad[][2] = {
+        {"\"grammar\":5", "grammar"},
+        {"\"guided_json\":5", "guided_json"},
+        {"\"guided_json\":\"{\"", "guided_json"},
+        {"\"guided_choice\":[]", "guided_choice"},
+        {"\"guided_choice\":[\"a\",1]", "guided_choice[1]"},
+        {"\"guided_regex\":\"a\",\"guided_choice\":[\"a\"]", "guided_choice"},
+        {"\"grammar\":\"a\",\"guided_grammar\":\"b\"", "guided_grammar"},
+        {"\"structured_outputs\":[]", "structured_outputs"},
+        {"\"structured_outputs\":{\"structural_tag\":\"x\"}", "structured_outputs"},
+        {"\"structured_outputs\":{\"regex\":\"a\",\"grammar\":\"b\"}",
+         "structured_outputs.grammar"},
+    };
+    static const struct {
+        const struct dialect *dialect;
+        const char *prompt;
+    } at[] = {{&dialect_openai_chat, M}, {&dialect_openai_completions, "\"prompt\":\"x\""}};
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        char body[300];
+        for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+            struct read r;
+            (void)snprintf(body, sizeof body, "{%s,%s}", at[k].prompt, good[i].members);
+            read_with(&r, at[k].dialect, body);
+            const struct chat_constraint *c = &r.call.request.constraint;
+            if (!r.ok || c->kind != good[i].kind ||
+                (good[i].text && !slice_is(c->text, good[i].text)))
+                fail_msg("%s: %d %.*s", body, (int)c->kind, (int)c->text.len, c->text.ptr);
+            release(&r);
+        }
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+            (void)snprintf(body, sizeof body, "{%s,%s}", at[k].prompt, bad[i][0]);
+            refused(at[k].dialect, body, bad[i][1]);
+        }
+    }
+    refused(&dialect_openai_chat,
+            "{" M ",\"response_format\":{\"type\":\"json_object\"},\"guided_regex\":\"a\"}",
+            "guided_regex");
 }
 
 static void prompts_of_every_form(void **state)
@@ -552,6 +614,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(messages_of_every_role),
     cmocka_unit_test(tool_choices),
     cmocka_unit_test(refusals_name_their_member),
+    cmocka_unit_test(other_servers_words_become_constraints),
     cmocka_unit_test(prompts_of_every_form),
     cmocka_unit_test(a_whole_answer),
     cmocka_unit_test(a_stream_joins_to_the_whole),
