@@ -241,7 +241,11 @@ static void what_cannot_be_compiled_is_named_with_its_place(void **s)
         {"{\"type\":\"string\",\"maxLength\":1e12}", "\"maxLength\""},
         {"false", "no text"},
         {"{\"type\":\"string\",\"enum\":[1]}", "no text"},
-        {"{\"type\":\"integer\",\"minimum\":5,\"maximum\":4}", "no text"},
+        {"{\"type\":\"integer\",\"minimum\":5,\"maximum\":4}", "\"minimum\" at #: is above"},
+        {"{\"enum\":[]}", "\"enum\" at #: an empty list"},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"minLength\":2,"
+         "\"maxLength\":1}},\"required\":[\"a\"]}",
+         "\"minLength\" at #/properties/a: is above"},
         {"{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}},\"required\":[\"a\"]}",
          "no text"},
         {"5", "neither an object"},

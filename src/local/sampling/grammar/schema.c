@@ -599,12 +599,45 @@ bool schema_add(struct json_text *json, const json_t *schema, const struct schem
     return ok;
 }
 
+// Why no value satisfies the schema, where one keyword says so: the first such that is found. Depth
+// is bounded by the reader of JSON.
+static void name_impossible(struct schema_compiler *c, const json_t *at)
+{
+    static const char *const bounds[][2] = {{"minimum", "maximum"},
+                                            {"minLength", "maxLength"},
+                                            {"minItems", "maxItems"},
+                                            {"minProperties", "maxProperties"}};
+    const json_t *list = json_object_get(at, "enum");
+    const char *key;
+    json_t *value;
+    if (json_is_array(list) && json_array_size(list) == 0)
+        schema_fail(c, at, "enum", "an empty list allows no value");
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+        double least, most;
+        if (json_get_f64(at, bounds[i][0], &least) && json_get_f64(at, bounds[i][1], &most) &&
+            least > most)
+            schema_fail(c, at, bounds[i][0], "is above \"%s\": no value fits", bounds[i][1]);
+    }
+    json_object_foreach((json_t *)at, key, value)
+    {
+        if (!c->failed)
+            name_impossible(c, value);
+    }
+    for (size_t i = 0; !c->failed && i < json_array_size(at); i++)
+        name_impossible(c, json_array_get(at, i));
+}
+
 struct program *schema_compile(const json_t *schema, struct error *err)
 {
     struct json_text json = {.p = program_new()};
     uint32_t root;
-    if (schema_add(&json, schema, NULL, &root, err) && program_finish(json.p, root, err))
+    bool ok = schema_add(&json, schema, NULL, &root, err);
+    if (ok && program_finish(json.p, root, err))
         return json.p;
+    if (ok && err->code == ERR_UNSUPPORTED) {
+        struct schema_compiler c = {.root = schema, .err = err, .p = json.p};
+        name_impossible(&c, schema);
+    }
     program_free(json.p);
     return NULL;
 }
