@@ -187,6 +187,7 @@ struct chat_event {
     enum chat_event_kind kind;
     int choice;
     struct slice text;  // valid during the call
+    bool refusal;       // CHAT_TEXT: a vendor marked it as the model's refusal
     // Which call of this choice, from 0. One call ends before the next begins. The arguments are
     // what the model wrote: cut where it was cut, and not sure to be JSON.
     const char *tool_id, *tool_name;  // valid during the call

@@ -127,7 +127,12 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
                           const struct chat_event *e)
 {
     switch (e->kind) {
-    case CHAT_TEXT: buf_slice(&c->text, e->text); break;
+    case CHAT_TEXT:
+        if (e->refusal && !c->refused)
+            c->refusal_at = c->text.len;
+        c->refused = c->refused || e->refusal;
+        buf_slice(&c->text, e->text);
+        break;
     case CHAT_REASONING: buf_slice(&c->reasoning, e->text); break;
     case CHAT_TOOL_CALL: begin_tool(c, e); break;
     case CHAT_TOOL_ARGUMENTS:

@@ -30,6 +30,8 @@ struct dialect_blob {
 };
 struct dialect_choice {
     struct buf text, reasoning;
+    bool refused;
+    size_t refusal_at;  // where in the text the refusal begins: all behind it is one
     struct dialect_tool *tools;
     size_t n_tools, tools_capacity;
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena

@@ -219,7 +219,7 @@ static void write_usage_chunk(const struct dialect_call *c, const struct chat_ev
 static void write_event(struct dialect_call *c, const struct chat_event *e, struct buf *out)
 {
     switch (e->kind) {
-    case CHAT_TEXT: write_delta(c, e, "content", out); break;
+    case CHAT_TEXT: write_delta(c, e, e->refusal ? "refusal" : "content", out); break;
     case CHAT_REASONING: write_delta(c, e, "reasoning_content", out); break;
     case CHAT_TOOL_CALL:
     case CHAT_TOOL_ARGUMENTS: write_tool_delta(c, e, out); break;
@@ -260,11 +260,20 @@ static void write_choice(const struct state *s, const struct dialect_choice *cho
                          struct buf *out)
 {
     buf_printf(out, "{\"index\":%zu,\"message\":{\"role\":\"assistant\",\"content\":", index);
-    if (choice->n_tools && !choice->text.len)
+    struct slice text = buf_view(&choice->text), refusal = slice_str("");
+    if (choice->refused) {
+        refusal = slice_sub(text, choice->refusal_at, SIZE_MAX);
+        text = slice_sub(text, 0, choice->refusal_at);
+    }
+    if ((choice->n_tools || choice->refused) && !text.len)
         buf_text_add(out, "null");
     else
-        json_write_text(out, buf_view(&choice->text));
-    buf_text_add(out, ",\"refusal\":null");
+        json_write_text(out, text);
+    buf_text_add(out, ",\"refusal\":");
+    if (choice->refused)
+        json_write_text(out, refusal);
+    else
+        buf_text_add(out, "null");
     if (choice->reasoning.len) {
         buf_text_add(out, ",\"reasoning_content\":");
         json_write_text(out, buf_view(&choice->reasoning));

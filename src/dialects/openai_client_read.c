@@ -113,7 +113,11 @@ static void read_said(struct client_answer *a, struct chat_sink *sink, int choic
         thoughts = client_text(delta, "reasoning");
     client_push_text(sink, CHAT_REASONING, choice, thoughts);
     read_content(a, sink, choice, json_object_get(delta, "content"), logprobs);
-    client_push_text(sink, CHAT_TEXT, choice, client_text(delta, "refusal"));
+    struct slice refusal = client_text(delta, "refusal");
+    if (refusal.len)
+        sink->push(sink->self,
+                   &(struct chat_event){
+                       .kind = CHAT_TEXT, .choice = choice, .text = refusal, .refusal = true});
 }
 
 static bool begins_call(const struct openai_client_state *s, int choice, int64_t index,

@@ -61,6 +61,7 @@ static void flush(struct held *h, const struct chat_sink *to)
     struct chat_event e = {.kind = h->kind,
                            .choice = h->choice,
                            .tool_index = h->tool_index,
+                           .refusal = h->refusal,
                            .text = slice_of(h->text, h->n)};
     to->push(to->self, &e);
     h->n = 0;
@@ -79,9 +80,10 @@ static struct held *held_of(struct redaction *r, int choice)
 static void take_text(struct redaction *r, const struct chat_event *e, const struct chat_sink *to)
 {
     struct held *h = held_of(r, e->choice);
-    if (h->kind != e->kind || h->tool_index != e->tool_index)
+    if (h->kind != e->kind || h->tool_index != e->tool_index || h->refusal != e->refusal)
         flush(h, to);
     h->kind = e->kind;
+    h->refusal = e->refusal;
     h->tool_index = e->tool_index;
     if (h->n == 0 && !(e->text.len && memchr(e->text.ptr, '[', e->text.len))) {
         to->push(to->self, e);

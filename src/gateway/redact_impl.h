@@ -40,6 +40,7 @@ struct replaced {
 struct held {  // of one choice: text that may be the beginning of a placeholder
     int choice, tool_index;
     enum chat_event_kind kind;
+    bool refusal;
     char text[PLACEHOLDER_BYTES];
     size_t n;
 };

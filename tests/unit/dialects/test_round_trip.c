@@ -706,6 +706,48 @@ static void embeddings_come_back(void **state)
     }
 }
 
+static void to_case(void *self, const struct chat_event *e)
+{
+    dialect_case_event(self, e);
+}
+
+// What OpenAI's words tell apart reaches a client of the same words; others read it as text.
+static void a_refusal_stays_one(void **state)
+{
+    static const char body[] = "{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\",\"message\":{"
+                               "\"content\":null,\"refusal\":\"I will not\"}}]}";
+    static const struct {
+        const char *path, *request, *wanted;
+    } cases[] = {
+        {"/v1/chat/completions",
+         "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+         "\"content\":null,\"refusal\":\"I will not\""},
+        {"/v1/chat/completions",
+         "{\"model\":\"m\",\"stream\":true,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+         "\"delta\":{\"refusal\":\"I will not\"}"},
+        {"/v1/messages",
+         "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
+         "\"text\":\"I will not\""}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dialect_case d;
+        struct error err = {0};
+        dialect_case_begin(&d, "POST", cases[i].path, cases[i].request);
+        assert_true(d.read);
+        struct chat_sink sink = {.push = to_case, .self = &d};
+        void *client = calloc(1, client_openai.state_size);
+        client_openai.begin(client, &d.call.request);
+        assert_true(client_openai.read_response(client, slice_str(body), &sink, &err));
+        if (!d.call.request.stream)
+            d.dialect->write_response(&d.call, &d.answer, &d.out);
+        if (!strstr(buf_text(&d.out), cases[i].wanted))
+            fail_msg("%s", buf_text(&d.out));
+        client_openai.release(client);
+        free(client);
+        dialect_case_end(&d);
+    }
+}
+
 // A vendor that gives one choice where two were asked for has given one.
 static void choices_that_did_not_come_are_not_written(void **state)
 {
@@ -752,6 +794,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(requests_come_back),
     cmocka_unit_test(answers_come_back),
     cmocka_unit_test(embeddings_come_back),
+    cmocka_unit_test(a_refusal_stays_one),
     cmocka_unit_test(choices_that_did_not_come_are_not_written),
 };
 
