@@ -49,9 +49,11 @@ bool dialect_refuse(struct dialect_error *err, enum dialect_problem p, const cha
     return false;
 }
 
-static enum dialect_problem problem_of(enum error_code code)
+static enum dialect_problem problem_of(const struct error *e)
 {
-    switch (code) {
+    if (e->code == ERR_USAGE && e->status == 413)
+        return PROBLEM_TOO_LARGE;  // as a vendor told it
+    switch (e->code) {
     case ERR_FORMAT:
     case ERR_LIMIT:
     case ERR_USAGE: return PROBLEM_REQUEST;
@@ -91,7 +93,7 @@ bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
 {
     char member[sizeof err->member];
     bool named = names_member(from->text, member);
-    (void)dialect_refuse(err, problem_of(from->code), named ? member : NULL, "%s", from->text);
+    (void)dialect_refuse(err, problem_of(from), named ? member : NULL, "%s", from->text);
     err->retry_after_s = from->retry_after_s;
     return false;
 }

@@ -509,6 +509,24 @@ static void every_problem_has_status_and_shape(void **state)
     }
 }
 
+static void a_body_too_large_for_a_vendor_is_413(void **state)
+{
+    static const struct {
+        struct error from;
+        int status;
+    } cases[] = {{{.code = ERR_USAGE, .status = 413, .text = "openai: too large (413)"}, 413},
+                 {{.code = ERR_USAGE, .status = 422, .text = "openai: no (422)"}, 400},
+                 {{.code = ERR_CONTEXT, .status = 413, .text = "openai: too long (413)"}, 400}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dialect_error err = {0};
+        struct buf out = {0};
+        (void)dialect_refuse_error(&err, &cases[i].from);
+        assert_int_equal(dialect_openai_chat.write_error(&err, &out), cases[i].status);
+        buf_release(&out);
+    }
+}
+
 static void accounts_and_vendors_have_their_own_errors(void **state)
 {
     static const struct {
@@ -620,6 +638,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_stream_joins_to_the_whole),
     cmocka_unit_test(an_echo_comes_first),
     cmocka_unit_test(every_problem_has_status_and_shape),
+    cmocka_unit_test(a_body_too_large_for_a_vendor_is_413),
     cmocka_unit_test(accounts_and_vendors_have_their_own_errors),
     cmocka_unit_test(routes_are_found),
 };
