@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 // Bytes that could be allocated and used without swapping: the system's MemAvailable, or less where
-// this process's control group, or one above it, allows less; without the pages of files that this process has
-// mapped and touched, which both count as free. UINT64_MAX if nobody says.
+// this process's control group, or one above it, allows less; without the pages of files that this
+// process has mapped and touched, which both count as free. UINT64_MAX if nobody says.
 uint64_t system_memory_available(void);
 // The calling thread gives way to the process's other threads from now on: for what nobody waits
 // for. Where the system has no such thing (only Linux has), nothing.
