@@ -43,6 +43,8 @@ struct template_habits {  // what a chat template wants of messages beside the u
     bool short_ids;       // ids of calls are nine letters and digits
     bool thinking;        // thoughts are in `thinking`
     bool developer;       // it knows this role
+    bool tools;           // it writes descriptions of tools
+    bool no_system;       // it refuses messages of the system
 };
 
 struct local_model {  // immutable once open, but for what local_models.h says
@@ -60,6 +62,7 @@ struct local_model {  // immutable once open, but for what local_models.h says
     struct tokenizer *tokenizer;
     struct template *chat_template;  // NULL: the plain default
     atomic_flag default_told;        // that there is no template was said in the log
+    atomic_flag plain_told;          // that it is told of no tools
     // How it writes calls and thoughts, with the marks that are control tokens (local_marks.c).
     struct answer_shape shape;
     struct template_habits habits;
@@ -120,6 +123,11 @@ struct engine_answer *local_embed_submit(const struct local_model *m,
 void local_embed_push(const struct engine_event *e, int dimensions, struct chat_sink sink);
 // The tools that the model may call; NULL if none.
 const json_t *local_tools(const struct chat_request *req);
+// What the model is told of them where its template tells nothing; false if there is no need.
+bool local_tools_text(const struct local_model *m, const struct chat_request *req, struct buf *out);
+// Puts that into the first message. messages is changed, and so is one of its members.
+void local_tools_tell(const struct local_model *m, const struct chat_request *req,
+                      json_t *messages);
 // The request's settings over the model's. Lists live in the arena.
 bool local_sampling(const struct local_model *m, const struct chat_request *req, struct arena *a,
                     struct sampling *out, struct error *err);

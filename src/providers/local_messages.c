@@ -19,6 +19,8 @@ struct template_habits local_habits(struct slice t)
         .short_ids = has(t, "length != 9"),
         .thinking = has(t, "message.thinking") && !has(t, "reasoning_content"),
         .developer = has(t, "developer"),
+        .tools = has(t, "tools"),
+        .no_system = has(t, "ystem role not supported"),
     };
 }
 
@@ -118,5 +120,6 @@ json_t *local_messages(const struct local_model *m, const struct chat_request *r
                                 json_string(role_name(unknown ? ROLE_SYSTEM : message->role)));
         json_array_append_new(list, o);
     }
+    local_tools_tell(m, req, list);
     return list;
 }

@@ -10,12 +10,6 @@
 #include "local/template/template.h"
 #include "providers/local_impl.h"
 
-const json_t *local_tools(const struct chat_request *req)
-{
-    bool any = req->tool_choice != TOOLS_NONE && json_array_size(req->tools) > 0;
-    return any ? req->tools : NULL;
-}
-
 static void set_token(const struct local_model *m, json_t *variables, const char *name, int32_t id)
 {
     if (id < 0)
@@ -117,8 +111,9 @@ static bool joined(struct local_model *m, const struct chat_request *req, struct
     struct buf text = {0};
     if (!atomic_flag_test_and_set(&m->default_told))
         log_warn("%s: no chat template; messages are joined by blank lines", m->name);
+    bool told = local_tools_text(m, req, &text);
     for (size_t i = 0; i < req->n_messages; i++) {
-        if (i > 0)
+        if (i > 0 || told)
             buf_text_add(&text, "\n\n");
         buf_slice(&text, req->messages[i].text);
     }
@@ -171,6 +166,11 @@ bool local_prompt(struct local_model *m, const struct chat_request *req, struct 
     }
     if (!only_texts(req, err))
         return false;
+    if (local_tools(req) && m->shape.format == ANSWER_PLAIN &&
+        !atomic_flag_test_and_set(&m->plain_told))
+        log_warn("%s: its chat template speaks of no tools, so it is told of none; --tool-format "
+                 "names how it is to call them",
+                 m->name);
     return m->chat_template ? templated(m, req, out, begins, err) : joined(m, req, out, err);
 }
 

@@ -60,6 +60,47 @@ static void messages_are_as_the_template_wants_them(void **state)
     }
 }
 
+// The first message's role and content for a model of that template and format.
+static void expect_first(const char *template, enum answer_format format, bool system,
+                         const char *role, const char *content)
+{
+    struct local_model m = {.habits = local_habits(slice_str(template)),
+                            .shape = {.format = format}};
+    struct chat_message list[] = {{.role = ROLE_SYSTEM, .text = slice_str("be kind")},
+                                  {.role = ROLE_USER, .text = slice_str("Weather?")}};
+    json_t *one = json_pack("[{s:s, s:{s:s}}]", "type", "function", "function", "name", "now");
+    struct chat_request r = {.messages = list + !system, .n_messages = 1 + system, .tools = one};
+    json_t *got = local_messages(&m, &r);
+    assert_string_equal(json_get_text(json_array_get(got, 0), "role"), role);
+    assert_string_equal(json_get_text(json_array_get(got, 0), "content"), content);
+    json_decref(got);
+    r.tool_choice = TOOLS_NONE;
+    got = local_messages(&m, &r);
+    assert_string_equal(json_get_text(json_array_get(got, 0), "content"),
+                        system ? "be kind" : "Weather?");
+    json_decref(got);
+    json_decref(one);
+}
+
+#define TOLD                                                                                       \
+    "You may call these tools, each described by a JSON object:\n"                                 \
+    "{\"type\": \"function\", \"function\": {\"name\": \"now\"}}\n"
+#define HERMES                                                                                     \
+    "To call one, answer with\n<tool_call>\n{\"name\": \"NAME\", \"arguments\": "                  \
+    "{ARGUMENTS}}\n</tool_call>"
+
+static void tools_are_told_where_the_template_does_not(void **state)
+{
+    static const char refuses[] = "raise_exception('System role not supported')";
+    (void)state;
+    expect_first("plain", ANSWER_HERMES, true, "system", TOLD HERMES "\n\nbe kind");
+    expect_first("plain", ANSWER_HERMES, false, "system", TOLD HERMES);
+    expect_first("plain", ANSWER_MISTRAL, false, "system", TOLD);
+    expect_first(refuses, ANSWER_HERMES, false, "user", TOLD HERMES "\n\nWeather?");
+    expect_first("{% for t in tools %}", ANSWER_HERMES, true, "system", "be kind");
+    expect_first("plain", ANSWER_PLAIN, true, "system", "be kind");
+}
+
 static void ids_are_shortened_the_same_way_everywhere(void **state)
 {
     (void)state;
@@ -206,6 +247,7 @@ static int drop(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(messages_are_as_the_template_wants_them),
+    cmocka_unit_test(tools_are_told_where_the_template_does_not),
     cmocka_unit_test(ids_are_shortened_the_same_way_everywhere),
     cmocka_unit_test(calls_are_read_as_published_templates_write_them),
 };
