@@ -173,7 +173,7 @@ raises("a wrong type", bad, "temperature", temperature="hot")
 raises("an answer that was not kept", bad, "previous_response_id", previous_response_id="resp_1")
 raises("a conversation", bad, "conversation", conversation="conv_1")
 raises("a tool of the vendor's", bad, "tools[0].type", tools=[{"type": "web_search"}])
-raises("an image", bad, "messages[0].content[0].type", input=[{"role": "user", "content": [
+raises("an image", bad, "input[0].content[0].type", input=[{"role": "user", "content": [
     {"type": "input_image", "image_url": "http://x", "detail": "auto"}]}])
 raises("cutting", bad, "truncation", truncation="auto")
 e = raises("a prompt that is too long", bad, None, input="word " * 20000)
