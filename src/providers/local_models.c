@@ -172,7 +172,8 @@ static struct local_model *open_model(struct local_models *l, const char *path, 
         pthread_mutex_lock(&l->lock);
         uint64_t room = room_beside(l, real, bytes_of(l, is_any)), needs = 0;
         pthread_mutex_unlock(&l->lock);
-        struct local_model *idle, *m = local_model_open(path, real, &l->options, room, &needs, err);
+        struct local_model *idle = NULL,
+                           *m = local_model_open(path, real, &l->options, room, &needs, err);
         if (m || err->code != ERR_MEMORY || !make_room(l, real, needs, &idle, err))
             return m;
         log_info("%s is unloaded: there must be room for another model", idle->name);
