@@ -349,7 +349,7 @@ def tokens():
             text = c.get("text") or c.get("message", {}).get("content", "")
             claim(f"an answer has the form that other servers' members ask for: {list(members)[0]}, {path}", status == 200 and
                   (text.startswith(wanted) if wanted else text.lstrip("-").isdigit()), (status, a))
-    for text in ("hello " * 700000, "hello " * 1500000):
+    for text in ("hello " * 700000,):
         for path, wanted in (("/v1/chat/completions", "context_length_exceeded"), ("/v1/messages", "invalid_request_error"),
                              ("/v1/responses", "context_length_exceeded")):
             body = {"model": MODEL_ID, "max_tokens": 5, "messages": [{"role": "user", "content": text}], "input": text}
@@ -357,8 +357,8 @@ def tokens():
             status, a, _ = s.post(path, {k: v for k, v in body.items() if path != "/v1/responses" or k != "max_tokens"})
             claim(f"a prompt that is far too long is told so, with both numbers: {path}", status == 400 and wanted in json.dumps(a) and
                   "tokens" in a["error"]["message"] and "holds 1024" in a["error"]["message"], (status, a))
-    status, large, _ = s.post("/tokenize", {"prompt": "a" * 3000000, "model": MODEL_ID})
-    claim("a large answer comes whole", status == 200 and large["count"] == len(large["tokens"]) > 1000000, status)
+    status, large, _ = s.post("/tokenize", {"prompt": "a" * 1000000, "model": MODEL_ID})
+    claim("a large answer comes whole", status == 200 and large["count"] == len(large["tokens"]) > 300000, status)
     claim("ids that are none are refused", s.post("/detokenize", {"tokens": [-1]})[0] == 400 and
           s.post("/detokenize", {"tokens": [99999999]})[0] == 400 and
           s.post("/detokenize", {"tokens": "x"})[0] == 400 and s.post("/tokenize", {})[0] == 400)
