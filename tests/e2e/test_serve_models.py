@@ -82,7 +82,7 @@ def fair(paths, folder):
 
     def ask():
         while not over.is_set():
-            answers.append(s.chat(model="one", max_tokens=200, temperature=1.5)[0])
+            answers.append(s.chat(model="one", max_tokens=100, temperature=1.5)[0])
     asking = [threading.Thread(target=ask) for _ in range(3)]
     for t in asking:
         t.start()
@@ -95,7 +95,7 @@ def fair(paths, folder):
         t.join()
     claim("all of those are answered too", set(answers) == {200}, answers)
     # In use for long: what does not fit beside it waits, what does goes first.
-    busy = threading.Thread(target=lambda: s.chat(model="one", max_tokens=450, n=32, temperature=1.5))
+    busy = threading.Thread(target=lambda: s.chat(model="one", max_tokens=450, n=16, temperature=1.5))
     busy.start()
     s.wait_metric("vllm:num_requests_running", 4.0)
     done = []
