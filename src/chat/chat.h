@@ -159,6 +159,9 @@ struct chat_usage {
     bool estimated;  // counted here, since a vendor's answer was cut or did not say
 };
 
+// Adds one to another: the costs are unknown as soon as one is, estimated as soon as one is.
+void chat_usage_add(struct chat_usage *sum, const struct chat_usage *u);
+
 struct chat_token {  // one token with its alternatives
     int32_t id;
     float logprob;

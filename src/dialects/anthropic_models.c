@@ -38,11 +38,7 @@ static void write_id(const char *key, const struct dialect_model *m, struct buf 
 static void write_models(const struct dialect_model *models, size_t n, struct buf *out)
 {
     buf_text_add(out, "{\"data\":[");
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_char(out, ',');
-        write_model(&models[i], out);
-    }
+    dialect_write_each(models, n, write_model, out);
     buf_text_add(out, "],\"has_more\":false");
     write_id("first_id", n ? &models[0] : NULL, out);
     write_id("last_id", n ? &models[n - 1] : NULL, out);

@@ -134,6 +134,10 @@ struct dialect {
     // Appends the body and returns the status. Also for requests that were never read.
     int (*write_error)(const struct dialect_error *err, struct buf *out);
 };
+// The items of a list of models, with commas between.
+void dialect_write_each(const struct dialect_model *models, size_t n,
+                        void (*write_model)(const struct dialect_model *model, struct buf *out),
+                        struct buf *out);
 
 extern const struct dialect *const dialects[];  // ends with NULL
 // The dialect and route of a request, with what '*' stands for; NULL if there is none: then

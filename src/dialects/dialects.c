@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+
 const struct dialect *const dialects[] = {
     &dialect_openai_chat,
     &dialect_openai_completions,
@@ -209,4 +211,15 @@ const struct dialect *dialect_guess(const char *path)
         }
     }
     return best;
+}
+
+void dialect_write_each(const struct dialect_model *models, size_t n,
+                        void (*write_model)(const struct dialect_model *model, struct buf *out),
+                        struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_model(&models[i], out);
+    }
 }

@@ -20,11 +20,7 @@ static void write_model(const struct dialect_model *m, struct buf *out)
 static void write_models(const struct dialect_model *models, size_t n, struct buf *out)
 {
     buf_text_add(out, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            buf_char(out, ',');
-        write_model(&models[i], out);
-    }
+    dialect_write_each(models, n, write_model, out);
     buf_text_add(out, "]}");
 }
 

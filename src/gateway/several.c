@@ -68,26 +68,6 @@ static void fail(struct several *s, const struct error *why)
     cancel_all(s);
 }
 
-static void add_usage(struct chat_usage *sum, const struct chat_usage *u)
-{
-    bool known = sum->cost_picousd >= 0 && u->cost_picousd >= 0;
-    sum->prompt_tokens += u->prompt_tokens;
-    sum->cached_tokens += u->cached_tokens;
-    sum->cache_write_5m_tokens += u->cache_write_5m_tokens;
-    sum->cache_write_1h_tokens += u->cache_write_1h_tokens;
-    sum->completion_tokens += u->completion_tokens;
-    sum->reasoning_tokens += u->reasoning_tokens;
-    sum->drafted_tokens += u->drafted_tokens;
-    sum->accepted_tokens += u->accepted_tokens;
-    sum->bytes_sent += u->bytes_sent;
-    sum->bytes_received += u->bytes_received;
-    sum->estimated |= u->estimated;
-    sum->cost_picousd = known ? sum->cost_picousd + u->cost_picousd : -1;
-    sum->queued_s += u->queued_s;
-    sum->prefill_s += u->prefill_s;
-    sum->decode_s += u->decode_s;
-}
-
 // With the lock held, which is given up. When all was told and is closed, the sink is told so, and
 // the group may be gone.
 static void unlock_and_finish(struct several *s)
@@ -201,7 +181,7 @@ static void take_usage(struct one *o, const struct chat_usage *u)
 {
     pthread_mutex_lock(&o->group->order);
     if (!o->told_usage)
-        add_usage(&o->group->usage, u);
+        chat_usage_add(&o->group->usage, u);
     o->told_usage = true;
     pthread_mutex_unlock(&o->group->order);
 }

@@ -98,21 +98,10 @@ static struct chat_usage usage_of_try(const struct answer *a, bool whole)
     return u;
 }
 
-static void add_usage(struct chat_usage *sum, const struct chat_usage *u)
-{
-    sum->prompt_tokens += u->prompt_tokens;
-    sum->cached_tokens += u->cached_tokens;
-    sum->cache_write_5m_tokens += u->cache_write_5m_tokens;
-    sum->cache_write_1h_tokens += u->cache_write_1h_tokens;
-    sum->completion_tokens += u->completion_tokens;
-    sum->reasoning_tokens += u->reasoning_tokens;
-    sum->estimated |= u->estimated;
-}
-
 struct chat_usage remote_usage(const struct answer *a, bool whole)
 {
     struct chat_usage u = usage_of_try(a, whole);
-    add_usage(&u, &a->earlier);
+    chat_usage_add(&u, &a->earlier);
     u.bytes_sent = a->post.bytes_sent;
     u.bytes_received = a->bytes_received;
     u.cost_picousd = -1;
@@ -124,7 +113,7 @@ void remote_keep_usage(struct answer *a)
 {
     struct chat_usage u = usage_of_try(a, false);
     if (a->told_usage)
-        add_usage(&a->earlier, &u);
+        chat_usage_add(&a->earlier, &u);
     a->told_usage = false;
 }
 
