@@ -10,7 +10,7 @@ void forward_open(struct forward *f, struct model *m, enum dtype kv, int n_seqs,
 {
     struct backend *b = model_backend(m);
     struct error err;
-    *f = (struct forward){.model = m, .n_seqs = n_seqs, .n_tokens = n_tokens};
+    *f = (struct forward){.model = m, .n_seqs = n_seqs, .n_tokens = n_tokens, .want_every = 1};
     f->pages_per_seq = (n_tokens + PAGE_TOKENS - 1) / PAGE_TOKENS;
     for (int g = 0; g < model_n_groups(m); g++) {
         const struct kv_group *group = model_group(m, g);
@@ -33,6 +33,11 @@ void forward_close(struct forward *f)
     batch_free(f->batch);
 }
 
+bool forward_wants(const struct forward *f, int i)
+{
+    return i >= f->want_after && i % f->want_every == 0;
+}
+
 static void add_chunk(struct forward *f, int s, const int32_t *tokens, int from, int n,
                       int final_len)
 {
@@ -41,7 +46,8 @@ static void add_chunk(struct forward *f, int s, const int32_t *tokens, int from,
         for (int i = 0; i < f->pages_per_seq; i++)
             batch_pages(f->batch, g, seq)[i] = s * f->pages_per_seq + i;
     for (int i = from; i < from + n; i++)
-        (void)batch_add_row(f->batch, seq, tokens[i], i, WANT_LOGITS);
+        (void)batch_add_row(f->batch, seq, tokens[i], i,
+                            forward_wants(f, i) ? WANT_LOGITS : WANT_NOTHING);
 }
 
 void forward_texts(struct forward *f, int n_seqs, const int32_t *const *tokens, int n,
@@ -56,9 +62,14 @@ void forward_texts(struct forward *f, int n_seqs, const int32_t *const *tokens, 
         for (int s = 0; s < n_seqs; s++)
             add_chunk(f, s, tokens[s], from, step, final_len);
         model_forward(f->model, f->kv, f->batch, rows);
+        const float *row = rows;
         for (int s = 0; s < n_seqs; s++)
-            memcpy(out + ((size_t)s * (size_t)n + (size_t)from) * width,
-                   rows + (size_t)s * (size_t)step * width, (size_t)step * width * sizeof *out);
+            for (int i = from; i < from + step; i++)
+                if (forward_wants(f, i)) {
+                    memcpy(out + ((size_t)s * (size_t)n + (size_t)i) * width, row,
+                           width * sizeof *out);
+                    row += width;
+                }
     }
     free(rows);
 }

@@ -11,13 +11,18 @@ struct forward {
     struct kv_cache *kv[BATCH_GROUPS_MAX];
     struct batch *batch;
     int n_seqs, n_tokens, pages_per_seq;
+    int want_every, want_after;  // logits of the positions i >= want_after with i % want_every == 0
 };
 
-// Room for n_seqs sequences of n_tokens each. Ends the test if there is no memory.
+// Room for n_seqs sequences of n_tokens each; every position's logits are wanted. Ends the test if
+// there is no memory.
 void forward_open(struct forward *f, struct model *m, enum dtype kv, int n_seqs, int n_tokens);
 void forward_close(struct forward *f);
 
-// Logits [n, n_vocab] of every position of one text, in chunks of `chunk` rows.
+bool forward_wants(const struct forward *f, int i);
+
+// Logits [n, n_vocab] of every position of one text that is wanted, in chunks of `chunk` rows; out
+// of other positions is left as it was.
 void forward_text(struct forward *f, const int32_t *tokens, int n, int final_len, int chunk,
                   float *out);
 // The same for n_seqs texts of equal length at once, a chunk of each in every step;

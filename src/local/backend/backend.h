@@ -83,10 +83,10 @@ struct rope_table_args {
 struct rope_store_args {
     float *q, *k, *v;  // [n_rows, stride]
     int q_stride, k_stride, v_stride;
-    const float *table;  // from rope_table; NULL: no rotation (learned positions)
-    int n_freqs;         // pairs that rotate; the rest of head_dim is left alone
-    bool interleaved;    // pairs (2i, 2i+1) instead of (i, i + n_freqs)
-    int n_heads, n_kv_heads, head_dim;
+    const float *table;                 // from rope_table; NULL: no rotation (learned positions)
+    int n_freqs;                        // pairs that rotate; the rest of head_dim is left alone
+    bool interleaved;                   // pairs (2i, 2i+1) instead of (i, i + n_freqs)
+    int n_heads, n_kv_heads, head_dim;  // n_heads 0: q is left alone
     struct kv_cache *kv;
     int layer;  // within the cache's group
     int group;  // whose page tables
@@ -101,6 +101,7 @@ struct attention_args {
     float scale;         // of the scores
     float softcap;       // 0: none; cap * tanh(score / cap)
     int window;          // 0: all; else row at p sees positions > p - window
+    bool wanted_only;    // rows of WANT_NOTHING are left out, their out is not written
     const float *sinks;  // [n_heads] extra logits, or NULL
 };
 struct moe_args {

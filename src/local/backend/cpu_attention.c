@@ -113,12 +113,14 @@ static void merge_item(void *self, int item, int worker)
                                     cpu_worker_scratch(run->c, worker));
 }
 
-// Runs of at most `most` rows of one sequence.
-static int cut_rows(const struct batch *batch, struct row_run *runs, int most)
+// Runs of at most `most` rows of one sequence, one after another.
+static int cut_rows(const struct batch *batch, struct row_run *runs, int most, bool wanted_only)
 {
     int n = 0;
     for (int r = 0; r < batch->n_rows; r++) {
-        bool fits = n > 0 && runs[n - 1].n < most &&
+        if (wanted_only && batch_want(batch)[r] == WANT_NOTHING)
+            continue;
+        bool fits = n > 0 && runs[n - 1].n < most && runs[n - 1].first + runs[n - 1].n == r &&
                     batch_seq(batch)[runs[n - 1].first] == batch_seq(batch)[r];
         if (!fits)
             runs[n++] = (struct row_run){.first = r};
@@ -164,7 +166,7 @@ void cpu_attention(struct backend *b, const struct attention_args *a)
     int most = ATTENTION_QUERIES / run.heads_per_kv;
     run.runs = scratch_get(&c->attention, sizeof *run.runs * (size_t)c->batch->n_rows);
     cpu_worker_reserve(c, attention_scratch(a->head_dim) * sizeof(float));
-    run.n_runs = cut_rows(c->batch, run.runs, most > 0 ? most : 1);
+    run.n_runs = cut_rows(c->batch, run.runs, most > 0 ? most : 1, a->wanted_only);
     int n_items = split(&run);
     if (n_items) {
         cpu_run(c, segment_item, &run, n_items);

@@ -53,10 +53,21 @@ double step_bytes(const struct model *m, const struct step_shape *s)
     return (double)model_weight_bytes(m) * read / all + s->sequences * kv_bytes(m, s);
 }
 
+// Numbers that a row meets in the last layer only if something is wanted of it: all but its keys'
+// and values; its query is made beside others' queries (decoder.c).
+static double last_for_wanted(const struct model_facts *f, const struct matrices *n, int wanted)
+{
+    int last = f->n_layers - 1;
+    bool mixed = f->n_experts && !f->dense[last];
+    double square = (double)f->n_embd * f->n_heads * f->head_dim;
+    return (wanted ? 1 : 2) * square +
+           (mixed ? n->expert * f->n_experts_used : (f->gated ? 3.0 : 2.0) * f->n_embd * f->n_ff);
+}
+
 double step_operations(const struct model *m, const struct step_shape *s)
 {
     const struct model_facts *f = model_facts(m);
     struct matrices n = count(f);
-    return 2 *
-           (s->rows * (n.layers + n.n_mixed * n.expert * f->n_experts_used) + s->wanted * n.head);
+    return 2 * (s->rows * (n.layers + n.n_mixed * n.expert * f->n_experts_used) +
+                s->wanted * n.head - (s->rows - s->wanted) * last_for_wanted(f, &n, s->wanted));
 }

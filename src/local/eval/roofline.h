@@ -4,7 +4,8 @@
 // (once a sequence), and the multiplications and additions of the weight matrices. Attention's own
 // products, norms and the rounding of activations are left out: they are time that is lost. Of a
 // mixture's experts those count that rows are routed to; of several rows as many different ones as
-// chance would give. Threads: pure functions.
+// chance would give. The last layer computes no more than keys and values of rows that are not
+// wanted. Threads: pure functions.
 #pragma once
 
 #include "local/tensor/dtype.h"

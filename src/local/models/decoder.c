@@ -83,7 +83,7 @@ static void rope_tables(struct model *m, const struct batch *batch, int set)
     m->backend->ops->rope_table(m->backend, &a);
 }
 
-static void rope_and_store(struct model *m, const struct layer *l, struct kv_cache *kv)
+static void rope_and_store(struct model *m, const struct layer *l, struct kv_cache *kv, int n_heads)
 {
     const struct model_facts *f = &m->facts;
     const struct rope_state *r = &m->rope[l->sliding && f->local_rope];
@@ -97,7 +97,7 @@ static void rope_and_store(struct model *m, const struct layer *l, struct kv_cac
                                 .table = r->rows,
                                 .n_freqs = r->n_freqs,
                                 .interleaved = f->rope_interleaved,
-                                .n_heads = f->n_heads,
+                                .n_heads = n_heads,
                                 .n_kv_heads = f->n_kv_heads,
                                 .head_dim = f->head_dim,
                                 .kv = kv,
@@ -106,7 +106,9 @@ static void rope_and_store(struct model *m, const struct layer *l, struct kv_cac
     m->backend->ops->rope_store(m->backend, &a);
 }
 
-static void attend(struct model *m, const struct layer *l, const struct kv_cache *kv)
+// wanted_only: the rows of which nothing is wanted are left out.
+static void attend(struct model *m, const struct layer *l, const struct kv_cache *kv,
+                   bool wanted_only)
 {
     const struct model_facts *f = &m->facts;
     struct attention_args a = {.q = m->s.q,
@@ -120,7 +122,8 @@ static void attend(struct model *m, const struct layer *l, const struct kv_cache
                                .head_dim = f->head_dim,
                                .scale = f->attn_scale,
                                .softcap = f->attn_softcap,
-                               .window = l->sliding ? f->window : 0};
+                               .window = l->sliding ? f->window : 0,
+                               .wanted_only = wanted_only};
     m->backend->ops->attention(m->backend, &a);
 }
 
@@ -138,24 +141,33 @@ static void add_branch(struct model *m, const struct layer *l, enum tensor_role 
     m->backend->ops->add(m->backend, m->s.x, m->s.branch, (size_t)n_rows * (size_t)m->facts.n_embd);
 }
 
-static void attention_branch(struct model *m, const struct layer *l, struct kv_cache *kv, int n)
+// Keys and values of a whole batch; queries too where some row is to attend.
+static void make_keys(struct model *m, const struct layer *l, struct kv_cache *kv, int n,
+                      bool queries)
 {
     const struct model_facts *f = &m->facts;
     norm(m, m->s.h, m->s.x, NULL, l->vector[TENSOR_ATTN_NORM], l->vector[TENSOR_ATTN_NORM_BIAS], n,
          f->n_embd);
     show(m, INPUT_ATTN, number_of(m, l), m->s.h, n, f->n_embd);
-    struct matmul_args mm = {.x = m->s.h, .n_rows = n, .n_out = 3};
-    mm.out[0] = output(l, TENSOR_Q, TENSOR_Q_BIAS, m->s.q);
-    mm.out[1] = output(l, TENSOR_K, TENSOR_K_BIAS, m->s.k);
-    mm.out[2] = output(l, TENSOR_V, TENSOR_V_BIAS, m->s.v);
+    struct matmul_args mm = {.x = m->s.h, .n_rows = n};
+    if (queries)
+        mm.out[mm.n_out++] = output(l, TENSOR_Q, TENSOR_Q_BIAS, m->s.q);
+    mm.out[mm.n_out++] = output(l, TENSOR_K, TENSOR_K_BIAS, m->s.k);
+    mm.out[mm.n_out++] = output(l, TENSOR_V, TENSOR_V_BIAS, m->s.v);
     m->backend->ops->matmul(m->backend, &mm);
     if (f->qk_norm) {  // every head is a row
-        norm(m, m->s.q, m->s.q, NULL, l->vector[TENSOR_Q_NORM], NULL, n * f->n_heads, f->head_dim);
+        if (queries)
+            norm(m, m->s.q, m->s.q, NULL, l->vector[TENSOR_Q_NORM], NULL, n * f->n_heads,
+                 f->head_dim);
         norm(m, m->s.k, m->s.k, NULL, l->vector[TENSOR_K_NORM], NULL, n * f->n_kv_heads,
              f->head_dim);
     }
-    rope_and_store(m, l, kv);
-    attend(m, l, kv);
+    rope_and_store(m, l, kv, queries ? f->n_heads : 0);
+}
+
+static void attention_output(struct model *m, const struct layer *l, int n)
+{
+    const struct model_facts *f = &m->facts;
     show(m, INPUT_ATTN_OUT, number_of(m, l), m->s.att, n, f->n_heads * f->head_dim);
     add_branch(m, l, TENSOR_O, TENSOR_O_BIAS, m->s.att, l->vector[TENSOR_POST_ATTN_NORM], n);
 }
@@ -213,6 +225,55 @@ static void feed_forward_branch(struct model *m, const struct layer *l, int n)
     add_branch(m, l, TENSOR_DOWN, TENSOR_DOWN_BIAS, a.out, l->vector[TENSOR_POST_FFN_NORM], n);
 }
 
+// Where each row of the batch stands in the residual stream; returns how many rows that is. The
+// last layer of a row of which nothing is wanted makes its keys and values and no more, unless all
+// that goes into the weights is watched.
+static int keep_wanted(struct model *m, const struct batch *batch)
+{
+    int n = 0;
+    for (int r = 0; r < batch->n_rows; r++) {
+        bool keep = m->observer || batch_want(batch)[r] != WANT_NOTHING;
+        m->place_of_row[r] = keep ? n : -1;
+        if (keep)
+            m->kept_rows[n++] = r;
+    }
+    return n;
+}
+
+// Only the rows that are kept stay in the residual stream and in what attention gave. The scratch
+// that they leave is as wide as what they take, and changes its name with it.
+static void drop_rows(struct model *m, int n_kept)
+{
+    const struct model_facts *f = &m->facts;
+    const struct backend_ops *ops = m->backend->ops;
+    ops->gather(m->backend, m->s.h, m->s.x, m->kept_rows, n_kept, f->n_embd);
+    ops->gather(m->backend, m->s.q, m->s.att, m->kept_rows, n_kept, f->n_heads * f->head_dim);
+    float *x = m->s.x, *att = m->s.att;
+    m->s.x = m->s.h;
+    m->s.h = x;
+    m->s.att = m->s.q;
+    m->s.q = att;
+}
+
+static void run_layers(struct model *m, struct kv_cache *const *kv, const struct batch *batch)
+{
+    int n = batch->n_rows, n_kept = keep_wanted(m, batch);
+    for (int i = 0; i < m->facts.n_layers; i++) {
+        const struct layer *l = &m->layers[i];
+        bool last = i == m->facts.n_layers - 1;
+        make_keys(m, l, kv[l->group], n, !last || n_kept > 0);
+        if (last && n_kept == 0)
+            return;
+        attend(m, l, kv[l->group], last && !m->observer);
+        if (last && n_kept < n) {
+            drop_rows(m, n_kept);
+            n = n_kept;
+        }
+        attention_output(m, l, n);
+        feed_forward_branch(m, l, n);
+    }
+}
+
 // Last norm and head for the rows that are wanted, in the batch's order.
 static void logits(struct model *m, const struct batch *batch, float *out)
 {
@@ -226,7 +287,7 @@ static void logits(struct model *m, const struct batch *batch, float *out)
             continue;
         assert(n < m->max_wanted);
         any_logits |= want == WANT_LOGITS;
-        m->wanted_rows[n++] = r;
+        m->wanted_rows[n++] = m->place_of_row[r];
     }
     if (n == 0)
         return;
@@ -241,10 +302,13 @@ static void logits(struct model *m, const struct batch *batch, float *out)
             ops->softcap(m->backend, out, (size_t)n * (size_t)f->n_vocab, 1.0f, f->logit_softcap);
     }
     size_t width = (size_t)(f->n_embd < f->n_vocab ? f->n_embd : f->n_vocab);
-    for (int i = 0; i < n; i++)
-        if (batch_want(batch)[m->wanted_rows[i]] == WANT_HIDDEN)
+    for (int r = 0, i = 0; r < batch->n_rows; r++) {
+        int32_t want = batch_want(batch)[r];
+        if (want == WANT_HIDDEN)
             memcpy(out + (size_t)i * (size_t)f->n_vocab,
                    m->s.wanted + (size_t)i * (size_t)f->n_embd, width * sizeof *out);
+        i += want == WANT_HIDDEN || want == WANT_LOGITS;
+    }
 }
 
 void model_forward(struct model *m, struct kv_cache *const *kv, const struct batch *batch,
@@ -258,17 +322,14 @@ void model_forward(struct model *m, struct kv_cache *const *kv, const struct bat
     embed(m, batch);
     for (int set = 0; set < 1 + f->local_rope && !f->learned_positions; set++)
         rope_tables(m, batch, set);
-    for (int i = 0; i < f->n_layers; i++) {
-        const struct layer *l = &m->layers[i];
-        attention_branch(m, l, kv[l->group], batch->n_rows);
-        feed_forward_branch(m, l, batch->n_rows);
-    }
+    run_layers(m, kv, batch);
     logits(m, batch, out);
     m->backend->ops->end(m->backend);
     packed_used(m->packed, clock_s() - start);
 }
 
-// The last layer's output is still in the scratch. By as many rows at a time as it has room for.
+// The last layer's output of the rows that were kept is still in the scratch. By as many rows at a
+// time as it has room for.
 void model_hidden(struct model *m, const struct batch *batch, float *out)
 {
     const struct model_facts *f = &m->facts;
@@ -277,7 +338,7 @@ void model_hidden(struct model *m, const struct batch *batch, float *out)
         int n = 0;
         for (; r < batch->n_rows && n < m->max_wanted; r++)
             if (batch_want(batch)[r] == WANT_EMBEDDING)
-                m->wanted_rows[n++] = r;
+                m->wanted_rows[n++] = m->place_of_row[r];
         if (n == 0)
             return;
         m->backend->ops->gather(m->backend, m->s.wanted, m->s.x, m->wanted_rows, n, f->n_embd);

@@ -332,6 +332,8 @@ static bool make_scratch(struct model *m, struct error *err)
         return error_wrap(err, "activations of %d rows", m->max_rows);
     (void)carve_scratch(m, m->scratch_block);
     m->wanted_rows = memory_array(int32_t, (size_t)m->max_wanted);
+    m->kept_rows = memory_array(int32_t, (size_t)m->max_rows);
+    m->place_of_row = memory_array(int32_t, (size_t)m->max_rows);
     for (int i = 0; i < 2 && !f->learned_positions; i++) {
         struct rope_state *r = &m->rope[i];
         r->table_of_seq = memory_array(int32_t, (size_t)m->max_seqs);
@@ -437,6 +439,8 @@ void model_free(struct model *m)
         b->ops->release(b, m->scratch_block, m->n_scratch);
     packed_close(m->packed);
     free(m->wanted_rows);
+    free(m->kept_rows);
+    free(m->place_of_row);
     free(m->layers);
     free(m);
 }

@@ -62,7 +62,9 @@ struct model {
     size_t n_scratch;
     struct scratch s;
     struct rope_state rope[2];
-    int32_t *wanted_rows;  // [max_wanted]
+    int32_t *wanted_rows;   // [max_wanted] places in s.x
+    int32_t *kept_rows;     // [max_rows] rows that the last layer ends with, ascending
+    int32_t *place_of_row;  // [max_rows] in s.x after the last layer; -1: not kept
 
     model_observer observer;  // or NULL
     void *observer_self;

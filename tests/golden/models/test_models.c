@@ -194,6 +194,42 @@ static void company_changes_no_bit(void **state)
     }
 }
 
+// Rows of which nothing is wanted end early in the last layer; those beside them must not notice.
+static void rows_that_are_not_wanted_change_no_bit(void **state)
+{
+    (void)state;
+    static const struct {
+        int every, after, chunk;
+    } ways[] = {{3, 0, 40}, {1, 50, 33}, {5, 64, 7}};
+    for (int i = 0; i < n_names; i++) {
+        struct tiny t;
+        tiny_open(&t, names[i], NULL);
+        size_t width = (size_t)t.n_vocab, bytes = width * sizeof(float);
+        float *whole = run(t.model, t.tokens, t.n_tokens, t.n_tokens, DTYPE_F16);
+        for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+            struct forward f;
+            int32_t twice[TOKENS_MAX];
+            memcpy(twice, t.tokens, sizeof twice);
+            const int32_t *texts[2] = {twice, t.tokens};
+            size_t n = (size_t)t.n_tokens * width;
+            float *rows = memory_array(float, 2 * n);
+            forward_open(&f, t.model, DTYPE_F16, 2, t.n_tokens);
+            f.want_every = ways[w].every;
+            f.want_after = ways[w].after;
+            forward_texts(&f, 2, texts, t.n_tokens, t.n_tokens, ways[w].chunk, rows);
+            for (int k = 0; k < t.n_tokens; k++)
+                for (size_t s = 0; s < 2; s++)
+                    if (forward_wants(&f, k) &&
+                        memcmp(rows + s * n + (size_t)k * width, whole + (size_t)k * width, bytes))
+                        fail_msg("%s: way %zu, text %zu, position %d differs", names[i], w, s, k);
+            forward_close(&f);
+            free(rows);
+        }
+        free(whole);
+        tiny_close(&t);
+    }
+}
+
 static void configs_of_transformers_4_mean_the_same(void **state)
 {
     (void)state;
@@ -318,6 +354,7 @@ int main(void)
         cmocka_unit_test(greedy_text_is_that_of_transformers_for_100_tokens),
         cmocka_unit_test(chunks_of_any_size_give_the_same_bits),
         cmocka_unit_test(company_changes_no_bit),
+        cmocka_unit_test(rows_that_are_not_wanted_change_no_bit),
         cmocka_unit_test(configs_of_transformers_4_mean_the_same),
         cmocka_unit_test(multimodal_configs_and_names_are_read),
         cmocka_unit_test(every_instruction_set_answers_the_same),

@@ -114,7 +114,12 @@ static void a_mixture_reads_what_it_is_routed_to(void **state)
     double attention = 2.0 * f->n_embd * (f->n_heads + f->n_kv_heads) * f->head_dim;
     double expert = 3.0 * f->n_embd * f->n_expert_ff, head = (double)f->n_vocab * f->n_embd;
     struct step_shape s = {5, 2, 1, 0, DTYPE_F16};
-    double want = 10 * f->n_layers * (attention + f->n_experts_used * expert) + 4 * head;
+    double square = (double)f->n_embd * f->n_heads * f->head_dim;  // of queries; of the output
+    double want = 10 * f->n_layers * (attention + f->n_experts_used * expert) + 4 * head -
+                  6 * (square + f->n_experts_used * expert);
+    assert_true(fabs(step_operations(m, &s) - want) < 1e-9 * want);
+    s.wanted = 0;
+    want -= 4 * head + 14 * square + 4 * f->n_experts_used * expert;
     assert_true(fabs(step_operations(m, &s) - want) < 1e-9 * want);
     struct step_shape one = {1, 1, 1, 0, DTYPE_F16}, all = {1000, 1, 1, 0, DTYPE_F16};
     struct step_shape deep = {1, 1, 1, 64, model_kv_default(m)};
