@@ -57,7 +57,8 @@ struct settings {
     // keys, usage
     const char *owner, *expires, *key_models, *budget, *budget_day, *budget_month;
     int64_t requests_per_minute, tokens_per_minute;
-    int concurrency;
+    int concurrency, priority, weight;
+    bool share_prefixes;
     bool admin, local_only, csv;
     const char *by, *since, *until, *key;
     // everywhere

@@ -53,7 +53,10 @@ static bool key_from(const struct settings *s, struct ledger_key *k, struct erro
                              .tokens_per_minute = s->tokens_per_minute,
                              .concurrency = s->concurrency,
                              .admin = s->admin,
-                             .local_only = s->local_only};
+                             .local_only = s->local_only,
+                             .priority = s->priority,
+                             .weight = s->weight,
+                             .share_prefixes = s->share_prefixes};
     if (!s->name || !*s->name)
         return error_set(err, ERR_USAGE, "a key needs a name: --name NAME");
     return copy_text(k->name, sizeof k->name, "--name", s->name, err) &&
@@ -121,6 +124,12 @@ static void print_line(const struct ledger_key *k, const struct ledger_spent *sp
         buf_text_add(&more, "  admin");
     if (k->local_only)
         buf_text_add(&more, "  local-only");
+    if (k->share_prefixes)
+        buf_text_add(&more, "  shares prefixes");
+    if (k->priority)
+        buf_printf(&more, "  priority %d", k->priority);
+    if (k->weight > 1)
+        buf_printf(&more, "  weight %d", k->weight);
     if (k->models[0])
         buf_printf(&more, "  %s", k->models);
     (void)printf("%s  ...%s  %s%s%s%s%s\n", k->id, k->hint, k->name, k->owner[0] ? " (" : "",
@@ -209,14 +218,15 @@ const struct command command_keys = {
         "create makes a key and prints it this once; only its hash is kept. A key may have an "
         "owner, an end, a list of models, budgets in US dollars (in all, a day, a month; exact "
         "decimals as 12.50), and bounds on requests and tokens a minute and on requests at once. "
-        "Without them it has no bound.\n\n"
+        "Without them it has no bound. Where requests to local models wait for each other, keys of "
+        "a higher priority go first, and equals are served by their weights.\n\n"
         "list prints a line for each key that was ever made: its ID, its last four characters, its "
         "name, what was spent. revoke ends a key: every server that uses this ledger knows within "
         "a second.\n\n"
         "While no key was ever made, a server answers this machine's user without one; from then "
         "on everybody needs one.",
     .options = "name owner expires models budget budget-day budget-month rpm tpm concurrency "
-               "local-only admin config ledger json",
+               "priority weight share-prefixes local-only admin config ledger json",
     .min_words = 1,
     .max_words = 2,
     .run = run,

@@ -152,13 +152,18 @@ void attempt_resume(struct attempt *a)
         several_resume(a->several);
 }
 
+// Keys that agreed to it share their prompts' pages, all others have their own; requests without a
+// key are of one user.
 static struct provider_flow flow_of(const struct gateway_answer *f)
 {
     const struct caller *who = f->request.caller;
-    uint64_t account = who && who->key ? who->key->number : 0;
-    return (struct provider_flow){.share_salt = account + 1,
+    const struct ledger_key *key = who ? who->key : NULL;
+    uint64_t account = key ? key->number : 0;
+    return (struct provider_flow){.share_salt =
+                                      key && key->share_prefixes ? UINT64_MAX : account + 1,
                                   .id = account ? account : (UINT64_C(1) << 63) + f->number,
-                                  .weight = 1,
+                                  .weight = key ? key->weight : 1,
+                                  .priority = key ? key->priority : 0,
                                   .deadline_ns = f->request.deadline_ns};
 }
 

@@ -72,7 +72,7 @@ static void keep_key(void *self, const struct store_value *row, int n)
 {
     struct known_list *all = self;
     unsigned char hash[HASH_BYTES];
-    if (n != 19 || !row[1].text || !row[2].text || !row[3].text || !row[4].text || !row[5].text ||
+    if (n != 22 || !row[1].text || !row[2].text || !row[3].text || !row[4].text || !row[5].text ||
         !row[6].text || row[0].number <= 0 || !read_hash(row[2].text, hash))
         return;
     struct known_key *k = memory_array(struct known_key, 1);
@@ -95,6 +95,9 @@ static void keep_key(void *self, const struct store_value *row, int n)
     k->concurrency = (int)row[15].number;
     k->admin = row[16].number != 0;
     k->local_only = row[17].number != 0;
+    k->priority = (int)row[18].number;
+    k->weight = (int)row[19].number;
+    k->share_prefixes = row[20].number != 0;
 }
 
 static void fill(const struct known_key *k, struct ledger_key *out)
@@ -110,6 +113,9 @@ static void fill(const struct known_key *k, struct ledger_key *out)
                                .concurrency = k->concurrency,
                                .admin = k->admin,
                                .local_only = k->local_only,
+                               .priority = k->priority,
+                               .weight = k->weight,
+                               .share_prefixes = k->share_prefixes,
                                .number = k->number};
     memcpy(out->id, k->id, sizeof out->id);
     memcpy(out->hint, k->hint, sizeof out->hint);
@@ -309,6 +315,11 @@ static bool check_new(const struct ledger_key *in, struct error *err)
     if (in->requests_per_minute < 0 || in->tokens_per_minute < 0 || in->concurrency < 0 ||
         in->expires_s < 0)
         return error_set(err, ERR_USAGE, "a key's bounds are not negative");
+    if (in->priority < -LEDGER_PRIORITY_MAX || in->priority > LEDGER_PRIORITY_MAX)
+        return error_set(err, ERR_USAGE, "a key's priority is between -%d and %d",
+                         LEDGER_PRIORITY_MAX, LEDGER_PRIORITY_MAX);
+    if (in->weight < 0 || in->weight > LEDGER_WEIGHT_MAX)
+        return error_set(err, ERR_USAGE, "a key's weight is between 1 and %d", LEDGER_WEIGHT_MAX);
     return true;
 }
 
@@ -358,8 +369,11 @@ static bool insert_key(struct ledger *l, struct store *s, struct ledger_key *k, 
                               {.number = k->concurrency},
                               {.number = k->admin},
                               {.number = k->local_only},
+                              {.number = k->priority},
+                              {.number = k->weight},
+                              {.number = k->share_prefixes},
                               {.number = changed}};
-    return l->ops->run(s, sql_key_insert, v, 19, NULL, NULL, err);
+    return l->ops->run(s, sql_key_insert, v, 22, NULL, NULL, err);
 }
 
 // What was changed through the second connection is known to this process when this returns.
@@ -391,6 +405,7 @@ bool ledger_key_create(struct ledger *l, const struct ledger_key *in,
     k->created_s = ledger_now_s(l);
     pthread_mutex_unlock(&l->lock);
     k->revoked_s = 0;
+    k->weight = k->weight ? k->weight : 1;
     struct store *s = ledger_second(l, err);
     bool ok = s && l->ops->script(s, l->ops->begin, err) && insert_key(l, s, k, text, err) &&
               l->ops->script(s, "COMMIT", err);

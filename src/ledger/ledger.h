@@ -27,6 +27,8 @@ enum {
     LEDGER_MODELS_BYTES = 2048,
     LEDGER_REQUEST_BYTES = 160,
     LEDGER_LEASE_S = 120,  // renewed while its process lives
+    LEDGER_PRIORITY_MAX = 100,
+    LEDGER_WEIGHT_MAX = 1000,
 };
 
 struct ledger_key {            // -1 or 0: no bound, as stated
@@ -40,7 +42,11 @@ struct ledger_key {            // -1 or 0: no bound, as stated
     int64_t requests_per_minute, tokens_per_minute;  // 0: no bound
     int concurrency;                                 // requests at once; 0: no bound
     bool admin, local_only;
-    uint64_t number;  // the same for all requests of a key while it exists; not 0
+    // Of its requests to local models: who has the higher priority goes first; between equals each
+    // key is served by its weight (made with 0: 1).
+    int priority, weight;
+    bool share_prefixes;  // its prompts' pages are shared with those of all keys that say so
+    uint64_t number;      // the same for all requests of a key while it exists; not 0
 };
 
 // NULL or "sqlite": ledger.db in Hearth's data folder; "sqlite:PATH"; "postgresql://...", whose

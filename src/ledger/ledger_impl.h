@@ -81,8 +81,8 @@ struct known_key {
     uint64_t number;
     int64_t created_s, expires_s, revoked_s;
     int64_t budgets[LEDGER_PERIODS], requests_per_minute, tokens_per_minute;
-    int concurrency;
-    bool admin, local_only;
+    int concurrency, priority, weight;
+    bool admin, local_only, share_prefixes;
 };
 
 enum { LEASE_BUCKETS = 4096 };

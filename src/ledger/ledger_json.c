@@ -63,6 +63,8 @@ void ledger_key_json(struct buf *out, const struct ledger_key *k, const struct l
     add_money(out, "spent_month_usd", spent->month);
     buf_printf(out, ", \"rpm\": %lld, \"tpm\": %lld, \"concurrency\": %d",
                (long long)k->requests_per_minute, (long long)k->tokens_per_minute, k->concurrency);
+    buf_printf(out, ", \"priority\": %d, \"weight\": %d, \"share_prefixes\": %s", k->priority,
+               k->weight, k->share_prefixes ? "true" : "false");
     buf_printf(out, ", \"local_only\": %s, \"admin\": %s}", k->local_only ? "true" : "false",
                k->admin ? "true" : "false");
 }

@@ -33,6 +33,9 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "NOT NULL, month BIGINT NOT NULL, picousd BIGINT NOT NULL CHECK (picousd >= 0), wanted BIGINT "
     "NOT NULL, PRIMARY KEY (process, key_number, day));\n"
     "CREATE INDEX ledger_leases_key ON ledger_leases (key_number);\n",
+    "ALTER TABLE ledger_keys ADD COLUMN priority BIGINT NOT NULL DEFAULT 0;\n"
+    "ALTER TABLE ledger_keys ADD COLUMN weight BIGINT NOT NULL DEFAULT 1;\n"
+    "ALTER TABLE ledger_keys ADD COLUMN share_prefixes BIGINT NOT NULL DEFAULT 0;\n",
 };
 
 struct found {

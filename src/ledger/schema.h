@@ -6,7 +6,7 @@ struct error;
 struct store;
 struct store_ops;
 
-enum { SCHEMA_VERSION = 1 };
+enum { SCHEMA_VERSION = 2 };
 
 // Makes what is not there and migrates what is older, in one transaction that nobody else's runs
 // beside. make false: a database without a ledger is an error too. False with err: ERR_FORMAT for

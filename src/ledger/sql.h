@@ -11,13 +11,13 @@
 #define KEY_COLUMNS                                                                                \
     "number, id, hash, hint, name, owner, models, created_s, expires_s, revoked_s, budget_day, "   \
     "budget_month, budget_total, requests_per_minute, tokens_per_minute, concurrency, is_admin, "  \
-    "local_only, changed"
+    "local_only, priority, weight, share_prefixes, changed"
 static const char sql_keys_change[] =
     "UPDATE ledger_meta SET keys_version = keys_version + 1 RETURNING keys_version";
 static const char sql_key_number[] = "SELECT coalesce(max(number) + 1, 0) FROM ledger_keys";
 static const char sql_key_insert[] =
     "INSERT INTO ledger_keys (" KEY_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
-    "$11, $12, $13, $14, $15, $16, $17, $18, $19)";
+    "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)";
 static const char sql_key_revoke[] =
     "UPDATE ledger_keys SET revoked_s = CASE WHEN revoked_s > 0 THEN revoked_s ELSE CAST($2 AS "
     "BIGINT) END, changed = $3 WHERE id = $1 RETURNING number";

@@ -113,7 +113,8 @@ static bool known_members(const json_t *o, struct dialect_error *err)
     static const char *const known[] = {
         "name",       "owner",          "models",           "expires",
         "budget_usd", "budget_day_usd", "budget_month_usd", "rpm",
-        "tpm",        "concurrency",    "local_only",       "admin"};
+        "tpm",        "concurrency",    "local_only",       "admin",
+        "priority",   "weight",         "share_prefixes"};
     const char *name;
     const json_t *v;
     json_object_foreach((json_t *)o, name, v)
@@ -138,6 +139,10 @@ bool admin_read_key(const json_t *o, int64_t now_s, struct ledger_key *k, struct
            member_i64(o, "", "rpm", 1, BOUND_MAX, &k->requests_per_minute, err) &&
            member_i64(o, "", "tpm", 1, BOUND_MAX, &k->tokens_per_minute, err) &&
            member_int(o, "", "concurrency", 1, CONCURRENCY_MAX, &k->concurrency, err) &&
+           member_int(o, "", "priority", -LEDGER_PRIORITY_MAX, LEDGER_PRIORITY_MAX, &k->priority,
+                      err) &&
+           member_int(o, "", "weight", 1, LEDGER_WEIGHT_MAX, &k->weight, err) &&
+           member_bool(o, "", "share_prefixes", &k->share_prefixes, err) &&
            member_bool(o, "", "local_only", &k->local_only, err) &&
            member_bool(o, "", "admin", &k->admin, err);
 }

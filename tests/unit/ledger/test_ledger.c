@@ -59,6 +59,9 @@ static void a_key_is_known_to_all_until_it_is_revoked(void **state)
               .requests_per_minute = 60,
               .tokens_per_minute = 1000,
               .concurrency = 3,
+              .priority = -4,
+              .weight = 7,
+              .share_prefixes = true,
               .local_only = true,
               .admin = true};
     char secret[LEDGER_SECRET_BYTES];
@@ -73,6 +76,7 @@ static void a_key_is_known_to_all_until_it_is_revoked(void **state)
     assert_true(ledger_has_keys(b));
     assert_memory_equal(&found, &key, sizeof key);
     assert_true(found.number > 0 && found.local_only && found.admin && found.concurrency == 3);
+    assert_true(found.priority == -4 && found.weight == 7 && found.share_prefixes);
     secret[20] = secret[20] == 'a' ? 'b' : 'a';
     assert_int_equal(find(b, secret, &unknown), ERR_KEY);
     secret[20] = secret[20] == 'a' ? 'b' : 'a';
@@ -124,10 +128,10 @@ static void keys_that_make_no_sense_are_refused(void **state)
     struct ledger *l = open_it();
     struct ledger_key good = {
         .name = "x", .budget_day = -1, .budget_month = -1, .budget_total = -1};
-    struct ledger_key bad[6];
+    struct ledger_key bad[9];
     char secret[LEDGER_SECRET_BYTES];
     struct error err = {0};
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 9; i++)
         bad[i] = good;
     bad[0].name[0] = 0;
     bad[1].budget_day = -2;
@@ -135,7 +139,10 @@ static void keys_that_make_no_sense_are_refused(void **state)
     bad[3].concurrency = -1;
     (void)snprintf(bad[4].owner, sizeof bad[4].owner, "two\nlines");
     (void)snprintf(bad[5].name, sizeof bad[5].name, "\xff");
-    for (int i = 0; i < 6; i++) {
+    bad[6].priority = 101;
+    bad[7].priority = -101;
+    bad[8].weight = -1;
+    for (int i = 0; i < 9; i++) {
         assert_false(ledger_key_create(l, &bad[i], secret, NULL, &err));
         assert_int_equal(err.code, ERR_USAGE);
         assert_int_equal(secret[0], 0);

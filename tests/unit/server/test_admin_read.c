@@ -46,7 +46,8 @@ static void every_bound_is_read(void **state)
     assert_true(read_key(
         "{\"name\":\"a\",\"owner\":\"b\",\"models\":[\"x\",\"y*\"],\"expires\":\"2027-01-01\","
         "\"budget_day_usd\":0.1,\"budget_month_usd\":\"12.250000000001\",\"budget_usd\":100,"
-        "\"rpm\":5,\"tpm\":1000,\"concurrency\":3,\"local_only\":true,\"admin\":true}",
+        "\"rpm\":5,\"tpm\":1000,\"concurrency\":3,\"local_only\":true,\"admin\":true,"
+        "\"priority\":-3,\"weight\":9,\"share_prefixes\":true}",
         &k, &err));
     assert_string_equal(k.owner, "b");
     assert_string_equal(k.models, "x,y*");
@@ -54,6 +55,7 @@ static void every_bound_is_read(void **state)
     assert_true(k.budget_day == USD / 10 && k.budget_month == 12 * USD + USD / 4 + 1);
     assert_true(k.budget_total == 100 * USD && k.requests_per_minute == 5);
     assert_true(k.tokens_per_minute == 1000 && k.concurrency == 3 && k.local_only && k.admin);
+    assert_true(k.priority == -3 && k.weight == 9 && k.share_prefixes);
     assert_true(read_key(
         "{\"name\":\"a\",\"budget_usd\":7.5,\"expires\":\"2d\",\"models\":\"p,q\"}", &k, &err));
     assert_true(k.budget_total == 7 * USD + USD / 2 && k.budget_day == -1);
@@ -81,6 +83,9 @@ static void what_is_wrong_is_named(void **state)
                 {"{\"name\":\"a\",\"rpm\":0}", "rpm"},
                 {"{\"name\":\"a\",\"tpm\":0}", "tpm"},
                 {"{\"name\":\"a\",\"concurrency\":0}", "concurrency"},
+                {"{\"name\":\"a\",\"weight\":0}", "weight"},
+                {"{\"name\":\"a\",\"priority\":101}", "priority"},
+                {"{\"name\":\"a\",\"share_prefixes\":1}", "share_prefixes"},
                 {"{\"name\":\"a\",\"tpm\":1e12}", "tpm"},
                 {"{\"name\":\"a\",\"concurrency\":1.5}", "concurrency"},
                 {"{\"name\":\"a\",\"admin\":\"yes\"}", "admin"},
