@@ -12,7 +12,7 @@
 
 // Buckets of 1/64 nat down to 32 nats below the best; the last one holds all that is further down.
 enum { BUCKETS = 2048, BUCKETS_PER_NAT = 64 };
-enum { REACH_BLOCK = 32 };
+enum { REACH_BLOCK = 32, BUCKET_MANY = 1024 };
 #define FURTHEST 3.0e38f  // beyond it is forbidden, or as good as that
 
 int32_t candidate_id(uint64_t key)
@@ -30,7 +30,7 @@ static float key_distance(uint64_t key)
 
 double candidate_weight(uint64_t key)
 {
-    return expf(-key_distance(key));
+    return (double)exp_lanes(floats_of(-key_distance(key)))[0];
 }
 
 // Floats that are not negative order as their bits do.
@@ -72,6 +72,12 @@ static void sort_few(uint64_t *keys, size_t n)
             keys[j] = keys[j - 1];
         keys[j] = key;
     }
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
 }
 
 // Radix sort by the distance's four bytes. It is stable, so keys that come in the order of their
@@ -281,34 +287,118 @@ static void cut_typical(struct candidates *c, const float *logits, float max, fl
     }
 }
 
-void filters_apply(struct candidates *c, const float *logits, int n_vocab, float max,
-                   const struct sampling *s)
+static bool filters_by_k(const struct sampling *s, int n_vocab)
+{
+    return s->top_k > 0 && s->top_k < n_vocab;
+}
+
+// All that may survive, in the order of ids. *h counts it, and has the mass of all where top-p
+// needs it.
+static void gather_near(struct candidates *c, struct histogram *h, const float *logits, int n_vocab,
+                        float max, const struct sampling *s)
 {
     assert(s->temperature > 0 && n_vocab > 0);
-    float t = s->temperature;
-    bool by_k = s->top_k > 0 && s->top_k < n_vocab;
+    float t = s->temperature, reach = FURTHEST;
+    bool by_k = filters_by_k(s, n_vocab);
     bool by_p = s->top_p < 1 && !by_k;  // after top-k, top-p sees only what that left
     double total = by_p ? weights_sum(logits, n_vocab, max, t) : 0;
-    float reach = FURTHEST;
     if (by_k)
         reach = reach_of_top_k(logits, n_vocab, max, t, s->top_k);
     if (by_p)
         reach = reach_of_top_p((double)s->top_p, n_vocab, total);
     if (!(by_k && s->top_p < 1))
         reach = fminf(reach, reach_of_min_p(s->min_p));
-    struct histogram h = {.total = total};
+    *h = (struct histogram){.total = total};
     reserve(c, (size_t)n_vocab);
-    gather(c, &h, logits, n_vocab, max, t, reach);
-    cut_buckets(c, last_bucket(&h, s, by_k, by_p));
+    gather(c, h, logits, n_vocab, max, t, reach);
+}
+
+static void cut(struct candidates *c, const struct histogram *h, const float *logits, int n_vocab,
+                float max, const struct sampling *s)
+{
+    float t = s->temperature;
+    bool by_k = filters_by_k(s, n_vocab), by_p = s->top_p < 1 && !by_k;
+    cut_buckets(c, last_bucket(h, s, by_k, by_p));
     if (by_k || s->top_p < 1 || s->min_p > 0)
         sort_keys(c);
     if (by_k)
         cut_top_k(c, (size_t)s->top_k);
     if (s->top_p < 1)
-        cut_top_p(c, (double)s->top_p, by_p ? total : sum_weights(c));
+        cut_top_p(c, (double)s->top_p, by_p ? h->total : sum_weights(c));
     if (s->min_p > 0)
         cut_min_p(c, (double)s->min_p);
     if (s->typical_p < 1 && c->n > 1)
         cut_typical(c, logits, max, t, (double)s->typical_p);
     c->mass = sum_weights(c);
+}
+
+void filters_apply(struct candidates *c, const float *logits, int n_vocab, float max,
+                   const struct sampling *s)
+{
+    struct histogram h;
+    gather_near(c, &h, logits, n_vocab, max, s);
+    cut(c, &h, logits, n_vocab, max, s);
+}
+
+// The candidates of one bucket, in order, in the spare list; how many.
+static size_t sort_bucket(struct candidates *c, int bucket)
+{
+    struct candidates one = {.keys = c->spare};
+    for (size_t i = 0; i < c->n; i++)
+        if (bucket_of(key_distance(c->keys[i])) == bucket)
+            one.keys[one.n++] = c->keys[i];
+    qsort(one.keys, one.n, sizeof *one.keys, compare_keys);
+    return one.n;
+}
+
+// The candidate of a sorted list at which the walked mass passes `wanted`; the last if none does.
+static int32_t walk(const uint64_t *keys, size_t n, double wanted)
+{
+    double walked = 0;
+    for (size_t i = 0; i < n; i++) {
+        walked += candidate_weight(keys[i]);
+        if (walked > wanted)
+            return candidate_id(keys[i]);
+    }
+    return candidate_id(keys[n - 1]);
+}
+
+// A draw from what top-p leaves of many: only the bucket where p cuts and that of the draw are
+// sorted. -1 if one of them holds too many, as of logits that are all alike; c is as it was then.
+static int32_t draw_by_buckets(struct candidates *c, const struct histogram *h, double p, double u)
+{
+    double enough = p * h->total, before = 0, within = 0;
+    int border = 0, last = BUCKETS - 1;
+    while (!h->count[last])
+        last--;
+    while (border < last && before + h->mass[border] < enough)
+        before += h->mass[border++];
+    if (h->count[border] > BUCKET_MANY)
+        return -1;
+    size_t n = sort_bucket(c, border), kept = 0;
+    while (kept < n && (kept == 0 || before + within < enough))
+        within += candidate_weight(c->spare[kept++]);
+    double wanted = u * (before + within), walked = 0;
+    int b = 0;
+    while (b < border && walked + h->mass[b] <= wanted)
+        walked += h->mass[b++];
+    if (h->count[b] > BUCKET_MANY)
+        return -1;
+    if (b < border)
+        kept = sort_bucket(c, b);
+    return walk(c->spare, kept, wanted - walked);
+}
+
+int32_t filters_draw(struct candidates *c, const float *logits, int n_vocab, float max,
+                     const struct sampling *s, double u)
+{
+    enum { MANY = 512 };
+    struct histogram h;
+    gather_near(c, &h, logits, n_vocab, max, s);
+    bool only_p = s->top_p < 1 && s->min_p <= 0 && s->typical_p >= 1 && !filters_by_k(s, n_vocab);
+    int32_t drawn = only_p && c->n > MANY ? draw_by_buckets(c, &h, (double)s->top_p, u) : -1;
+    if (drawn >= 0)
+        return drawn;
+    cut(c, &h, logits, n_vocab, max, s);
+    return walk(c->keys, c->n, u * c->mass);
 }

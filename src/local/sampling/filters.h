@@ -23,6 +23,10 @@ struct candidates {
 // is forbidden. Needs temperature > 0. Leaves at least one survivor.
 void filters_apply(struct candidates *c, const float *logits, int n_vocab, float max,
                    const struct sampling *s);
+// The candidate at which the mass of filters_apply's survivors, walked from the likeliest on,
+// passes u of the whole, 0 <= u < 1. Less is sorted than there; c is left unspecified.
+int32_t filters_draw(struct candidates *c, const float *logits, int n_vocab, float max,
+                     const struct sampling *s, double u);
 void candidates_release(struct candidates *c);
 
 int32_t candidate_id(uint64_t key);

@@ -297,17 +297,6 @@ static int32_t draw_from_all(const float *logits, int n, int32_t best, float t, 
     return best;
 }
 
-static int32_t draw_filtered(const struct candidates *c, double u)
-{
-    double walked = 0;
-    for (size_t i = 0; i < c->n; i++) {
-        walked += candidate_weight(c->keys[i]);
-        if (walked > u * c->mass)
-            return candidate_id(c->keys[i]);
-    }
-    return candidate_id(c->keys[c->n - 1]);
-}
-
 static int32_t choose(struct sampler *s, const float *logits, int32_t best, int64_t position)
 {
     const struct sampling *o = &s->options;
@@ -320,8 +309,7 @@ static int32_t choose(struct sampler *s, const float *logits, int32_t best, int6
         s->scratch = sampler_scratch_new();
         s->own_scratch = true;
     }
-    filters_apply(&s->scratch->candidates, logits, s->n_vocab, logits[best], o);
-    return draw_filtered(&s->scratch->candidates, u);
+    return filters_draw(&s->scratch->candidates, logits, s->n_vocab, logits[best], o, u);
 }
 
 int32_t sampler_pick(struct sampler *s, float *logits, int64_t position, const uint32_t *mask,

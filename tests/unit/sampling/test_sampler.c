@@ -248,6 +248,29 @@ static int compare_keys(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+// How many of 50 draws are not those of walking all survivors in order but their neighbours; others
+// fail.
+static int draws_that_differ(const struct candidates *sorted, const float *logits, int n, float max,
+                             const struct sampling *s)
+{
+    struct candidates c = {0};
+    int differ = 0;
+    for (int i = 0; i < 50; i++) {
+        double u = (i + 0.5) / 50, walked = 0;
+        size_t at = 0;
+        while (at + 1 < sorted->n &&
+               (walked += candidate_weight(sorted->keys[at])) <= u * sorted->mass)
+            at++;
+        int32_t drawn = filters_draw(&c, logits, n, max, s, u);
+        bool next = (at > 0 && drawn == candidate_id(sorted->keys[at - 1])) ||
+                    (at + 1 < sorted->n && drawn == candidate_id(sorted->keys[at + 1]));
+        assert_true(next || drawn == candidate_id(sorted->keys[at]));
+        differ += next;
+    }
+    candidates_release(&c);
+    return differ;
+}
+
 // The bucket pass must not lose or add anything against sorting all of a large vocabulary.
 static void selection_equals_a_full_sort(void **state)
 {
@@ -256,6 +279,7 @@ static void selection_equals_a_full_sort(void **state)
     float *logits = memory_array(float, N);
     uint64_t *keys = memory_array(uint64_t, N);
     struct candidates c = {0};
+    int n_other = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         float spread = seed % 4 == 0 ? 0.01f : seed % 4 == 1 ? 3 : seed % 4 == 2 ? 15 : 100;
         float max = -INFINITY;
@@ -284,6 +308,7 @@ static void selection_equals_a_full_sort(void **state)
         // sums taken in another order may differ in the last bits, so the border by one token
         assert_true(c.n + 1 >= n && c.n <= n + 1);
         assert_memory_equal(c.keys, keys, (c.n < n ? c.n : n) * sizeof *keys);
+        n_other += draws_that_differ(&c, logits, N, max, &s);
         s = plain(0.7f);
         s.top_k = 1 + (int)seed * 50;
         filters_apply(&c, logits, N, max, &s);
@@ -291,6 +316,7 @@ static void selection_equals_a_full_sort(void **state)
         assert_memory_equal(c.keys, keys, c.n * sizeof *keys);
         assert_true(c.n == N || keys[c.n] >> 32 != keys[c.n - 1] >> 32);
     }
+    assert_in_range(n_other, 0, 5);  // of 2,000: where u falls on the border between two
     candidates_release(&c);
     free(logits);
     free(keys);
