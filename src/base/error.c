@@ -29,6 +29,7 @@ bool error_set(struct error *err, enum error_code code, const char *format, ...)
     va_start(args, format);
     err->code = code;
     err->retry_after_s = err->status = 0;
+    err->said = (struct error_words){0};
     (void)vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
     cut_whole(err->text, sizeof err->text);

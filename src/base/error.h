@@ -29,11 +29,18 @@ enum error_code {
     ERR_UPSTREAM,   // a vendor failed, or answered what is no answer: not the client's fault
 };
 
+// What a vendor itself called a failure, for who speaks its words; what it did not say is empty.
+struct error_words {
+    const char *dialect;  // whose words they are: "openai", "anthropic", "gemini"; NULL: nobody's
+    char type[48], code[48], member[64];
+};
+
 struct error {
     enum error_code code;
     int retry_after_s;  // of ERR_BUSY, ERR_RATE: seconds until another try is worth it; else 0
     int status;         // HTTP's, or what stands for it, where a vendor answered; else 0
     char text[256];
+    struct error_words said;
 };
 
 // Sets code and text (cut at the buffer's end, on a character boundary). Returns false.
@@ -48,6 +55,7 @@ static inline void error_clear(struct error *err)
     if (err) {
         err->code = ERR_NONE;
         err->retry_after_s = err->status = 0;
+        err->said = (struct error_words){0};
         err->text[0] = 0;
     }
 }

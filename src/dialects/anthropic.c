@@ -340,9 +340,13 @@ static void write_end(struct dialect_call *c, const struct chat_usage *u, struct
     end_event(out);
 }
 
-static const char *error_type(enum dialect_problem p)
+// A vendor's own name where it has these words.
+static const char *error_type(const struct dialect_error *err)
 {
-    switch (p) {
+    const struct error_words *said = dialect_words(err, "anthropic");
+    if (said->type[0])
+        return said->type;
+    switch (err->problem) {
     case PROBLEM_KEY: return "authentication_error";
     case PROBLEM_FORBIDDEN: return "permission_error";
     case PROBLEM_MODEL:
@@ -369,8 +373,7 @@ static int status_of(enum dialect_problem p)
 
 int anthropic_write_error(const struct dialect_error *err, struct buf *out)
 {
-    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
-               error_type(err->problem));
+    buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", error_type(err));
     json_write_text(out, slice_str(err->text));
     buf_text_add(out, "},\"request_id\":");
     if (err->request_id)
@@ -386,7 +389,7 @@ static void write_error_event(const struct chat_event *e, struct buf *out)
     struct dialect_error err = {0};
     (void)dialect_refuse_error(&err, &e->error);
     begin_event("error", out);
-    buf_printf(out, ",\"error\":{\"type\":\"%s\",\"message\":", error_type(err.problem));
+    buf_printf(out, ",\"error\":{\"type\":\"%s\",\"message\":", error_type(&err));
     json_write_text(out, slice_str(err.text));
     buf_char(out, '}');
     end_event(out);

@@ -49,7 +49,9 @@ static int status_of(const char *type)
 bool anthropic_client_fail(const json_t *body, int status, struct error *out, bool *worth_retrying)
 {
     const json_t *e = json_object_get(body, "error");
-    struct client_failure f = {.status = status, .kind = json_get_text(e, "type")};
+    const char *type = json_get_text(e, "type");
+    struct client_failure f = {
+        .status = status, .dialect = "anthropic", .kind = type, .type = type};
     f.message = json_is_string(e) ? json_slice(e) : client_text(e, "message");
     if (!f.status)
         f.status = status_of(f.kind);

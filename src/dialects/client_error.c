@@ -2,7 +2,8 @@
 //
 // The vendor's text is kept as far as it can be printed on a line. Vendors repeat the beginning of
 // a key that they refuse: then the text is our own, and words that look like keys are blanked
-// elsewhere too.
+// elsewhere too. Names (a type, a code, a member of the request) are kept beside the text for
+// clients of the same words, but nothing of what a vendor says of the key that it was asked with.
 #include <ctype.h>
 #include <math.h>
 #include <string.h>
@@ -93,6 +94,45 @@ bool client_says_context(struct slice message)
     return false;
 }
 
+static bool is_plain(const char *word)
+{
+    return word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789")] ==
+           0;
+}
+
+// A name that fits, or nothing.
+static void keep_name(char *to, size_t capacity, const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+    if (n && n < capacity && is_plain(name) && !looks_like_key(slice_of(name, n)))
+        memcpy(to, name, n + 1);
+}
+
+// A path of names and numbers: "messages[0].content", "tools.0.function.name".
+static void keep_member(char *to, size_t capacity, const char *path)
+{
+    char copy[64];
+    size_t n = path ? strlen(path) : 0;
+    if (n == 0 || n >= capacity || n >= sizeof copy)
+        return;
+    memcpy(copy, path, n + 1);
+    for (size_t i = 0, len; i < n; i += len + 1) {
+        len = strcspn(copy + i, ".[]");
+        copy[i + len] = 0;
+        if (!is_plain(copy + i) || looks_like_key(slice_of(copy + i, len)))
+            return;
+    }
+    memcpy(to, path, n + 1);
+}
+
+static void keep_words(const struct client_failure *f, struct error_words *said)
+{
+    said->dialect = f->dialect;
+    keep_name(said->type, sizeof said->type, f->type);
+    keep_name(said->code, sizeof said->code, f->code);
+    keep_member(said->member, sizeof said->member, f->member);
+}
+
 bool client_fail(const struct client_failure *f, struct error *out, bool *worth_retrying)
 {
     struct buf text = {0};
@@ -102,9 +142,7 @@ bool client_fail(const struct client_failure *f, struct error *out, bool *worth_
     else
         printable(f->message, &text);
     const char *kind = f->kind ? f->kind : "";
-    bool plain = strspn(kind, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") ==
-                     strlen(kind) &&
-                 strlen(kind) < 64;
+    bool plain = is_plain(kind) && strlen(kind) < 64;
     if (text.len == 0)
         buf_printf(&text, "the vendor failed");
     if (plain && *kind)
@@ -115,6 +153,8 @@ bool client_fail(const struct client_failure *f, struct error *out, bool *worth_
     buf_release(&text);
     if (out)
         out->status = f->status;
+    if (out && code != ERR_KEY && code != ERR_FORBIDDEN)
+        keep_words(f, &out->said);
     if (out && (code == ERR_RATE || code == ERR_BUSY) && f->retry_after_s > 0)
         out->retry_after_s =
             f->retry_after_s < RETRY_MAX_S ? (int)ceil(f->retry_after_s) : RETRY_MAX_S;

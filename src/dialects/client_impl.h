@@ -116,12 +116,15 @@ json_t *client_parse(struct slice text, struct error *err);
 struct client_failure {
     int status;
     struct slice message;  // may be empty
-    const char *kind;      // the vendor's type or code, or NULL
+    const char *dialect;   // the client's name
+    // The vendor's own words, or NULL; `kind` is the one to be shown. Gemini's status is a type.
+    const char *kind, *type, *code, *member;
     bool context;          // the prompt does not fit
     bool key;              // it is the key, whatever the status
     bool for_good;         // it will fail again
     double retry_after_s;  // 0: not said
 };
-// The error that it becomes: code and text as read_error says, and the status. Returns false.
+// The error that it becomes: code and text as read_error says, the status, and the vendor's words
+// as far as they are words: never what may be a key or a host's name. Returns false.
 bool client_fail(const struct client_failure *f, struct error *out, bool *worth_retrying);
 bool client_says_context(struct slice message);

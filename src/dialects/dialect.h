@@ -46,13 +46,14 @@ struct dialect_error {
     char member[96];  // what of the request it is about: "messages[0].content"; or empty
     // Of PROBLEM_BUSY and PROBLEM_RATE: seconds until another try is worth it; 0: unknown.
     int retry_after_s;
-    const char *request_id;  // set by the server before write_error; NULL: unknown
+    struct error_words said;  // a vendor's own names; `member` counts before said.member
+    const char *request_id;   // set by the server before write_error; NULL: unknown
 };
 int dialect_status(enum dialect_problem p);  // the HTTP status that most vendors give it
 // Sets all but request_id. Returns false. member may be NULL.
 bool dialect_refuse(struct dialect_error *err, enum dialect_problem p, const char *member,
                     const char *format, ...) __attribute__((format(printf, 4, 5)));
-// The same from an error of the layers below.
+// The same from an error of the layers below, with a vendor's names for it, but for a member's.
 bool dialect_refuse_error(struct dialect_error *err, const struct error *from);
 
 struct http_request {      // as far as a dialect may look at it
@@ -86,9 +87,12 @@ void dialect_call_release(struct dialect_call *c);  // kept values and state; no
 json_t *dialect_keep(struct dialect_call *c, json_t *value);
 // For read_request: a part that is no text is at `at`, or is its member `key` there.
 void dialect_note_media(struct dialect_call *c, const char *at, const char *key);
-// As dialect_refuse_error, of a request that was read: members have the client's names.
+// As dialect_refuse_error, of a request that was read: members have the client's names, and one
+// that a vendor names is kept if the client sent it.
 bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err,
                          const struct error *from);
+// The vendor's own words, if they are of this dialect; else ones that are empty.
+const struct error_words *dialect_words(const struct dialect_error *err, const char *dialect);
 
 struct dialect_model {  // for lists of models
     const char *id, *owner;

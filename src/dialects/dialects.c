@@ -44,6 +44,7 @@ bool dialect_refuse(struct dialect_error *err, enum dialect_problem p, const cha
     va_list args;
     err->problem = p;
     err->retry_after_s = 0;
+    err->said = (struct error_words){0};
     (void)snprintf(err->member, sizeof err->member, "%s", member ? member : "");
     va_start(args, format);
     (void)vsnprintf(err->text, sizeof err->text, format, args);
@@ -97,7 +98,18 @@ bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
     bool named = names_member(from->text, member);
     (void)dialect_refuse(err, problem_of(from), named ? member : NULL, "%s", from->text);
     err->retry_after_s = from->retry_after_s;
+    err->said = from->said;
+    err->said.member[0] = 0;
     return false;
+}
+
+// Whether a vendor's "messages[0].content" begins with a member that the client sent: Hearth may
+// have asked by another name, and what else it may be is nobody's business.
+static bool was_sent(const struct dialect_call *c, const char *member)
+{
+    char name[sizeof((struct error_words *)0)->member];
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(member, ".["), member);
+    return json_object_get(c->request.body, name) != NULL;
 }
 
 bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err,
@@ -106,9 +118,18 @@ bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err
     char member[sizeof err->member];
     const char *rest = names_member(from->text, member);
     (void)dialect_refuse_error(err, from);
+    if (was_sent(c, from->said.member))
+        err->said = from->said;
     if (!rest || !c->media[0] || strncmp(member, "messages[", 9) != 0)
         return false;
     return dialect_refuse(err, err->problem, c->media, "'%s'%s", c->media, rest);
+}
+
+const struct error_words *dialect_words(const struct dialect_error *err, const char *dialect)
+{
+    static const struct error_words none;
+    const char *whose = err->said.dialect;
+    return whose && strcmp(whose, dialect) == 0 ? &err->said : &none;
 }
 
 bool dialect_query_is(struct slice query, const char *name, const char *value)

@@ -449,9 +449,13 @@ static void write_end(struct dialect_call *c, const struct chat_usage *u, struct
     end_chunk(c, out);
 }
 
-static const char *status_of(enum dialect_problem p)
+// A vendor's own name where it has these words.
+static const char *status_of(const struct dialect_error *err)
 {
-    switch (p) {
+    const struct error_words *said = dialect_words(err, "gemini");
+    if (said->type[0])
+        return said->type;
+    switch (err->problem) {
     case PROBLEM_KEY: return "UNAUTHENTICATED";
     case PROBLEM_FORBIDDEN: return "PERMISSION_DENIED";
     case PROBLEM_MODEL:
@@ -473,7 +477,7 @@ int gemini_write_error(const struct dialect_error *err, struct buf *out)
     int status = dialect_status(err->problem);
     buf_printf(out, "{\"error\":{\"code\":%d,\"message\":", status);
     json_write_text(out, slice_str(err->text));
-    buf_printf(out, ",\"status\":\"%s\"", status_of(err->problem));
+    buf_printf(out, ",\"status\":\"%s\"", status_of(err));
     if (err->retry_after_s > 0)
         buf_printf(out,
                    ",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.RetryInfo\","

@@ -54,7 +54,8 @@ bool gemini_client_fail(const json_t *body, int status, struct error *out, bool 
     if (json_is_array(body))
         body = json_array_get(body, 0);
     const json_t *e = json_object_get(body, "error"), *details = json_object_get(e, "details");
-    struct client_failure f = {.status = status, .kind = json_get_text(e, "status")};
+    const char *name = json_get_text(e, "status");
+    struct client_failure f = {.status = status, .dialect = "gemini", .kind = name, .type = name};
     int64_t code = 500;
     f.message = client_text(e, "message");
     if (!f.status)

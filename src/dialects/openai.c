@@ -206,21 +206,29 @@ static void names_of(enum dialect_problem p, const char **type, const char **cod
     }
 }
 
+static void write_name(const char *name, struct buf *out)
+{
+    if (name && *name)
+        json_write_text(out, slice_str(name));
+    else
+        buf_text_add(out, "null");
+}
+
+// A vendor's own names where it has these words; what it leaves out is named as we do.
 void openai_write_error_body(const struct dialect_error *err, struct buf *out)
 {
     const char *type, *code;
+    const struct error_words *said = dialect_words(err, "openai");
     names_of(err->problem, &type, &code);
     buf_text_add(out, "{\"error\":{\"message\":");
     json_write_text(out, slice_str(err->text));
-    buf_printf(out, ",\"type\":\"%s\",\"param\":", type);
-    if (err->member[0])
-        json_write_text(out, slice_str(err->member));
-    else
-        buf_text_add(out, "null");
-    if (code)
-        buf_printf(out, ",\"code\":\"%s\"}}", code);
-    else
-        buf_text_add(out, ",\"code\":null}}");
+    buf_text_add(out, ",\"type\":");
+    write_name(said->type[0] ? said->type : type, out);
+    buf_text_add(out, ",\"param\":");
+    write_name(err->member[0] ? err->member : said->member, out);
+    buf_text_add(out, ",\"code\":");
+    write_name(said->code[0] ? said->code : code, out);
+    buf_text_add(out, "}}");
 }
 
 int openai_write_error(const struct dialect_error *err, struct buf *out)
@@ -229,10 +237,11 @@ int openai_write_error(const struct dialect_error *err, struct buf *out)
     return dialect_status(err->problem);
 }
 
-void openai_write_error_event(const struct chat_event *event, struct buf *out)
+void openai_write_error_event(const struct dialect_call *c, const struct chat_event *event,
+                              struct buf *out)
 {
     struct dialect_error err = {0};
-    (void)dialect_refuse_error(&err, &event->error);
+    (void)dialect_refuse_call(c, &err, &event->error);
     buf_text_add(out, "data: ");
     openai_write_error_body(&err, out);
     buf_text_add(out, "\n\n");

@@ -23,7 +23,8 @@ void openai_write_tokens(const struct chat_token *tokens, size_t n, struct buf *
 void openai_write_error_body(const struct dialect_error *err, struct buf *out);
 int openai_write_error(const struct dialect_error *err, struct buf *out);
 // The same of an event, as a line of a stream.
-void openai_write_error_event(const struct chat_event *event, struct buf *out);
+void openai_write_error_event(const struct dialect_call *c, const struct chat_event *event,
+                              struct buf *out);
 
 // The form that an answer must have, as `format` says it: text, json_object or json_schema. `at` is
 // its path; the schema is a member of it, or of its member `wrapper` (may be NULL). No format:

@@ -226,7 +226,7 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     case CHAT_FINISH: write_finish(c, e, out); break;
     case CHAT_USAGE: write_usage_chunk(c, e, out); break;
     case CHAT_DONE: buf_text_add(out, "data: [DONE]\n\n"); break;
-    case CHAT_ERROR: openai_write_error_event(e, out); break;
+    case CHAT_ERROR: openai_write_error_event(c, e, out); break;
     default: break;
     }
 }

@@ -77,7 +77,12 @@ bool openai_client_fail(const json_t *body, int status, struct error *out, bool 
 {
     const json_t *e = json_object_get(body, "error");
     const char *code = json_get_text(e, "code"), *type = json_get_text(e, "type");
-    struct client_failure f = {.status = status, .kind = code ? code : type};
+    struct client_failure f = {.status = status,
+                               .dialect = "openai",
+                               .kind = code ? code : type,
+                               .type = type,
+                               .code = code,
+                               .member = json_get_text(e, "param")};
     int64_t number = 0;
     f.message = json_is_string(e) ? json_slice(e) : client_text(e, "message");
     if (!f.message.len)

@@ -84,6 +84,18 @@ static void ask_usage(struct answer *a)
         (void)a->remote->client->end(a->state, &sink, &ignored);
 }
 
+// Nobody shall learn the key from a vendor that echoes it, in its text or in its names.
+static void hide_key(const struct secret *key, struct error *err)
+{
+    char *const names[] = {err->said.type, err->said.code, err->said.member};
+    secret_hide(key, err->text);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        secret_hide(key, names[i]);
+        if (strchr(names[i], '*'))
+            names[i][0] = 0;
+    }
+}
+
 static void end_badly(struct answer *a, const struct error *err)
 {
     struct chat_event e = {.kind = CHAT_ERROR, .error = *err};
@@ -96,7 +108,7 @@ static void end_badly(struct answer *a, const struct error *err)
         remote_push_usage(a, whole);
     (void)error_wrap(&e.error, "%s", r->name);
     if (r->key_line)
-        secret_hide(r->key_line, e.error.text);
+        hide_key(r->key_line, &e.error);
     e.usage = remote_usage(a, whole);
     a->sink.push(a->sink.self, &e);
     be_over(a);

@@ -332,6 +332,64 @@ static void errors_have_their_code(void **state)
     }
 }
 
+// What a vendor calls a failure is kept word for word, but for what may be a key or a host, and
+// for what it says of the key that it was asked with.
+static void errors_keep_the_vendors_names(void **state)
+{
+    static const struct {
+        const struct dialect_client *client;
+        int status;
+        const char *body, *names;
+    } rows[] = {
+        {&client_openai, 400,
+         "{\"error\":{\"message\":\"m\",\"type\":\"invalid_request_error\",\"param\":"
+         "\"messages[0].content\",\"code\":\"unsupported_value\"}}",
+         "openai invalid_request_error unsupported_value messages[0].content"},
+        {&client_openai, 429,
+         "{\"error\":{\"message\":\"m\",\"type\":\"tokens\",\"param\":null,\"code\":429}}",
+         "openai tokens - -"},
+        {&client_openai, 400,
+         "{\"error\":{\"message\":\"m\",\"type\":\"a b\",\"param\":\"tools.sk-abc.x\",\"code\":"
+         "\"AIzaSy0123\"}}",
+         "openai - - -"},
+        {&client_openai, 500,
+         "{\"error\":{\"message\":\"m\",\"type\":\"gpu-7.example.org\",\"param\":\"a/b\",\"code\":"
+         "\"a_code_that_is_much_longer_than_any_code_that_a_vendor_has\"}}",
+         "openai - - -"},
+        {&client_openai, 401,
+         "{\"error\":{\"message\":\"m\",\"type\":\"t\",\"code\":\"invalid_api_key\"}}", "- - - -"},
+        {&client_openai, 403, "{\"error\":{\"message\":\"m\",\"code\":\"country\"}}", "- - - -"},
+        {&client_anthropic, 504, "{\"error\":{\"type\":\"timeout_error\",\"message\":\"m\"}}",
+         "anthropic timeout_error - -"},
+        {&client_gemini, 400, "{\"error\":{\"message\":\"m\",\"status\":\"FAILED_PRECONDITION\"}}",
+         "gemini FAILED_PRECONDITION - -"},
+        {&client_gemini, 400,
+         "{\"error\":{\"message\":\"m\",\"status\":\"INVALID_ARGUMENT\",\"details\":[{\"reason\":"
+         "\"API_KEY_INVALID\"}]}}",
+         "- - - -"},
+        {&client_gemini, 502, "<html>", "gemini - - -"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct error err = {0};
+        struct buf got = {0};
+        const struct error_words *said = &err.said;
+        const char *const names[] = {said->type, said->code, said->member};
+        rows[i].client->read_error(rows[i].status, slice_str(rows[i].body), &err, NULL);
+        buf_text_add(&got, said->dialect ? said->dialect : "-");
+        for (size_t k = 0; k < 3; k++)
+            buf_printf(&got, " %s", *names[k] ? names[k] : "-");
+        assert_string_equal(buf_text(&got), rows[i].names);
+        (void)error_wrap(&err, "o");
+        assert_ptr_equal(said->dialect, err.code == ERR_KEY || err.code == ERR_FORBIDDEN
+                                            ? NULL
+                                            : rows[i].client->name);
+        (void)error_set(&err, ERR_UPSTREAM, "it does not accept the key");
+        assert_null(said->dialect);
+        buf_release(&got);
+    }
+}
+
 // Ids that a vendor leaves out are made up, the same never twice.
 static void calls_without_ids_get_one(void **state)
 {
@@ -460,6 +518,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_count_that_is_none_is_told_as_such),
     cmocka_unit_test(requests_are_written_in_each_vendors_words),
     cmocka_unit_test(errors_have_their_code),
+    cmocka_unit_test(errors_keep_the_vendors_names),
     cmocka_unit_test(calls_without_ids_get_one),
     cmocka_unit_test(a_cut_stream_keeps_the_usage_it_told),
     cmocka_unit_test(clients_are_found_by_name),
