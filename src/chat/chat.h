@@ -131,7 +131,8 @@ struct chat_request {
     const struct caller *caller;
     const char *session;  // the client's name for what belongs together (a user, a cache), or NULL
     // What the client sent and in which dialect (struct dialect_client's name), so that a vendor
-    // with the same words also gets those members that nobody here knows. NULL: made here.
+    // with the same words also gets those members that nobody here knows, and tells in them how it
+    // went. NULL: made here. body may be NULL where those members must not go on.
     const char *wire;
     const struct json_t *body;
     const char *beta;  // "anthropic-beta" of a client with Anthropic's words, or NULL
@@ -181,7 +182,9 @@ enum chat_event_kind {
     CHAT_EMBEDDING,  // of a choice: embedding, of length 1
     CHAT_BLOB,       // blob_vendor, blob: belongs here among what the choice says, and comes back
                      // with the message in the next request; other vendors' clients do not see it
-    CHAT_FINISH,     // choice ended
+    CHAT_MEDIA,   // an image, a sound: media_type, media in base64; with a blob_vendor, `blob` is
+                  // an object of what else that vendor says of it
+    CHAT_FINISH,  // choice ended
     CHAT_USAGE,
     CHAT_DONE,
     CHAT_ERROR,
@@ -206,6 +209,11 @@ struct chat_event {
     size_t n_prompt;
     enum chat_finish finish;
     struct slice stop;  // CHAT_FINISH: the stop text that ended the choice; else empty
+    // CHAT_FINISH: the vendor's own word for the end and its sentence about it, for clients of its
+    // words; NULL: `finish` says it all.
+    const char *end_vendor;
+    struct slice end_word, end_text;
+    struct slice media_type, media;  // valid during the call
     struct chat_usage usage;
     size_t n_done, n_total;
     struct error error;

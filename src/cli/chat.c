@@ -61,6 +61,7 @@ static void on_event(void *self, const struct chat_event *e)
     else
         progress_clear(&c->stack.progress);
     thoughts_print(&c->thoughts, e);
+    thoughts_miss(e);
     if (e->kind == CHAT_TEXT) {
         buf_slice(&c->answer, e->text);
     } else if (e->kind == CHAT_USAGE) {

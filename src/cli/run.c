@@ -38,6 +38,7 @@ static void on_event(void *self, const struct chat_event *e)
         progress_clear(&r->stack.progress);
     if (r->streaming)
         thoughts_print(&r->thoughts, e);
+    thoughts_miss(e);
     run_result_add(&r->result, e);
     if (e->kind == CHAT_DONE || e->kind == CHAT_ERROR)
         ending_set(&r->ending);

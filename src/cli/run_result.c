@@ -74,6 +74,7 @@ void run_result_add(struct run_result *r, const struct chat_event *e)
     case CHAT_ERROR: r->error = e->error; break;
     case CHAT_PROGRESS:
     case CHAT_BLOB:
+    case CHAT_MEDIA:
     case CHAT_EMBEDDING:
     case CHAT_TOOL_CALL:
     case CHAT_DONE: break;

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "chat/chat.h"
+#include "dialects/media.h"
 
 void thoughts_print(struct thoughts *t, const struct chat_event *e)
 {
@@ -23,4 +25,14 @@ void thoughts_end(struct thoughts *t)
     if (t->open)
         (void)fputs("\n</think>\n\n", stdout);
     t->open = false;
+}
+
+void thoughts_miss(const struct chat_event *e)
+{
+    struct buf name = {0};
+    if (e->kind != CHAT_MEDIA)
+        return;
+    media_name(e, &name);
+    (void)fprintf(stderr, "not shown, since it is no text: %s\n", buf_text(&name));
+    buf_release(&name);
 }

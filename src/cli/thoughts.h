@@ -12,3 +12,5 @@ struct thoughts {  // zeroed: an answer begins
 void thoughts_print(struct thoughts *t,
                     const struct chat_event *e);  // text or reasoning; others: nothing
 void thoughts_end(struct thoughts *t);            // where an answer ends
+// CHAT_MEDIA: says on standard error what is not shown; others: nothing.
+void thoughts_miss(const struct chat_event *e);

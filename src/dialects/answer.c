@@ -29,6 +29,16 @@ static void release_choice(struct dialect_choice *c)
         free(c->blobs[i].vendor);
         buf_release(&c->blobs[i].value);
     }
+    for (size_t i = 0; i < c->n_media; i++) {
+        buf_release(&c->media[i].type);
+        buf_release(&c->media[i].data);
+        buf_release(&c->media[i].more);
+        free(c->media[i].vendor);
+    }
+    buf_release(&c->end_word);
+    buf_release(&c->end_text);
+    free(c->end_vendor);
+    free(c->media);
     free(c->blobs);
     free(c->tools);
     free(c->tokens);
@@ -93,6 +103,27 @@ static void keep_blob(struct dialect_choice *c, const struct chat_event *e)
     buf_slice(&b->value, e->blob);
 }
 
+static void keep_media(struct dialect_choice *c, const struct chat_event *e)
+{
+    memory_grow(c->media, c->media_capacity, c->n_media + 1);
+    struct dialect_media *m = &c->media[c->n_media++];
+    *m = (struct dialect_media){.vendor = e->blob_vendor ? memory_text(e->blob_vendor) : NULL};
+    buf_slice(&m->type, e->media_type);
+    buf_slice(&m->data, e->media);
+    buf_slice(&m->more, e->blob);
+}
+
+static void keep_finish(struct dialect_choice *c, const struct chat_event *e)
+{
+    c->finish = e->finish;
+    buf_slice(&c->stop, e->stop);
+    if (!e->end_vendor || c->end_vendor)
+        return;
+    c->end_vendor = memory_text(e->end_vendor);
+    buf_slice(&c->end_word, e->end_word);
+    buf_slice(&c->end_text, e->end_text);
+}
+
 static bool ends_in_blob(const struct dialect_choice *c)
 {
     return c->n_blobs > 0 && c->blobs[c->n_blobs - 1].n_parts == c->n_parts;
@@ -106,20 +137,21 @@ static void note_part(struct dialect_choice *c, const struct chat_event *e)
     enum chat_event_kind kind = arguments ? CHAT_TOOL_CALL : e->kind;
     struct dialect_part *last = c->n_parts ? &c->parts[c->n_parts - 1] : NULL;
     bool other = !last || last->kind != kind || ends_in_blob(c);
-    if (e->kind == CHAT_TOOL_CALL || (other && e->text.len && !arguments)) {
+    bool alone = kind == CHAT_TOOL_CALL || kind == CHAT_MEDIA;  // its text stands elsewhere
+    if ((alone && !arguments) || (other && e->text.len && !arguments)) {
         memory_grow(c->parts, c->parts_capacity, c->n_parts + 1);
         size_t first_token = c->n_parts ? c->parts[c->n_parts - 1].end_token : 0;
         last = &c->parts[c->n_parts++];
         *last = (struct dialect_part){.kind = kind, .first_token = first_token};
-        if (kind == CHAT_TOOL_CALL)
-            last->start = c->n_tools - 1;
+        if (alone)
+            last->start = (kind == CHAT_MEDIA ? c->n_media : c->n_tools) - 1;
         else
             last->start = (kind == CHAT_TEXT ? c->text.len : c->reasoning.len) - e->text.len;
     }
     if (!last || last->kind != kind)
         return;
     last->end_token = c->n_tokens;
-    if (kind != CHAT_TOOL_CALL)
+    if (!alone)
         last->end = kind == CHAT_TEXT ? c->text.len : c->reasoning.len;
 }
 
@@ -140,11 +172,9 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
             buf_slice(&c->tools[c->n_tools - 1].arguments, e->text);
         break;
     case CHAT_EMBEDDING: keep_embedding(c, e); break;
+    case CHAT_MEDIA: keep_media(c, e); break;
     case CHAT_BLOB: keep_blob(c, e); return;
-    case CHAT_FINISH:
-        c->finish = e->finish;
-        buf_slice(&c->stop, e->stop);
-        break;
+    case CHAT_FINISH: keep_finish(c, e); break;
     default: return;
     }
     if (a->with_tokens && e->n_tokens)
@@ -155,7 +185,7 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
 
 static bool has_room(struct dialect_answer *a, const struct chat_event *e)
 {
-    a->n_bytes += e->text.len + e->blob.len + e->n_embedding * sizeof *e->embedding +
+    a->n_bytes += e->text.len + e->blob.len + e->media.len + e->n_embedding * sizeof *e->embedding +
                   (a->with_tokens ? e->n_tokens * sizeof *e->tokens : 0);
     size_t bytes = a->n_bytes + a->arena.used_bytes;
     if (bytes > a->looked + LOOK_BYTES) {

@@ -17,9 +17,9 @@ struct dialect_tool {
 };
 // A run of one kind in the order in which it was said: text, thoughts, or one call.
 struct dialect_part {
-    enum chat_event_kind kind;      // CHAT_TEXT, CHAT_REASONING, CHAT_TOOL_CALL
-    size_t start, end;              // bytes of the choice's text or reasoning; of a call: start is
-                                    // its place in tools
+    enum chat_event_kind kind;      // CHAT_TEXT, CHAT_REASONING, CHAT_TOOL_CALL, CHAT_MEDIA
+    size_t start, end;              // bytes of the choice's text or reasoning; of a call or media:
+                                    // start is its place in tools or media
     size_t first_token, end_token;  // of the choice's tokens
 };
 // What only a vendor reads; it stands behind the first n_parts parts.
@@ -27,6 +27,11 @@ struct dialect_blob {
     char *vendor;
     struct buf value;  // JSON
     size_t n_parts;
+};
+struct dialect_media {
+    struct buf type, data;  // "image/png", base64
+    char *vendor;           // who says `more` of it, an object of JSON; or NULL
+    struct buf more;
 };
 struct dialect_choice {
     struct buf text, reasoning;
@@ -43,7 +48,11 @@ struct dialect_choice {
     struct dialect_blob *blobs;
     size_t n_blobs, blobs_capacity;
     enum chat_finish finish;
-    struct buf stop;  // the stop text that ended it, or empty
+    struct buf stop;   // the stop text that ended it, or empty
+    char *end_vendor;  // as CHAT_FINISH has them, or NULL
+    struct buf end_word, end_text;
+    struct dialect_media *media;
+    size_t n_media, media_capacity;
 };
 struct dialect_answer {
     struct dialect_choice *choices;

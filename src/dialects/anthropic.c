@@ -22,7 +22,7 @@ struct state {
     bool is_signed;  // the thoughts that are open have their signature
     int index;       // of the block that is open, or the next one
     enum chat_finish finish;
-    struct slice stop;
+    struct slice stop, end_word;
 };
 
 // Reading
@@ -134,13 +134,22 @@ static const char *stop_reason(enum chat_finish f, struct slice stop)
     }
 }
 
-static void write_stop(enum chat_finish f, struct slice stop, struct buf *out)
+// `word`: the vendor's own for an end, where it has these words; or empty.
+static void write_stop(enum chat_finish f, struct slice word, struct slice stop, struct buf *out)
 {
-    buf_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(f, stop));
+    buf_text_add(out, "\"stop_reason\":");
+    json_write_text(out, word.len ? word : slice_str(stop_reason(f, stop)));
+    buf_text_add(out, ",\"stop_sequence\":");
     if (stop.len)
         json_write_text(out, stop);
     else
         buf_text_add(out, "null");
+}
+
+// A vendor's word for the end if it is of this dialect, else empty.
+static struct slice own_word(const char *vendor, struct slice word)
+{
+    return vendor && strcmp(vendor, "anthropic") == 0 ? word : slice_str("");
 }
 
 static void write_usage(const struct chat_usage *u, struct buf *out)
@@ -334,7 +343,7 @@ static void write_end(struct dialect_call *c, const struct chat_usage *u, struct
     close_block(s, out);
     begin_event("message_delta", out);
     buf_text_add(out, ",\"delta\":{");
-    write_stop(s->finish, s->stop, out);
+    write_stop(s->finish, s->end_word, s->stop, out);
     buf_text_add(out, "},\"usage\":");
     write_usage(u, out);
     end_event(out);
@@ -422,6 +431,8 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     case CHAT_FINISH:
         s->finish = e->finish;
         s->stop = slice_of(arena_text(c->arena, e->stop), e->stop.len);
+        s->end_word = own_word(e->end_vendor, e->end_word);
+        s->end_word = slice_of(arena_text(c->arena, s->end_word), s->end_word.len);
         break;
     case CHAT_USAGE: write_end(c, &e->usage, out); break;
     case CHAT_DONE:
@@ -538,7 +549,8 @@ static void write_response(struct dialect_call *c, const struct dialect_answer *
     write_head(c, out);
     write_blocks(choice, out);
     buf_text_add(out, "],");
-    write_stop(choice->finish, buf_view(&choice->stop), out);
+    write_stop(choice->finish, own_word(choice->end_vendor, buf_view(&choice->end_word)),
+               buf_view(&choice->stop), out);
     buf_text_add(out, ",\"usage\":");
     write_usage(&a->usage, out);
     buf_char(out, '}');

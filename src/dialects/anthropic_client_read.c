@@ -44,7 +44,11 @@ static void read_stop(struct anthropic_client_state *s, const json_t *o)
     struct slice reason = client_text(o, "stop_reason"), stop = client_text(o, "stop_sequence");
     if (!reason.len)
         return;
-    if (slice_is(reason, "max_tokens") || slice_is(reason, "model_context_window_exceeded"))
+    // A turn that is paused is not over, but this is all of the answer.
+    bool short_of = slice_is(reason, "model_context_window_exceeded"),
+         paused = slice_is(reason, "pause_turn");
+    bool plain = slice_is(reason, "end_turn") || slice_is(reason, "stop_sequence");
+    if (slice_is(reason, "max_tokens") || short_of || paused)
         c->finish = CHAT_LENGTH;
     else if (slice_is(reason, "tool_use"))
         c->finish = CHAT_TOOL_CALLS;
@@ -52,6 +56,8 @@ static void read_stop(struct anthropic_client_state *s, const json_t *o)
         c->finish = CHAT_FILTERED;
     else
         c->finish = CHAT_STOP;
+    if (short_of || paused || (c->finish == CHAT_STOP && !plain))
+        client_keep_end(c, "anthropic", reason, slice_str(""));
     if (stop.len && !c->stop.ptr)
         c->stop = slice_of(memory_text_n(stop.ptr, stop.len), stop.len);
 }

@@ -69,6 +69,8 @@ struct client_choice {
     bool seen;
     int n_calls;
     struct slice stop;
+    const char *end_vendor;  // whose are
+    char *end_word, *end_text;
 };
 struct client_answer {  // the first member of every client's state
     const struct chat_request *req;
@@ -88,6 +90,13 @@ void client_push_call(struct client_answer *a, struct chat_sink *sink, int choic
                       struct slice name, struct slice answer_id);
 void client_push_arguments(struct client_answer *a, struct chat_sink *sink, int choice,
                            struct slice text);
+// A vendor's own word for the end of a choice, and its sentence about it (may be empty); the last
+// counts. A word that is none is not kept.
+void client_keep_end(struct client_choice *c, const char *vendor, struct slice word,
+                     struct slice text);
+// "image/png" and its bytes in base64. `more` (may be NULL): what else the vendor says of it.
+void client_push_media(struct chat_sink *sink, int choice, struct slice type, struct slice base64,
+                       const char *vendor, const json_t *more);
 void client_push_blob(struct chat_sink *sink, int choice, const char *vendor, const json_t *value);
 bool client_has_choice(const struct client_answer *a);    // whether any came
 bool client_all_finished(const struct client_answer *a);  // all that came, one at least

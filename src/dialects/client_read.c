@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "dialects/client_impl.h"
 
-enum { CHOICES_MAX = 4096, EMBEDDING_MAX = 1 << 20 };
+enum { END_WORD_MAX = 64, CHOICES_MAX = 4096, EMBEDDING_MAX = 1 << 20 };
 
 void client_answer_begin(struct client_answer *a, const struct chat_request *req)
 {
@@ -27,8 +27,11 @@ void client_answer_begin(struct client_answer *a, const struct chat_request *req
 
 void client_answer_release(struct client_answer *a)
 {
-    for (size_t i = 0; a->choices && i < a->n_choices; i++)
+    for (size_t i = 0; a->choices && i < a->n_choices; i++) {
         free((char *)a->choices[i].stop.ptr);
+        free(a->choices[i].end_word);
+        free(a->choices[i].end_text);
+    }
     free(a->choices);
     *a = (struct client_answer){0};
 }
@@ -85,6 +88,33 @@ void client_push_arguments(struct client_answer *a, struct chat_sink *sink, int 
                                                     .tool_index = a->choices[choice].n_calls - 1});
 }
 
+void client_keep_end(struct client_choice *c, const char *vendor, struct slice word,
+                     struct slice text)
+{
+    if (word.len == 0 || word.len > END_WORD_MAX)
+        return;
+    free(c->end_word);
+    free(c->end_text);
+    c->end_vendor = vendor;
+    c->end_word = memory_text_n(word.ptr, word.len);
+    c->end_text = memory_text_n(text.ptr, text.len);
+}
+
+void client_push_media(struct chat_sink *sink, int choice, struct slice type, struct slice base64,
+                       const char *vendor, const json_t *more)
+{
+    struct buf text = {0};
+    if (more)
+        json_write(&text, more, JSON_STYLE_COMPACT);
+    sink->push(sink->self, &(struct chat_event){.kind = CHAT_MEDIA,
+                                                .choice = choice,
+                                                .media_type = type,
+                                                .media = base64,
+                                                .blob_vendor = more ? vendor : NULL,
+                                                .blob = buf_view(&text)});
+    buf_release(&text);
+}
+
 void client_push_blob(struct chat_sink *sink, int choice, const char *vendor, const json_t *value)
 {
     struct buf text = {0};
@@ -133,7 +163,10 @@ void client_push_end(struct client_answer *a, struct chat_sink *sink)
         sink->push(sink->self, &(struct chat_event){.kind = CHAT_FINISH,
                                                     .choice = (int)i,
                                                     .finish = finish_of(c),
-                                                    .stop = c->stop});
+                                                    .stop = c->stop,
+                                                    .end_vendor = c->end_vendor,
+                                                    .end_word = slice_str(c->end_word),
+                                                    .end_text = slice_str(c->end_text)});
     }
     if (a->has_usage)
         sink->push(sink->self, &(struct chat_event){.kind = CHAT_USAGE, .usage = a->usage});

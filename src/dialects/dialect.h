@@ -115,12 +115,16 @@ struct dialect_route {
 // How answers tell what a key may still ask for (server/account_headers.c).
 enum dialect_limits { LIMITS_OPENAI, LIMITS_ANTHROPIC, LIMITS_NONE };
 
+// What of CHAT_MEDIA its answers can hold; the rest is named in a text (dialects/media.h).
+enum dialect_shows { SHOWS_TEXT, SHOWS_IMAGES, SHOWS_ALL };
+
 struct dialect {
     const char *name;
     const struct dialect_route *routes;
     size_t state_size;
     const char *id_header;  // header of answers that carries the request's id
     enum dialect_limits limits;
+    enum dialect_shows shows;
     bool key_in_query;  // its clients may send their key as ?key=
     // False with err. in->body is borrowed and lives as long as the call, so that request members
     // may point into it. Sets request.stream, and whatever later writing needs in c->state.

@@ -25,24 +25,39 @@ static void read_usage(struct client_answer *a, const json_t *body)
     };
 }
 
-// What is neither an end of the model's own nor a filter's is an attempt that went wrong.
-static void read_finish(struct gemini_client_state *s, struct client_choice *c, struct slice reason)
+// Whether the client speaks these words too: then it hears the vendor's own.
+static bool is_own(const struct gemini_client_state *s)
+{
+    const char *wire = s->answer.req->wire;
+    return wire && strcmp(wire, "gemini") == 0;
+}
+
+// What is neither an end of the model's own nor a filter's is an attempt that went wrong: an error
+// to whoever has no word for it.
+static void read_finish(struct gemini_client_state *s, struct client_choice *c,
+                        const json_t *candidate)
 {
     static const char *const failures[] = {"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL",
                                            "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE",
                                            "MALFORMED_RESPONSE"};
+    struct slice reason = client_text(candidate, "finishReason");
+    bool failed = false;
     if (!reason.len || slice_is(reason, "FINISH_REASON_UNSPECIFIED"))
         return;
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
-        if (slice_is(reason, failures[i]))
+        if (!slice_is(reason, failures[i]))
+            continue;
+        failed = true;
+        if (!is_own(s))
             (void)snprintf(s->failed, sizeof s->failed, "%s", failures[i]);
     }
-    if (slice_is(reason, "STOP"))
-        c->finish = CHAT_STOP;
-    else if (slice_is(reason, "MAX_TOKENS"))
+    if (slice_is(reason, "MAX_TOKENS"))
         c->finish = CHAT_LENGTH;
+    else if (slice_is(reason, "STOP") || slice_is(reason, "OTHER") || failed)
+        c->finish = CHAT_STOP;
     else
-        c->finish = slice_is(reason, "OTHER") || s->failed[0] ? CHAT_STOP : CHAT_FILTERED;
+        c->finish = CHAT_FILTERED;
+    client_keep_end(c, "gemini", reason, client_text(candidate, "finishMessage"));
 }
 
 static bool read_call(struct client_answer *a, struct chat_sink *sink, int choice,
@@ -63,12 +78,28 @@ static bool read_call(struct client_answer *a, struct chat_sink *sink, int choic
     return true;
 }
 
+// An image or a sound, with what else the part says (its signature).
+static void push_media(struct chat_sink *sink, int choice, const json_t *part,
+                       const json_t *inlined)
+{
+    json_t *more = json_copy((json_t *)part);
+    json_object_del(more, "inlineData");
+    client_push_media(sink, choice, client_text(inlined, "mimeType"), client_text(inlined, "data"),
+                      "gemini", more);
+    json_decref(more);
+}
+
 static bool read_part(struct client_answer *a, struct chat_sink *sink, int choice,
                       const json_t *part, struct slice answer_id, struct error *err)
 {
     const json_t *call = json_object_get(part, "functionCall");
     bool thought = json_is_true(json_object_get(part, "thought"));
     json_t *signature = json_object_get(part, "thoughtSignature");
+    const json_t *inlined = json_object_get(part, "inlineData");
+    if (client_text(inlined, "data").len) {
+        push_media(sink, choice, part, inlined);
+        return true;
+    }
     if (json_is_object(call)) {
         if (!read_call(a, sink, choice, call, answer_id, err))
             return false;
@@ -100,8 +131,22 @@ static bool read_candidate(struct gemini_client_state *s, struct chat_sink *sink
         if (!read_part(&s->answer, sink, (int)index, json_array_get(parts, i), answer_id, err))
             return false;
     }
-    read_finish(s, c, client_text(candidate, "finishReason"));
+    read_finish(s, c, candidate);
     return true;
+}
+
+// A prompt that is not answered: each choice ends filtered, and who has the vendor's words hears
+// all of what it says.
+static void read_feedback(struct gemini_client_state *s, struct chat_sink *sink,
+                          const json_t *feedback)
+{
+    if (s->blocked || !client_text(feedback, "blockReason").len)
+        return;
+    s->blocked = true;
+    json_t *value = json_object();
+    json_object_set(value, "promptFeedback", (json_t *)feedback);
+    client_push_blob(sink, 0, "gemini", value);
+    json_decref(value);
 }
 
 static bool read_chunk(struct gemini_client_state *s, struct chat_sink *sink, const json_t *body,
@@ -111,8 +156,7 @@ static bool read_chunk(struct gemini_client_state *s, struct chat_sink *sink, co
     read_usage(&s->answer, body);  // first: it is paid for, whatever went wrong
     if (json_object_get(body, "error"))
         return gemini_client_fail(body, 0, err, NULL);
-    if (client_text(json_object_get(body, "promptFeedback"), "blockReason").len)
-        s->blocked = true;
+    read_feedback(s, sink, json_object_get(body, "promptFeedback"));
     for (size_t i = 0; i < json_array_size(list); i++) {
         if (!read_candidate(s, sink, json_array_get(list, i), client_text(body, "responseId"), err))
             return false;
@@ -147,7 +191,7 @@ bool gemini_client_end(void *state, struct chat_sink *sink, struct error *err)
                        &(struct chat_event){.kind = CHAT_USAGE, .usage = s->answer.usage});
         s->answer.told = true;
         (void)error_set(err, ERR_UPSTREAM, "the vendor's answer failed: %s", s->failed);
-        if (err)
+        if (err && client_all_finished(&s->answer))
             err->status = 200;  // it is the model that failed, not who serves it
         return false;
     }

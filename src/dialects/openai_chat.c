@@ -189,6 +189,41 @@ static void write_tool_delta(struct dialect_call *c, const struct chat_event *e,
     end_chunk(c, e, NULL, out);
 }
 
+// As OpenRouter sends images, since OpenAI has no place for them.
+static void write_image(struct slice type, struct slice base64, struct buf *out)
+{
+    struct buf url = {0};
+    buf_text_add(&url, "data:");
+    buf_slice(&url, type);
+    buf_text_add(&url, ";base64,");
+    buf_slice(&url, base64);
+    buf_text_add(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":");
+    json_write_text(out, buf_view(&url));
+    buf_text_add(out, "}}");
+    buf_release(&url);
+}
+
+static void write_image_delta(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+{
+    write_role(c, e->choice, out);
+    begin_chunk(c, e->choice, out);
+    buf_text_add(out, "\"images\":[");
+    write_image(e->media_type, e->media, out);
+    buf_char(out, ']');
+    end_chunk(c, e, NULL, out);
+}
+
+static void write_images(const struct dialect_choice *choice, struct buf *out)
+{
+    buf_text_add(out, ",\"images\":[");
+    for (size_t i = 0; i < choice->n_media; i++) {
+        if (i)
+            buf_char(out, ',');
+        write_image(buf_view(&choice->media[i].type), buf_view(&choice->media[i].data), out);
+    }
+    buf_char(out, ']');
+}
+
 static const char *finish_of(const struct state *s, enum chat_finish f)
 {
     return s->functions && f == CHAT_TOOL_CALLS ? "function_call" : openai_finish(f);
@@ -223,6 +258,7 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     case CHAT_REASONING: write_delta(c, e, "reasoning_content", out); break;
     case CHAT_TOOL_CALL:
     case CHAT_TOOL_ARGUMENTS: write_tool_delta(c, e, out); break;
+    case CHAT_MEDIA: write_image_delta(c, e, out); break;
     case CHAT_FINISH: write_finish(c, e, out); break;
     case CHAT_USAGE: write_usage_chunk(c, e, out); break;
     case CHAT_DONE: buf_text_add(out, "data: [DONE]\n\n"); break;
@@ -278,6 +314,8 @@ static void write_choice(const struct state *s, const struct dialect_choice *cho
         buf_text_add(out, ",\"reasoning_content\":");
         json_write_text(out, buf_view(&choice->reasoning));
     }
+    if (choice->n_media)
+        write_images(choice, out);
     if (choice->n_tools && s->functions)
         write_function(&choice->tools[0], out);
     else if (choice->n_tools)
@@ -315,6 +353,7 @@ const struct dialect dialect_openai_chat = {
     .routes = routes,
     .state_size = sizeof(struct state),
     .id_header = "x-request-id",
+    .shows = SHOWS_IMAGES,
     .read_request = read_request,
     .write_event = write_event,
     .write_response = write_response,

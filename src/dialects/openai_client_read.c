@@ -105,6 +105,17 @@ static void read_content(struct client_answer *a, struct chat_sink *sink, int ch
     }
 }
 
+// As OpenRouter sends images; ones at an address are passed over.
+static void read_images(struct chat_sink *sink, int choice, const json_t *images)
+{
+    for (size_t i = 0; i < json_array_size(images); i++) {
+        struct slice type, data;
+        const json_t *image = json_object_get(json_array_get(images, i), "image_url");
+        if (client_data_url(client_text(image, "url"), &type, &data))
+            client_push_media(sink, choice, type, data, NULL, NULL);
+    }
+}
+
 static void read_said(struct client_answer *a, struct chat_sink *sink, int choice,
                       const json_t *delta, const json_t *logprobs)
 {
@@ -118,6 +129,7 @@ static void read_said(struct client_answer *a, struct chat_sink *sink, int choic
         sink->push(sink->self,
                    &(struct chat_event){
                        .kind = CHAT_TEXT, .choice = choice, .text = refusal, .refusal = true});
+    read_images(sink, choice, json_object_get(delta, "images"));
 }
 
 static bool begins_call(const struct openai_client_state *s, int choice, int64_t index,

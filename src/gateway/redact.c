@@ -83,7 +83,6 @@ static bool take_rest(struct redaction *r, const struct chat_request *in, struct
                       struct error *err)
 {
     struct error none = {0};
-    out->wire = NULL;
     out->body = NULL;  // has members that nobody here knows
     if (in->session && !redact_clean(r, slice_str(in->session), "a session", &none))
         out->session = NULL;

@@ -111,6 +111,7 @@ void redaction_event(struct redaction *r, const struct chat_event *e, const stru
     case CHAT_TOOL_ARGUMENTS: take_text(r, e, to); return;
     case CHAT_TOOL_CALL:
     case CHAT_BLOB:
+    case CHAT_MEDIA:
     case CHAT_FINISH: flush(held_of(r, e->choice), to); break;
     case CHAT_DONE:
     case CHAT_ERROR:
@@ -119,10 +120,13 @@ void redaction_event(struct redaction *r, const struct chat_event *e, const stru
         break;
     default: break;
     }
-    if (e->kind == CHAT_FINISH && e->stop.len) {
+    if (e->kind == CHAT_FINISH && (e->stop.len || e->end_text.len)) {
         buf_clear(&r->undone);
         redact_undo(r, e->stop, &r->undone);
-        out.stop = buf_view(&r->undone);
+        size_t n = r->undone.len;
+        redact_undo(r, e->end_text, &r->undone);
+        out.stop = slice_sub(buf_view(&r->undone), 0, n);
+        out.end_text = slice_sub(buf_view(&r->undone), n, r->undone.len);
     }
     to->push(to->self, &out);
 }

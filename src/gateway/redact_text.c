@@ -92,6 +92,8 @@ static const struct replaced *entry_of(struct redaction *r, struct slice text, u
 void redact_undo(const struct redaction *r, struct slice text, struct buf *out)
 {
     size_t from = 0;
+    if (text.len == 0)
+        return;
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] != '[')
             continue;

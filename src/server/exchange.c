@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "dialects/media.h"
 #include "gateway/gateway.h"
 #include "server/impl.h"
 
@@ -226,7 +227,7 @@ static void collect_event(struct exchange *x, const struct chat_event *e)
 static bool is_output(const struct chat_event *e)
 {
     return e->kind == CHAT_TEXT || e->kind == CHAT_REASONING || e->kind == CHAT_TOOL_CALL ||
-           e->kind == CHAT_TOOL_ARGUMENTS;
+           e->kind == CHAT_TOOL_ARGUMENTS || e->kind == CHAT_MEDIA;
 }
 
 static void count_event(struct exchange *x, const struct chat_event *e)
@@ -247,20 +248,33 @@ static void count_event(struct exchange *x, const struct chat_event *e)
         metrics_abort(&x->server->metrics, x->call.model, &x->usage);
 }
 
+// What the client's format has no place for is named in a text.
+static void take_media(struct exchange *x, const struct chat_event *media,
+                       void (*take)(struct exchange *x, const struct chat_event *e))
+{
+    struct buf note = {0};
+    media_note(media, &note);
+    take(x,
+         &(struct chat_event){.kind = CHAT_TEXT, .choice = media->choice, .text = buf_view(&note)});
+    buf_release(&note);
+}
+
 // An answer that was cancelled has not come to its end, whatever the layers below call it.
 static void push(void *self, const struct chat_event *event)
 {
     struct exchange *x = self;
     struct chat_event failed = {.kind = CHAT_ERROR};
+    void (*take)(struct exchange *, const struct chat_event *) =
+        x->streaming ? stream_event : collect_event;
     if (event->kind == CHAT_DONE && x->finish == CHAT_CANCELLED) {
         (void)error_set(&failed.error, ERR_CANCELLED, "the answer was cancelled");
         event = &failed;
     }
     count_event(x, event);
-    if (x->streaming)
-        stream_event(x, event);
+    if (event->kind == CHAT_MEDIA && !media_is_shown(x->dialect, event))
+        take_media(x, event, take);
     else
-        collect_event(x, event);
+        take(x, event);
 }
 
 static void closed(void *self)

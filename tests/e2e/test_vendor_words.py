@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""What a vendor says beside its text reaches a client with the same words as it was said, streamed or not. Clients
-with other words get what they have for it."""
+"""What a vendor says beside its text reaches a client with the same words as it was said, streamed or not: names of
+errors, of ends and of blocked prompts, images. Clients with other words get what they have for it, and nothing
+vanishes in silence."""
+import base64
 import http.server
 import json
 import os
@@ -9,8 +11,10 @@ import threading
 
 from vendors import KEY, KEY_VARIABLES, Double, Gateway, claim, finish, request_of
 
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40).decode()
 SECRET = "sk-vendor-0123456789abcdefABCDEF"
 HOST = "gpu-7.internal.example"
+USAGE = {"promptTokenCount": 11, "candidatesTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 18}
 USAGE_A = {"input_tokens": 11, "output_tokens": 7}
 answers = {}  # what a model answers: (status, body) or a list of chunks, which are an answer in pieces
 
@@ -150,7 +154,133 @@ def errors():
         claim(f"Gemini's {word} in a stream", v[-1]["error"]["status"] == word, v)
 
 
-for part in (errors,):
+def message_of(reason):
+    return 200, {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": reason,
+                 "stop_sequence": None, "content": [{"type": "text", "text": "hello"}], "usage": USAGE_A}
+
+
+def events_of(reason):
+    return 200, [
+        {"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "model": "m",
+                                              "content": [], "stop_reason": None, "usage": USAGE_A}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "hello"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": None}, "usage": USAGE_A},
+        {"type": "message_stop"}]
+
+
+def finish_of(dialect, v):
+    """The end that an answer, or a stream, tells of."""
+    found = []
+    for e in v if isinstance(v, list) else [v]:
+        if dialect == "anthropic":
+            found.append(e.get("stop_reason") or e.get("delta", {}).get("stop_reason"))
+        elif dialect == "openai":
+            found += [c["finish_reason"] for c in e["choices"]]
+        elif dialect == "responses":
+            r = e.get("response", e)
+            found.append((r.get("incomplete_details") or {}).get("reason") if r.get("status") == "incomplete" else
+                         r.get("status"))
+        else:
+            found += [c.get("finishReason") for c in e.get("candidates", [])]
+    return [f for f in found if f][-1]
+
+
+def ends():
+    """Why an answer ended, in Anthropic's words and in Gemini's."""
+    for reason, others in (("pause_turn", ("length", "max_output_tokens", "MAX_TOKENS")),
+                           ("refusal", ("content_filter", "content_filter", "SAFETY")),
+                           ("model_context_window_exceeded", ("length", "max_output_tokens", "MAX_TOKENS")),
+                           ("something_new", ("stop", "completed", "STOP")),
+                           ("end_turn", ("stop", "completed", "STOP"))):
+        answers[reason] = message_of(reason)
+        answers[reason, True] = events_of(reason)
+        for stream in (False, True):
+            got = [finish_of(d, ask(d, "a/" + reason, stream)[1]) for d in
+                   ("anthropic", "openai", "responses", "gemini")]
+            claim(f"Anthropic's {reason}, {'streamed' if stream else 'whole'}", got == [reason, *others], got)
+    for reason, others in (("RECITATION", "content_filter content_filter refusal"),
+                           ("PROHIBITED_CONTENT", "content_filter content_filter refusal"),
+                           ("SPII", "content_filter content_filter refusal"),
+                           ("LANGUAGE", "content_filter content_filter refusal"),
+                           ("IMAGE_SAFETY", "content_filter content_filter refusal"),
+                           ("OTHER", "stop completed end_turn"),
+                           ("SAFETY", "content_filter content_filter refusal"),
+                           ("MAX_TOKENS", "length max_output_tokens max_tokens"),
+                           ("STOP", "stop completed end_turn")):
+        end = {"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": reason, "index": 0,
+               "finishMessage": "because of it"}
+        answers[reason] = 200, {"candidates": [end], "usageMetadata": USAGE}
+        answers[reason, True] = 200, [{"candidates": [end], "usageMetadata": USAGE}]
+        for stream in (False, True):
+            how = "streamed" if stream else "whole"
+            got = [finish_of(d, ask(d, "g/" + reason, stream)[1]) for d in
+                   ("gemini", "openai", "responses", "anthropic")]
+            claim(f"Gemini's {reason}, {how}", got == [reason, *others.split()], got)
+            v = ask("gemini", "g/" + reason, stream)[1]
+            claim(f"Gemini's {reason} says why, {how}", "because of it" in json.dumps(v), v)
+
+
+def blocked():
+    """A prompt that Gemini does not answer."""
+    feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "not this", "safetyRatings": [
+        {"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH", "blocked": True}]}
+    used = {"promptTokenCount": 11, "totalTokenCount": 11}
+    answers["blocked"] = 200, {"promptFeedback": feedback, "usageMetadata": used}
+    answers["blocked", True] = 200, [{"promptFeedback": feedback, "usageMetadata": used}]
+    answers["open"] = 200, {"promptFeedback": {"safetyRatings": []}, "usageMetadata": used, "candidates": [
+        {"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": 0}]}
+    for stream in (False, True):
+        how = "streamed" if stream else "whole"
+        status, v = ask("gemini", "g/blocked", stream)
+        chunks = v if stream else [v]
+        claim(f"a blocked prompt is told to a Gemini client as it was, {how}", status == 200 and
+              [c["promptFeedback"] for c in chunks if "promptFeedback" in c] == [feedback] and
+              not any(c.get("candidates") for c in chunks) and
+              chunks[-1]["usageMetadata"]["promptTokenCount"] == 11, v)
+        got = [finish_of(d, ask(d, "g/blocked", stream)[1]) for d in ("openai", "responses", "anthropic")]
+        claim(f"... and as a filter's end to others, {how}", got == ["content_filter", "content_filter", "refusal"],
+              got)
+    claim("one that was not is not", "promptFeedback" not in ask("gemini", "g/open")[1])
+
+
+def images():
+    """Parts of Gemini's answers that are no text."""
+    parts = [{"text": "see: "}, {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "c2ln"},
+             {"text": "there"}, {"inlineData": {"mimeType": "audio/wav", "data": "UklGRg=="}}]
+    answers["image"] = 200, {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP",
+                                             "index": 0}], "usageMetadata": USAGE}
+    answers["image", True] = 200, [
+        {"candidates": [{"content": {"role": "model", "parts": [p]}, "index": 0}]} for p in parts] + [
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "STOP",
+                         "index": 0}], "usageMetadata": USAGE}]
+    for stream in (False, True):
+        how = "streamed" if stream else "whole"
+        v = ask("gemini", "g/image", stream)[1]
+        got = [p for c in (v if stream else [v]) for d in c["candidates"] for p in d["content"]["parts"]
+               if p.get("text") != ""]
+        claim(f"a Gemini client gets all parts as they were, {how}", got == parts, got)
+        v = ask("openai", "g/image", stream)[1]
+        said = [c["delta" if stream else "message"] for e in (v if stream else [v]) for c in e["choices"]]
+        found = [i for m in said for i in m.get("images", [])]
+        text = "".join(m.get("content") or "" for m in said)
+        claim(f"an OpenAI client gets the image as OpenRouter sends it, {how}", len(found) == 1 and found[0] == {
+            "type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}}, str(found)[:300])
+        claim(f"... and is told of the sound, {how}", "see: there" in text and "audio/wav, 4 bytes" in text, text)
+        for dialect in ("anthropic", "responses"):
+            text = json.dumps(ask(dialect, "g/image", stream)[1])
+            claim(f"{dialect}: a text names what was left out, {how}", "image/png, 10248 bytes" in text and
+                  "audio/wav, 4 bytes" in text and PNG not in text, text[:500])
+    answers["only"] = 200, {"candidates": [{"content": {"role": "model", "parts": parts[1:2]}, "finishReason": "STOP",
+                                            "index": 0}], "usageMetadata": USAGE}
+    v = ask("gemini", "g/only")[1]
+    claim("an image alone has no text beside it", v["candidates"][0]["content"]["parts"] == parts[1:2], v)
+    status, out, err = gateway.hearth("run", "--config", gateway.config, "g/image", "hi")
+    claim("hearth run says what it does not show", status == 0 and "see: there" in out and
+          "image/png, 10248 bytes" in err and PNG not in out, (status, out, err))
+
+
+for part in (errors, ends, blocked, images):
     part()
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)

@@ -42,6 +42,11 @@ static void push(void *self, const struct chat_event *e)
         check(json_is_object(blob) && e->blob_vendor);
         json_decref(blob);
         break;
+    case CHAT_MEDIA:
+        blob = e->blob_vendor ? json_parse(e->blob, NULL) : NULL;
+        check(e->media.len && (blob ? json_is_object(blob) : !e->blob_vendor));
+        json_decref(blob);
+        break;
     case CHAT_EMBEDDING: check(e->n_embedding > 0); break;
     case CHAT_FINISH:
         check(e->finish != CHAT_NOT_FINISHED && e->finish != CHAT_CANCELLED);

@@ -37,6 +37,9 @@ static void add_finish(struct event_log *l, const struct chat_event *e)
         buf_char(&l->choices[e->choice], ' ');
         json_write_text(&l->choices[e->choice], e->stop);
     }
+    if (l->words && e->end_vendor)
+        buf_printf(&l->choices[e->choice], " %s %.*s: %.*s", e->end_vendor, (int)e->end_word.len,
+                   e->end_word.ptr, (int)e->end_text.len, e->end_text.len ? e->end_text.ptr : "");
     buf_char(&l->choices[e->choice], '\n');
     l->n_finish++;
 }
@@ -58,6 +61,19 @@ static void add_embedding(struct event_log *l, const struct chat_event *e)
     buf_char(&l->choices[e->choice], '\n');
 }
 
+static void add_media(struct buf *out, int choice, const struct chat_event *e)
+{
+    buf_printf(out, "media %d ", choice);
+    buf_slice(out, e->media_type);
+    buf_char(out, ' ');
+    buf_slice(out, e->media);
+    if (e->blob.len > 2) {
+        buf_printf(out, " %s ", e->blob_vendor);
+        buf_slice(out, e->blob);
+    }
+    buf_char(out, '\n');
+}
+
 void event_log_push(void *log, const struct chat_event *e)
 {
     struct event_log *l = log;
@@ -74,6 +90,8 @@ void event_log_push(void *log, const struct chat_event *e)
     else if (e->kind == CHAT_BLOB)
         buf_printf(&l->choices[c], "blob %d %s %.*s\n", c, e->blob_vendor, (int)e->blob.len,
                    e->blob.ptr);
+    else if (e->kind == CHAT_MEDIA)
+        add_media(&l->choices[c], c, e);
     else if (e->kind == CHAT_FINISH)
         add_finish(l, e);
     else if (e->kind == CHAT_EMBEDDING)

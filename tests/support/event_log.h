@@ -2,8 +2,9 @@
 // can be compared however their texts were cut.
 //
 // "text 0 \"hi\"", "thought 0 \"hm\"", "call 0.1 ID NAME", "args 0.1 \"{}\"", "blob 0 VENDOR JSON",
-// "tokens 0 N", "embedding 0 0.6 -0.8", "finish 0 stop \"END\"", and last
-// "usage PROMPT CACHED 5M 1H COMPLETION REASONING".
+// "media 0 image/png BASE64 JSON", "tokens 0 N", "embedding 0 0.6 -0.8", "finish 0 stop \"END\""
+// (with `words` also "VENDOR WORD: TEXT"), and last "usage PROMPT CACHED 5M 1H COMPLETION
+// REASONING".
 #pragma once
 #include "base/buf.h"
 #include "chat/chat.h"
@@ -14,6 +15,7 @@ struct event_log {
     enum chat_event_kind kind[EVENT_LOG_CHOICES];  // of the run in text
     int tool[EVENT_LOG_CHOICES];
     int n_events, n_usage, n_finish;
+    bool words;  // the vendor's own of ends are shown
 };
 void event_log_push(void *log, const struct chat_event *e);
 struct chat_sink event_log_sink(struct event_log *l);

@@ -258,7 +258,10 @@ case("gemini", "one candidate of two", [gemini([{"text": "b"}], "MAX_TOKENS", 1,
      expect=['text 1 "b"', "finish 1 length", "usage 30 12 0 0 48 40"])
 blocked = gt.GenerateContentResponse.model_validate({"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {
     "promptTokenCount": 9, "totalTokenCount": 9}}).model_dump_json(by_alias=True, exclude_none=True)
-case("gemini", "a prompt that is blocked", [["", blocked]], expect=["finish 0 filtered", "usage 9 0 0 0 0 0"])
+case("gemini", "a prompt that is blocked", [["", blocked]], expect=[
+    'blob 0 gemini {"promptFeedback":{"blockReason":"SAFETY"}}', "finish 0 filtered", "usage 9 0 0 0 0 0"])
+case("gemini", "an image", [gemini([{"inlineData": {"mimeType": "image/png", "data": "aGk="}}, {"text": "x"}], "STOP")],
+     expect=["media 0 image/png aGk=", 'text 0 "x"', "finish 0 stop"])
 case("gemini", "an answer that is blocked", [gemini([{"text": "a"}]), gemini([], "PROHIBITED_CONTENT")],
      expect=['text 0 "a"', "finish 0 filtered"])
 case("gemini", "a call that went wrong is paid for", [gemini([], "MALFORMED_FUNCTION_CALL", u=COUNTED)],

@@ -487,6 +487,18 @@ static void say_blob(struct answering *a, int choice, const char *json)
                                .blob = slice_str(json)});
 }
 
+static void say_image(struct answering *a, int choice)
+{
+    bool is_signed = a->words == GEMINI && often(&a->r);
+    say(a,
+        (struct chat_event){.kind = CHAT_MEDIA,
+                            .choice = choice,
+                            .media_type = slice_str("image/png"),
+                            .media = slice_str(often(&a->r) ? "aGk=" : "AAAA"),
+                            .blob_vendor = is_signed ? "gemini" : NULL,
+                            .blob = slice_str(is_signed ? "{\"thoughtSignature\":\"c2\"}" : "")});
+}
+
 static void say_call(struct answering *a, int choice)
 {
     static const char *const arguments[] = {"{}", "{\"a\":\"b\"}", "{\"n\":[1,2,{\"x\":null}]}"};
@@ -509,7 +521,7 @@ static void say_one(struct answering *a, int choice)
     bool ordered = a->words != OPENAI || a->stream;
     unsigned n = ordered ? below(&a->r, 5) : 3;
     for (unsigned i = 0; i < n; i++) {
-        unsigned what = ordered ? below(&a->r, 4) : i;
+        unsigned what = ordered ? below(&a->r, 5) : i;
         if (what == 0) {
             say_text(a, CHAT_REASONING, choice, text(&a->r));
             if (a->words == ANTHROPIC && often(&a->r))
@@ -518,12 +530,36 @@ static void say_one(struct answering *a, int choice)
             say_text(a, CHAT_TEXT, choice, text(&a->r));
             if (a->words == GEMINI && often(&a->r))
                 say_blob(a, choice, "{\"thoughtSignature\":\"dGV4dA\"}");
+            if (!ordered && often(&a->r))
+                say_image(a, choice);
         } else if (what == 2) {
             say_call(a, choice);
         } else if (a->words == ANTHROPIC) {
             say_blob(a, choice, "{\"type\":\"redacted_thinking\",\"data\":\"x\"}");
+        } else if (what == 4) {
+            say_image(a, choice);
         }
     }
+}
+
+// The vendor's own word for an end: one of those that stand for it.
+static void set_word(struct answering *a, struct chat_event *e)
+{
+    static const char *const gemini[][2] = {[CHAT_STOP] = {"STOP", "OTHER"},
+                                            [CHAT_TOOL_CALLS] = {"STOP", "OTHER"},
+                                            [CHAT_LENGTH] = {"MAX_TOKENS", "MAX_TOKENS"},
+                                            [CHAT_FILTERED] = {"RECITATION", "A_NEW_ONE"}};
+    static const char *const anthropic[][2] = {
+        [CHAT_STOP] = {"a_new_one", "another"},
+        [CHAT_LENGTH] = {"pause_turn", "model_context_window_exceeded"}};
+    if (a->words == GEMINI) {
+        e->end_word = slice_str(gemini[e->finish][below(&a->r, 2)]);
+        e->end_text = slice_str(often(&a->r) ? "because" : "");
+    } else if (a->words == ANTHROPIC && (e->finish == CHAT_STOP || e->finish == CHAT_LENGTH) &&
+               often(&a->r)) {
+        e->end_word = slice_str(anthropic[e->finish][below(&a->r, 2)]);
+    }
+    e->end_vendor = e->end_word.len ? clients[a->words]->name : NULL;
 }
 
 static void finish(struct answering *a)
@@ -539,6 +575,8 @@ static void finish(struct answering *a)
             e.finish = CHAT_TOOL_CALLS;
         else if (a->words == ANTHROPIC && e.finish == CHAT_STOP && often(&a->r))
             e.stop = slice_str("END");
+        if (!e.stop.len)
+            set_word(a, &e);
         say(a, e);
     }
     if (a->words != GEMINI)
@@ -604,6 +642,7 @@ static void check_answer(enum words words, uint64_t seed)
     struct chat_sink sink = event_log_sink(&read);
     struct error err = {0};
     a.stream = often(&a.r);
+    a.log.words = read.words = true;
     if (words != ANTHROPIC)
         a.n_choices += (int)below(&a.r, 3);
     begin_answer(&a);

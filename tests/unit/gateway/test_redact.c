@@ -237,6 +237,34 @@ static void a_stop_text_is_replaced_and_told_as_it_was(void **state)
     end(&s);
 }
 
+static void take_end(void *self, const struct chat_event *e)
+{
+    *(bool *)self = true;
+    is(e->stop, "-- Acme");
+    is(e->end_text, "call of f(Acme)");
+    is(e->end_word, "MALFORMED");
+}
+
+static void what_a_vendor_says_of_an_end_is_told_as_it_was(void **state)
+{
+    struct slice stop = slice_str("-- Acme");
+    bool seen = false;
+    struct scene s = scene_of(rules, 3);
+    (void)state;
+    s.in = (struct chat_request){.sampling = {.stops = &stop, .n_stops = 1}};
+    begin(&s);
+    struct chat_sink sink = {.push = take_end, .self = &seen};
+    redaction_event(s.r,
+                    &(struct chat_event){.kind = CHAT_FINISH,
+                                         .stop = s.out.sampling.stops[0],
+                                         .end_vendor = "gemini",
+                                         .end_word = slice_str("MALFORMED"),
+                                         .end_text = slice_str("call of f([WHO_1])")},
+                    &sink);
+    assert_true(seen);
+    end(&s);
+}
+
 static json_t *json_of(const char *text)
 {
     struct error err;
@@ -317,7 +345,7 @@ static void every_member_of_a_request_is_looked_into(void **state)
     is(s.out.inputs[0].text, "[WHO_1]");
     is(s.out.prompts[0].text, "[WHO_1]");
     assert_null(s.out.session);
-    assert_null(s.out.wire);
+    assert_string_equal(s.out.wire, "openai");  // by which its answer is worded
     assert_null(s.out.body);
     struct chat_request same = s.in;  // read and written at once
     redaction_free(s.r);
@@ -568,6 +596,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(choices_and_kinds_do_not_mix),
     cmocka_unit_test(inside_of_json_it_is_escaped),
     cmocka_unit_test(a_stop_text_is_replaced_and_told_as_it_was),
+    cmocka_unit_test(what_a_vendor_says_of_an_end_is_told_as_it_was),
     cmocka_unit_test(every_member_of_a_request_is_looked_into),
     cmocka_unit_test(what_cannot_be_replaced_does_not_leave),
     cmocka_unit_test(a_pattern_that_takes_too_long_is_refused),
