@@ -100,7 +100,7 @@ static void end_badly(struct answer *a, const struct error *err)
 {
     struct chat_event e = {.kind = CHAT_ERROR, .error = *err};
     struct remote *r = a->remote;
-    bool whole = a->mode == REMOTE_WHOLE && a->outcome == POST_DONE;
+    bool whole = a->stated || (a->mode == REMOTE_WHOLE && a->outcome == POST_DONE);
     ask_usage(a);
     release_state(a);
     whole = whole && a->told_usage;
@@ -240,12 +240,14 @@ void remote_conclude(struct answer *a)
         return;
     }
     bool busy = err.code == ERR_BUSY;
+    // The vendor came to its end, and said that the model had failed: there is nothing to add.
+    a->stated = a->mode == REMOTE_STREAM && !a->error.code && err.status == 200;
     a->cut = lost = lost && !a->error.code;
     // Not where its own words say that it worked, and that it was the request.
     bool theirs = busy || ((err.code == ERR_UPSTREAM || err.code == ERR_FORMAT) &&
                            (!err.status || err.status >= 500));
     remote_told(a, theirs ? BREAKER_FAILED : BREAKER_WORKS);
-    fail(a, &err, busy || lost);
+    fail(a, &err, busy || (lost && !a->stated));
 }
 
 static void on_end(void *self, enum post_outcome outcome, const struct error *err)

@@ -104,6 +104,7 @@ struct answer {
     int64_t n_read;
     int64_t bytes_received;  // of all tries
     int64_t sent_before;     // of bodies, by the tries before it
+    bool stated;             // the vendor told of a failure at the end of a stream
     bool cut;                // it was lost or given up while the vendor may have been at work
     struct sse sse;
     struct buf whole;

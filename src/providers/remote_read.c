@@ -8,7 +8,7 @@ void remote_read_begin(struct answer *a)
     a->status = 0;
     a->retry_after_s = -1;
     a->n_read = 0;
-    a->paused = a->quiet = a->told_usage = a->cut = false;
+    a->paused = a->quiet = a->told_usage = a->stated = a->cut = false;
     a->sent_before = a->post.bytes_sent;
     a->usage = (struct chat_usage){0};
     sse_clear(&a->sse);

@@ -280,7 +280,35 @@ def images():
           "image/png, 10248 bytes" in err and PNG not in out, (status, out, err))
 
 
-for part in (errors, ends, blocked, images):
+def failed_calls():
+    """A call that Gemini's model made up wrongly: paid for as the vendor says."""
+    end = {"content": {"role": "model", "parts": []}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0,
+           "finishMessage": "Malformed function call: f("}
+    first = {"candidates": [{"content": {"role": "model", "parts": [{"text": "well "}]}, "index": 0}]}
+    answers["malformed"] = 200, {"candidates": [end], "usageMetadata": USAGE}
+    answers["malformed", True] = 200, [{"candidates": [end], "usageMetadata": USAGE}]
+    answers["begun"] = 200, [first, {"candidates": [end], "usageMetadata": USAGE}]
+    n = len(gateway.rows())
+    for stream in (False, True):
+        how = "streamed" if stream else "whole"
+        status, v = ask("gemini", "again/malformed", stream)
+        claim(f"a Gemini client hears of it in Gemini's words, {how}", status == 200 and
+              finish_of("gemini", v) == "MALFORMED_FUNCTION_CALL" and "Malformed function call: f(" in
+              json.dumps(v), v)
+        for dialect in ("openai", "anthropic", "responses"):
+            status, v = ask(dialect, "again/malformed", stream)
+            claim(f"{dialect}: it is an error, {how}", status == 502 and "MALFORMED_FUNCTION_CALL" in
+                  v["error"]["message"], (status, v))
+    status, v = ask("openai", "again/begun", True)
+    claim("behind a text it is an error at the end", status == 200 and "MALFORMED_FUNCTION_CALL" in
+          v[-1]["error"]["message"], v)
+    rows = gateway.wait_rows(n + 9)[n:]
+    claim("each was asked once, and is booked as the vendor stated", len(rows) == 9 and all(
+        (r["prompt_tokens"], r["completion_tokens"], r["reasoning_tokens"], r["estimated"]) == (11, 7, 2, 0)
+        for r in rows), rows)
+
+
+for part in (errors, ends, blocked, images, failed_calls):
     part()
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)
