@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "ledger/ledger.h"
@@ -181,6 +182,25 @@ static bool check_key(struct exchange *x, bool keys, struct dialect_error *err)
            dialect_refuse(err, PROBLEM_FORBIDDEN, NULL, "this key is not an administrator's");
 }
 
+static bool join_line(void *self, const char *value)
+{
+    struct buf *all = self;
+    if (all->len && *value)
+        buf_char(all, ',');
+    buf_text_add(all, value);
+    return true;
+}
+
+// All lines of it are one list (RFC 9110, 5.3). NULL: there is none.
+static const char *beta_of(struct exchange *x)
+{
+    struct buf all = {0};
+    (void)http_header_lines(x, "anthropic-beta", join_line, &all);
+    const char *text = all.len ? arena_text(&x->arena, buf_view(&all)) : NULL;
+    buf_release(&all);
+    return text;
+}
+
 bool auth_check(struct exchange *x, struct dialect_error *err)
 {
     struct server *s = x->server;
@@ -197,7 +217,6 @@ bool auth_check(struct exchange *x, struct dialect_error *err)
         .request_id = arena_printf(&x->arena, "%s-%s", x->key ? x->key->id : "anybody", x->call.id),
         .told = &x->told};
     x->call.request.caller = &x->caller;
-    const char *beta = http_header(x, "anthropic-beta");
-    x->call.request.beta = beta ? arena_text(&x->arena, slice_str(beta)) : NULL;
+    x->call.request.beta = beta_of(x);
     return true;
 }

@@ -50,9 +50,16 @@ def ask(dialect, model, beta):
     """(status, what the vendor was asked) of one request."""
     asked.clear()
     path, body, headers = request_of(dialect, model, "hi", max_tokens=10)
-    if beta is not None:
-        headers["anthropic-beta"] = beta
-    status, data, _ = gateway.request("POST", path + ("?beta=true" if dialect == "anthropic" else ""), body, headers)
+    lines = beta if isinstance(beta, list) else [] if beta is None else [beta]
+    c = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+    c.putrequest("POST", path + ("?beta=true" if dialect == "anthropic" else ""))
+    text = json.dumps(body).encode()
+    for name, value in [*headers.items(), ("content-length", str(len(text))), *(("Anthropic-Beta", b) for b in lines)]:
+        c.putheader(name, value)
+    c.endheaders(text)
+    r = c.getresponse()
+    status, data = r.status, r.read()
+    c.close()
     return status, data, list(asked)
 
 
@@ -61,6 +68,10 @@ status, data, got = ask("anthropic", "a/m", BETA)
 claim("Anthropic's client at Anthropic", status == 200 and got == [("/v1/messages", [BETA])], (status, data, got))
 status, data, got = ask("anthropic", "a/m", None)
 claim("the next one on that connection has none", status == 200 and got == [("/v1/messages", None)], (status, got))
+status, data, got = ask("anthropic", "a/m", [*BETA.split(","), "", "x-1, y-2"])
+claim("several lines are one list", status == 200 and got == [("/v1/messages", [BETA + ",x-1, y-2"])], (status, got))
+status, data, got = ask("anthropic", "a/m", ["x-1", "a\x80b"])
+claim("a second line is looked at too", status == 400 and b"anthropic-beta" in data and not got, (status, data))
 refuse.append(529)
 status, data, got = ask("anthropic", "a/m", BETA)
 claim("a second try says it too", status == 200 and got == [("/v1/messages", [BETA])] * 2, (status, got))
