@@ -97,6 +97,9 @@ static int print_result(struct run *r)
     else
         end_stream(r);
     (void)fflush(stdout);
+    if (!r->result.error.code && run_result_delivered(&r->result) < r->s->choices)
+        (void)fprintf(stderr, "fewer answers came than were asked for: %d of %d\n",
+                      run_result_delivered(&r->result), r->s->choices);
     if (r->s->verbose)
         (void)fprintf(stderr,
                       "speculation: %" PRId64 " tokens guessed ahead, %" PRId64 " rightly\n",
@@ -162,7 +165,9 @@ const struct command command_run = {
         "applied unless --raw. Without PROMPT, or with -, standard input is read.\n\n"
         "Sampling follows the model's generation_config.json where an option is not "
         "given, else temperature 0.8 "
-        "and top-p 0.95. With --json, token ids, finish reason, usage and timings are "
+        "and top-p 0.95. Where a vendor gives fewer answers than --num-return-sequences asks for, "
+        "those are printed, and standard error says how many came. With --json, token ids, finish "
+        "reason, usage and timings are "
         "printed as one value; "
         "`-n 0 --logprobs K` reports the K likeliest tokens after the prompt.\n\n"
         "Tokens are guessed ahead where it pays, from what stood before or by a "

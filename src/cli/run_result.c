@@ -178,6 +178,20 @@ static json_t *speculation_json(const struct chat_usage *u)
     return o;
 }
 
+// Of an answer that failed a choice may have begun only.
+static bool has_come(const struct run_choice *c)
+{
+    return c->finish != CHAT_NOT_FINISHED || c->text.len || c->thoughts.len || c->n_tokens;
+}
+
+int run_result_delivered(const struct run_result *r)
+{
+    int n = 0;
+    for (int i = 0; i < r->n_choices; i++)
+        n += has_come(&r->choices[i]);
+    return n;
+}
+
 void run_result_print_json(const struct run_result *r, const char *model, bool with_logprobs)
 {
     json_t *o = json_object(), *prompt = r->has_ids ? json_array() : json_null(),
@@ -185,7 +199,9 @@ void run_result_print_json(const struct run_result *r, const char *model, bool w
     for (size_t i = 0; i < r->n_prompt; i++)
         json_array_append_new(prompt, json_integer(r->prompt[i]));
     for (int i = 0; i < r->n_choices; i++)
-        json_array_append_new(sequences, choice_json(&r->choices[i], r->has_ids, with_logprobs));
+        if (has_come(&r->choices[i]) || r->error.code)
+            json_array_append_new(sequences,
+                                  choice_json(&r->choices[i], r->has_ids, with_logprobs));
     json_object_set_new(usage, "prompt_tokens", json_integer(r->usage.prompt_tokens));
     json_object_set_new(usage, "completion_tokens", json_integer(r->usage.completion_tokens));
     json_object_set_new(usage, "total_tokens",
@@ -217,8 +233,10 @@ void run_result_print_json(const struct run_result *r, const char *model, bool w
 
 void run_result_print_texts(const struct run_result *r)
 {
-    for (int i = 0; i < r->n_choices; i++) {
-        if (i)
+    for (int i = 0, n = 0; i < r->n_choices; i++) {
+        if (!has_come(&r->choices[i]))
+            continue;
+        if (n++)
             (void)puts("---");
         struct thoughts t = {0};
         thoughts_print(&t, &(struct chat_event){.kind = CHAT_REASONING,

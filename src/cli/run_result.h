@@ -30,6 +30,8 @@ struct run_result {
 void run_result_init(struct run_result *r, int n_choices);
 void run_result_release(struct run_result *r);
 void run_result_add(struct run_result *r, const struct chat_event *e);
-// interfaces.md's shape; model is echoed. with_logprobs: the user asked for them.
+// How many choices came, if only their beginning: a vendor may give fewer than it was asked for.
+int run_result_delivered(const struct run_result *r);
+// What came. interfaces.md's shape; model is echoed. with_logprobs: the user asked for them.
 void run_result_print_json(const struct run_result *r, const char *model, bool with_logprobs);
 void run_result_print_texts(const struct run_result *r);  // choices, parted by a line "---"

@@ -308,7 +308,23 @@ def failed_calls():
         for r in rows), rows)
 
 
-for part in (errors, ends, blocked, images, failed_calls):
+def fewer_choices():
+    """A server that gives one answer, whatever `n` says."""
+    answers["one", True] = 200, [
+        {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [
+            {"index": 0, "delta": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}]},
+        {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [], "usage": {
+            "prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}}, "data: [DONE]\n\n"]
+    words = ("run", "--config", gateway.config, "o/one", "hi", "--num-return-sequences", "3")
+    status, out, err = gateway.hearth(*words)
+    claim("hearth run prints the answers that came, and says how many", status == 0 and out == "hello\n" and
+          "fewer answers came than were asked for: 1 of 3" in err, (status, out, err))
+    status, out, err = gateway.hearth(*words, "--json")
+    claim("... as JSON too", status == 0 and [c["text"] for c in json.loads(out)["sequences"]] == ["hello"] and
+          "1 of 3" in err, (status, out, err))
+
+
+for part in (errors, ends, blocked, images, failed_calls, fewer_choices):
     part()
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)
