@@ -46,7 +46,7 @@ struct simulation {
     uint64_t random, n_ids;
     int64_t step, finished, cancelled, forks, refused_forks, cached, sequences, longest_wait;
     int64_t longest_idle;
-    int64_t guessed, accepted, deferred;
+    int64_t guessed, accepted, deferred, scored;
     bool timed;  // steps take time, as a machine with other work would have it
     bool alike;  // prompts come several at once and have long beginnings in common
 };
@@ -88,6 +88,7 @@ static void arrive(struct simulation *m)
     seq->deadline = below(m, 3) ? 0 : m->step + below(m, 1000);
     seq->owner = r;
     r->to_fork = below(m, 6) == 0;
+    seq->scores = n > 1 && below(m, 6) == 0;
     r->history[0] = hash_mix(seq->page_salt + 1000);
     // Few different beginnings, so that prefixes meet; they part at different places.
     uint64_t kind = next_random(m) % 3;
@@ -109,6 +110,7 @@ static void end(struct simulation *m, struct request *r)
 
 static void finish(struct simulation *m, struct request *r)
 {
+    assert_false(r->seq.scores);
     if (m->step - r->arrived_at > m->longest_wait)
         m->longest_wait = m->step - r->arrived_at;
     m->cached += r->seq.n_cached;
@@ -232,14 +234,19 @@ static void compute(struct simulation *m)
         const struct scheduler_row_run *run = &m->s->runs[i];
         const struct request *r = run->seq->owner;
         assert_false(r->seq.paused);
-        assert_true(run->n_logits == 0 || run->n_logits == 1 + r->seq.n_draft);
+        int wanted_from = r->seq.scores ? r->seq.n_scored : r->seq.n_tokens - 1;
+        int n_drawn = run->n_logits - run->n_scored;
+        assert_true(n_drawn == 0 || n_drawn == 1 + r->seq.n_draft);
+        assert_true(r->seq.n_computed <= wanted_from);  // what is to be told is computed
+        assert_true(run->n_scored == 0 || r->seq.scores);
+        assert_int_equal(r->seq.n_cached > wanted_from && r->seq.scores, 0);
         n_wanted += run->n_logits;
         for (int k = 0; k < run->n_rows; k++, row++) {
             int pos = batch_pos(b)[row];
             assert_int_equal(batch_seq(b)[row], i);
             assert_int_equal(pos, r->seq.n_computed + k);
             assert_int_equal(batch_token(b)[row], r->tokens[pos]);
-            bool wanted = pos + 1 >= r->seq.n_tokens;
+            bool wanted = pos >= wanted_from;
             assert_true(pos < r->seq.n_tokens + r->seq.n_draft);
             assert_int_equal(batch_want(b)[row], wanted ? WANT_LOGITS : WANT_NOTHING);
             assert_int_equal(run->n_logits >= run->n_rows - k, wanted);
@@ -313,11 +320,15 @@ static void settle(struct simulation *m)
     scheduler_settle(m->s);
     for (int i = 0; i < n; i++) {
         struct request *r = runs[i].seq->owner;
-        if (!runs[i].n_logits)
+        r->seq.n_scored += runs[i].n_scored;
+        m->scored += runs[i].n_scored;
+        if (r->seq.scores)
+            r->seq.scores = r->seq.n_scored + 1 < r->seq.n_tokens;
+        if (runs[i].n_logits == runs[i].n_scored)
             continue;
         if (r->to_fork)
             fork_choices(m, r);
-        say(m, r, runs[i].n_logits);
+        say(m, r, runs[i].n_logits - runs[i].n_scored);
     }
 }
 
@@ -448,7 +459,7 @@ static void simulate(const struct scheduler_options *o, uint64_t seed, int64_t s
     assert_true(m->accepted > 0 && m->accepted < m->guessed);
     if (!o->no_prefix_cache)
         assert_true(m->cached > 0);
-    assert_true(m->forks > 0);
+    assert_true(m->forks > 0 && m->scored > 0);
     if (way == ALIKE)
         assert_true(m->deferred > 0);
     for (int g = 0; g < o->n_groups; g++)
@@ -546,6 +557,21 @@ static void too_few_slots(void **state)
     simulate(&o, 6, 20000, 6, TIMED);
 }
 
+// No more rows may want logits than there are sequences: prompts whose tokens are all scored get
+// what others leave, and one row at least.
+static void as_few_logits_as_sequences(void **state)
+{
+    (void)state;
+    struct scheduler_options o = {.n_groups = 2,
+                                  .window = {0, 100},
+                                  .n_pages = {30, 17},
+                                  .max_rows = 80,
+                                  .max_seqs = 10,
+                                  .max_wanted = 10,
+                                  .ctx = CTX};
+    simulate(&o, 8, 20000, 6, TIMED);
+}
+
 // Two flows with much to do and weights 1 and 3 share the rows of prompts as 1 to 3.
 static void rows_of_prompts_follow_the_weights(void **state)
 {
@@ -625,6 +651,7 @@ int main(void)
         cmocka_unit_test(nothing_but_a_sliding_window),
         cmocka_unit_test(without_a_prefix_cache),
         cmocka_unit_test(too_few_slots),
+        cmocka_unit_test(as_few_logits_as_sequences),
         cmocka_unit_test(prompts_that_begin_alike),
         cmocka_unit_test(rows_of_prompts_follow_the_weights),
         cmocka_unit_test(rows_of_priority_come_first),

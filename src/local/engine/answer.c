@@ -68,6 +68,9 @@ static void fill(struct engine_answer *a, struct answer_slot *slot, const struct
     buf_slice(&slot->text, from->text);
     if (from->n_embedding)
         buf_add(&slot->text, from->embedding, (size_t)from->n_embedding * sizeof *from->embedding);
+    if (from->n_scored)
+        buf_add(&slot->text, from->scored,
+                (size_t)from->n_scored * (size_t)from->scored_width * sizeof *from->scored);
     if (from->n_top > 0) {
         if (!slot->top)
             slot->top = memory_array(struct token_logprob, (size_t)a->n_top);
@@ -92,6 +95,10 @@ static void show(const struct answer_slot *slot, struct engine_event *event)
     event->text = buf_view(&slot->text);
     if (event->n_embedding) {
         event->embedding = (const float *)(const void *)slot->text.ptr;
+        event->text = slice_of("", 0);
+    }
+    if (event->n_scored) {
+        event->scored = (const struct token_logprob *)(const void *)slot->text.ptr;
         event->text = slice_of("", 0);
     }
 }

@@ -125,7 +125,7 @@ void drafts_measure(struct speculation *s, const struct scheduler *scheduler, in
 {
     int n_logits = 0;
     for (int i = 0; i < scheduler->n_runs; i++)
-        n_logits += scheduler->runs[i].n_logits;
+        n_logits += scheduler->runs[i].n_logits - scheduler->runs[i].n_scored;
     if (n_logits == n_rows)
         speculation_measure(s, scheduler->n_runs, n_rows, seconds);
 }

@@ -147,7 +147,7 @@ static void expire_job(struct engine *e, struct job *j)
 // pushes.
 static size_t room_wanted(const struct job *j)
 {
-    return 2 * (size_t)j->n_unfinished + 3;
+    return 2 * (size_t)j->n_unfinished + 3 + j->scores;
 }
 
 // Sequences of a reader that does not keep up pause until it does.
@@ -275,11 +275,30 @@ static void show_prefill(struct job *j, const struct sequence *seq)
     answer_push(j->answer, &event);
 }
 
+// What the step says of the prompt's known tokens. False if that ended the job.
+static bool settle_scored(struct engine *e, const struct scheduler_row_run *run,
+                          const float *logits)
+{
+    struct choice *c = run->seq->owner;
+    struct sequence *seq = &c->seq;
+    struct error err;
+    if (run->n_scored && !choice_score(c, seq->n_scored, logits, run->n_scored, &e->model, &err)) {
+        break_off(e, c->job, FINISH_ERROR, &err);
+        return false;
+    }
+    seq->n_scored += run->n_scored;
+    seq->scores = seq->n_scored + 1 < seq->n_tokens;
+    return true;
+}
+
 static void settle_run(struct engine *e, const struct scheduler_row_run *run, float *logits)
 {
     struct choice *c = run->seq->owner;
     struct job *j = c->job;
-    if (!run->n_logits) {
+    if (run->seq->scores && !settle_scored(e, run, logits))
+        return;
+    logits += (size_t)run->n_scored * (size_t)e->model.n_vocab;
+    if (run->n_logits == run->n_scored) {
         if (!j->forked)
             show_prefill(j, run->seq);
         return;
@@ -288,7 +307,7 @@ static void settle_run(struct engine *e, const struct scheduler_row_run *run, fl
         j->cached_tokens = (size_t)c->seq.n_cached;
         fork_choices(e, j, logits);
     }
-    advance_all(e, c, run->n_logits, logits);
+    advance_all(e, c, run->n_logits - run->n_scored, logits);
     if (!j->n_unfinished)
         end_job(e, j);
 }
@@ -348,7 +367,7 @@ static void settle(struct engine *e)
     float *logits = e->logits, *hidden = e->hidden;
     for (int i = 0; i < e->scheduler->n_runs; i++) {
         struct scheduler_row_run run = e->scheduler->runs[i];
-        e->n_prompt_rows += run.n_rows - run.n_logits;
+        e->n_prompt_rows += run.n_rows - run.n_logits + run.n_scored;
         if (run.seq->pooling)
             settle_embedding(e, &run, hidden);
         else

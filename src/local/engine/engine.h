@@ -72,6 +72,7 @@ struct engine_request {  // copied by engine_submit
     const int32_t *ends;        // token ids that end the text
     size_t n_ends;
     int n_top;          // logprobs: how many alternatives; -1: none at all
+    bool score_prompt;  // the prompt's tokens but the first get logprobs too (ENGINE_SCORED)
     int speculate;      // SPECULATE_AUTO: as it pays; SPECULATE_OFF; so many tokens at a time
     bool skip_special;  // control tokens give no text
     const struct shown_token *shown;  // but these do; borrowed while the engine lives
@@ -101,6 +102,9 @@ enum engine_event_kind {
     // A token of a choice and the text that became certain with it (maybe none). The token that
     // ends the text is told too and counted, without text.
     ENGINE_TOKEN,
+    // Tokens of the prompt as they were read, in order, from the second on: scored. Once, whatever
+    // the number of choices, and before their first tokens.
+    ENGINE_SCORED,
     ENGINE_FINISH,     // a choice ended: finish (and text that was held back)
     ENGINE_NEXT,       // max_tokens 0: top alternatives for the next position
     ENGINE_EMBEDDING,  // a choice's embedding, of length 1; its end comes next
@@ -114,6 +118,10 @@ struct engine_event {
     float logprob;
     const struct token_logprob *top;  // n_top of them, as long as text
     int n_top;
+    // [n_scored, scored_width], as long as text: of each a token of the prompt, then the likeliest
+    // in its place. Logprobs of the model itself, without bias and penalties.
+    const struct token_logprob *scored;
+    int n_scored, scored_width;
     const float *embedding;  // [n_embedding], as long as text
     int n_embedding;
     enum finish_reason finish;

@@ -151,6 +151,7 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->n_choices = count_choices(r);
     j->logprobs = r->n_top >= 0;
     j->n_top = r->n_top > 0 ? r->n_top : 0;
+    j->scores = r->score_prompt && !r->pooling;
     j->skip_special = r->skip_special;
     j->shown = r->shown;
     j->n_shown = r->n_shown;
@@ -201,6 +202,7 @@ void choice_begin(struct job *j, int i, struct sampler_scratch *scratch)
         .n_tokens = (int)c->n_prompt,
         .final_len = (int)c->n_prompt + j->max_tokens,
         .pooling = j->pooling,
+        .scores = j->scores && i == 0,
         .page_salt = c->page_salt,
         .flow_id = j->flow.id,
         .weight = j->flow.weight > 0 ? j->flow.weight : 1,
@@ -260,6 +262,30 @@ bool choice_embed(struct choice *c, int position, const float *rows, int n_rows,
     free(vector);
     pooled_release(&c->pooled);
     return true;
+}
+
+bool choice_score(struct choice *c, int position, const float *logits, int n,
+                  const struct engine_model *m, struct error *err)
+{
+    struct job *j = c->job;
+    size_t width = (size_t)j->n_top + 1;
+    struct token_logprob *scored = memory_array(struct token_logprob, (size_t)n * width);
+    bool ok = true;
+    for (int i = 0; i < n && ok; i++) {
+        struct token_logprob *row = scored + (size_t)i * width;
+        row->token = j->prompt[position + i + 1];
+        ok = token_logprobs(logits + (size_t)i * (size_t)m->n_vocab, m->n_vocab, row, row + 1,
+                            j->n_top, err);
+    }
+    struct engine_event event = {.kind = ENGINE_SCORED,
+                                 .choice = c->index,
+                                 .scored = scored,
+                                 .n_scored = n,
+                                 .scored_width = (int)width};
+    if (ok)
+        answer_push(j->answer, &event);
+    free(scored);
+    return ok;
 }
 
 bool job_is_end(const struct job *j, int32_t token)

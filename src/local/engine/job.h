@@ -52,7 +52,7 @@ struct job {
     size_t n_prompt, n_ends;
     enum pooling pooling;  // POOLING_NONE: text is wanted
     int max_tokens, n_choices, n_top;
-    bool skip_special, logprobs;
+    bool skip_special, logprobs, scores;
     const struct shown_token *shown;
     size_t n_shown;
     int speculate;
@@ -85,6 +85,10 @@ bool job_is_end(const struct job *j, int32_t token);  // it ends the text
 // and the choice's end. True if that came.
 bool choice_embed(struct choice *c, int position, const float *rows, int n_rows, bool last,
                   const struct engine_model *m);
+// Pushes what n rows of logits, the first that of the token at `position`, say of the prompt's
+// tokens behind them. False with err: there is no number to go by.
+bool choice_score(struct choice *c, int position, const float *logits, int n,
+                  const struct engine_model *m, struct error *err);
 // Takes the next token from logits (which are changed) and pushes its events. False when the
 // choice ended with it; else the sequence must go on with it.
 bool choice_advance(struct choice *c, float *logits, const struct engine_model *m, int32_t *next);

@@ -226,8 +226,8 @@ static bool reads(const struct scheduler *s, const struct sequence *seq)
 static bool should_defer(const struct scheduler *s, const struct sequence *seq)
 {
     int start = seq->n_computed, end = start + PAGE_TOKENS;
-    if (s->o.no_prefix_cache || scheduler_reads_all(seq) || s->planned[seq->slot] ||
-        seq->n_known < 0 || start != seq->n_known * PAGE_TOKENS || end >= seq->n_tokens)
+    if (s->o.no_prefix_cache || s->planned[seq->slot] || seq->n_known < 0 ||
+        start != seq->n_known * PAGE_TOKENS || end > scheduler_first_wanted(seq))
         return false;
     for (int i = 0; i < s->o.max_seqs; i++) {
         const struct sequence *other = s->slots[i];
@@ -279,9 +279,29 @@ static int rows_in_time(const struct scheduler *s, int n, int position, double s
     return fit < n ? (int)fit : n;
 }
 
+// How many of n rows of the sequence from `position` on want logits.
+static int rows_wanted(const struct sequence *seq, int position, int n)
+{
+    int first = scheduler_first_wanted(seq);
+    if (seq->pooling || position + n <= first)
+        return 0;
+    return position + n - (position > first ? position : first);
+}
+
+// How many of n rows from `position` on may be planned while `spare` rows may want logits beside
+// the one that is kept for every running sequence: at least that one.
+static int rows_with_logits(const struct sequence *seq, int position, int n, int spare)
+{
+    if (!seq->scores)
+        return n;
+    int more = rows_wanted(seq, position, n) - spare;
+    n = more > 0 ? n - more : n;
+    return n > 0 || position > seq->n_computed ? n : 1;
+}
+
 static int plan_prompts(struct scheduler *s, int budget)
 {
-    int n_decode = s->o.max_rows - budget, n_rows = 0;
+    int n_decode = s->o.max_rows - budget, n_rows = 0, spare = s->o.max_wanted - s->n_running;
     for (int i = 0; i < s->o.max_seqs; i++)
         if (s->slots[i])
             s->slots[i]->deferred = false;
@@ -295,6 +315,11 @@ static int plan_prompts(struct scheduler *s, int budget)
         int position = best->n_computed + planned;
         n = n < QUANTUM ? n : QUANTUM;
         n = n < budget ? n : budget;
+        n = rows_with_logits(best, position, n, spare);
+        if (n <= 0) {
+            best->deferred = true;  // until the next step
+            continue;
+        }
         n = rows_in_time(s, n, position, seconds, ROWS_LEAST - n_rows);
         if (n <= 0)
             break;
@@ -304,6 +329,9 @@ static int plan_prompts(struct scheduler *s, int budget)
         charge(s, best, n);
         budget -= n;
         n_rows += n;
+        if (best->scores)
+            spare -= rows_wanted(best, position, n);
+        spare = spare > 0 ? spare : 0;
         seconds -= n * step_times_prompt_row(&s->times, position);
     }
     return budget;
@@ -326,8 +354,10 @@ static int drafts_with_pages(struct scheduler *s, const struct sequence *seq, in
 static void plan_drafts(struct scheduler *s, int budget)
 {
     int n_running = sort_running(s), wanted = s->o.max_wanted;
-    for (int i = 0; i < n_running; i++)
-        wanted -= s->planned[s->order[i]->slot] == remaining(s->order[i]);
+    for (int i = 0; i < n_running; i++) {
+        const struct sequence *seq = s->order[i];
+        wanted -= rows_wanted(seq, seq->n_computed, s->planned[seq->slot]);
+    }
     for (int i = 0; i < n_running; i++) {
         struct sequence *seq = s->order[i];
         int *planned = &s->planned[seq->slot], n = seq->n_draft;
@@ -368,7 +398,10 @@ static struct scheduler_row_run run_of(struct sequence *seq, int n)
     struct scheduler_row_run run = {.seq = seq, .n_rows = n};
     bool last = n >= remaining(seq);
     switch (seq->pooling) {
-    case POOLING_NONE: run.n_logits = last ? 1 + seq->n_draft : 0; break;
+    case POOLING_NONE:
+        run.n_logits = rows_wanted(seq, seq->n_computed, n);
+        run.n_scored = run.n_logits - (last ? 1 + seq->n_draft : 0);
+        break;
     case POOLING_MEAN: run.n_hidden = n; break;
     case POOLING_CLS: run.n_hidden = seq->n_computed == 0; break;
     case POOLING_LAST:

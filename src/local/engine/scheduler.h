@@ -40,6 +40,10 @@ struct sequence {
     // Not POOLING_NONE: nothing is appended, but hidden states of these tokens are wanted. Where
     // they are of tokens before the last, no page is taken that another has computed.
     enum pooling pooling;
+    // Known tokens are scored: the logits of all tokens from n_scored on are wanted, and no page is
+    // taken that another has computed beyond it. The owner moves n_scored on as they come.
+    bool scores;
+    int n_scored;
     uint64_t page_salt;  // pages are shared only between equal ones
     uint64_t flow_id;
     int weight;  // >= 1
@@ -50,7 +54,8 @@ struct sequence {
     // The scheduler's.
     enum sequence_state state;
     bool paused;
-    bool deferred;  // in this step: another computes the page that it would
+    // In this step: another computes the page that it would, or no more rows may want logits.
+    bool deferred;
     int slot, flow;
     int n_computed;   // tokens whose keys and values are in pages
     int n_cached;     // of those of the prompt, found in the prefix cache
@@ -76,7 +81,9 @@ int scheduler_pages_needed(int n_tokens, int window, int max_rows);
 struct scheduler_row_run {  // what the step computes of one sequence, in the batch's order
     struct sequence *seq;
     int n_rows;
-    int n_logits;  // the last so many rows want logits: 0, or 1 and one for each guessed token
+    // The last so many rows want logits: those of n_scored tokens whose successors are known, and
+    // at the text's end 1 and one for each guessed token.
+    int n_logits, n_scored;
     int first_hidden, n_hidden;  // rows whose hidden states are wanted
 };
 

@@ -9,10 +9,12 @@ bool scheduler_take_slot(struct scheduler *s, struct sequence *seq);  // false: 
 void scheduler_leave_slot(struct scheduler *s, struct sequence *seq);
 void scheduler_preempt(struct scheduler *s, struct sequence *seq);  // it waits to be recomputed
 
-// Whether every row of the sequence must be computed by itself, for what is wanted of it.
-static inline bool scheduler_reads_all(const struct sequence *seq)
+// The first position whose row the sequence must compute itself, for what is wanted of it.
+static inline int scheduler_first_wanted(const struct sequence *seq)
 {
-    return seq->pooling == POOLING_MEAN || seq->pooling == POOLING_CLS;
+    if (seq->pooling == POOLING_MEAN || seq->pooling == POOLING_CLS)
+        return 0;
+    return seq->scores ? seq->n_scored : seq->n_tokens - 1;
 }
 
 static inline int scheduler_remaining(const struct sequence *seq)

@@ -25,14 +25,16 @@ static int32_t take(struct scheduler *s, int g)
     return page;
 }
 
-// Follows the tokens through the tree into s->chain. Returns the number of pages of the longest
-// prefix of which every group still has what its window can see.
+// Follows the tokens through the tree into s->chain, up to what the sequence must compute itself.
+// Returns the number of pages of the longest prefix of which every group still has what its window
+// can see.
 static int longest_match(struct scheduler *s, const struct sequence *seq)
 {
     int run[BATCH_GROUPS_MAX] = {0};  // pages in a row, up to here, that the group has
     int best = 0;
     int32_t node = -1;
-    for (int i = 0; (i + 1) * PAGE_TOKENS < seq->n_tokens; i++) {
+    int most = scheduler_first_wanted(seq) / PAGE_TOKENS;
+    for (int i = 0; i < most; i++) {
         node = prefix_find(&s->prefix, node, seq->page_salt, seq->tokens + i * PAGE_TOKENS);
         if (node < 0)
             break;
@@ -53,8 +55,7 @@ void seq_pages_match(struct scheduler *s, struct sequence *seq)
 {
     seq->n_computed = seq->n_known = 0;
     seq->node = -1;
-    bool alone = s->o.no_prefix_cache || scheduler_reads_all(seq);
-    int n = alone ? 0 : longest_match(s, seq);
+    int n = s->o.no_prefix_cache ? 0 : longest_match(s, seq);
     for (int g = 0; g < s->o.n_groups; g++) {
         int32_t *table = scheduler_table(s, g, seq->slot);
         seq->first_page[g] = first_needed(s->o.window[g], n * PAGE_TOKENS);
@@ -77,8 +78,8 @@ void seq_pages_match(struct scheduler *s, struct sequence *seq)
 void seq_pages_catch_up(struct scheduler *s, struct sequence *seq)
 {
     int start = seq->n_computed;
-    if (s->o.no_prefix_cache || scheduler_reads_all(seq) || seq->n_known < 0 ||
-        start != seq->n_known * PAGE_TOKENS || start + PAGE_TOKENS >= seq->n_tokens ||
+    if (s->o.no_prefix_cache || seq->n_known < 0 || start != seq->n_known * PAGE_TOKENS ||
+        start + PAGE_TOKENS > scheduler_first_wanted(seq) ||
         prefix_find(&s->prefix, seq->node, seq->page_salt, seq->tokens + start) < 0 ||
         longest_match(s, seq) * PAGE_TOKENS <= start)
         return;

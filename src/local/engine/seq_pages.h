@@ -6,7 +6,8 @@
 #include "local/engine/scheduler.h"
 
 // Page tables of the slot must be empty. Finds the longest computed prefix of the sequence's tokens
-// (but the last one, whose logits are wanted), takes references to its pages and sets n_computed.
+// (but those of which something is wanted, as the last one's logits), takes references to its pages
+// and sets n_computed.
 void seq_pages_match(struct scheduler *s, struct sequence *seq);
 // Of a running sequence with no rows in this step yet, at a page's border: takes the pages that
 // others have computed since, if there are more than it has.

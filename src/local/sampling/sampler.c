@@ -339,3 +339,16 @@ int32_t sampler_pick(struct sampler *s, float *logits, int64_t position, const u
         *chosen = (struct token_logprob){token, (float)((double)logits[token] - log_sum)};
     return token;
 }
+
+bool token_logprobs(const float *logits, int n_vocab, struct token_logprob *own,
+                    struct token_logprob *top, int n_top, struct error *err)
+{
+    int32_t best = likeliest(logits, n_vocab, err);
+    if (best < 0)
+        return false;
+    double log_sum = log_sum_exp(logits, n_vocab, logits[best]);
+    own->logprob = (float)((double)logits[own->token] - log_sum);
+    if (n_top > 0)
+        find_top(logits, n_vocab, log_sum, top, n_top);
+    return true;
+}

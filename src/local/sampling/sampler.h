@@ -67,3 +67,7 @@ void sampler_accept(struct sampler *s, int32_t token, bool generated);
 int32_t sampler_pick(struct sampler *s, float *logits, int64_t position, const uint32_t *mask,
                      struct token_logprob *chosen, struct token_logprob *top, int n_top,
                      struct error *err);
+// What logits [n_vocab] say as they are: own->logprob of own->token, and the n_top likeliest,
+// likeliest first. False with err (ERR_NUMERIC).
+bool token_logprobs(const float *logits, int n_vocab, struct token_logprob *own,
+                    struct token_logprob *top, int n_top, struct error *err);
