@@ -123,7 +123,8 @@ struct chat_request {
     struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
-    int max_tokens;  // -1: what is left of the context, at most 4,096
+    bool score_prompt;  // the prompt's tokens are told, with logprobs (CHAT_PROMPT_TOKENS)
+    int max_tokens;     // -1: what is left of the context, at most 4,096
     bool stream;
     int64_t deadline_ns;  // clock_ns(); what has not ended by then ends with ERR_TIMEOUT; 0: none
     // Who asks, for the gateway (gateway/caller.h), which hands providers NULL here. NULL: the user
@@ -172,7 +173,10 @@ struct chat_token {  // one token with its alternatives
 };
 
 enum chat_event_kind {
-    CHAT_PROMPT,    // first, from providers that know: the ids of the prompt (prompt, n_prompt)
+    CHAT_PROMPT,  // first, from providers that know: the ids of the prompt (prompt, n_prompt)
+    // Only with score_prompt: tokens of the prompt, in order, some in each event; the first has no
+    // logprob (NAN). One series for all choices, under the number of the first.
+    CHAT_PROMPT_TOKENS,
     CHAT_PROGRESS,  // n_done of n_total prompt tokens were read
     CHAT_TEXT,
     CHAT_REASONING,

@@ -72,6 +72,7 @@ void run_result_add(struct run_result *r, const struct chat_event *e)
         break;
     case CHAT_USAGE: r->usage = e->usage; break;
     case CHAT_ERROR: r->error = e->error; break;
+    case CHAT_PROMPT_TOKENS:
     case CHAT_PROGRESS:
     case CHAT_BLOB:
     case CHAT_MEDIA:

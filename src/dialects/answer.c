@@ -42,6 +42,7 @@ static void release_choice(struct dialect_choice *c)
     free(c->blobs);
     free(c->tools);
     free(c->tokens);
+    free(c->prompt_tokens);
     free(c->embedding);
     free(c->parts);
 }
@@ -63,10 +64,8 @@ static struct chat_token copy_token(struct arena *arena, const struct chat_token
     return copy;
 }
 
-static void keep_tokens(struct dialect_answer *a, struct dialect_choice *c,
-                        const struct chat_event *e)
+static void keep_tokens(struct dialect_answer *a, struct chat_token *to, const struct chat_event *e)
 {
-    memory_grow(c->tokens, c->capacity, c->n_tokens + e->n_tokens);
     for (size_t i = 0; i < e->n_tokens; i++) {
         const struct chat_token *from = &e->tokens[i];
         struct chat_token t = copy_token(&a->arena, from);
@@ -74,8 +73,24 @@ static void keep_tokens(struct dialect_answer *a, struct dialect_choice *c,
         for (size_t j = 0; j < from->n_top; j++)
             top[j] = copy_token(&a->arena, &from->top[j]);
         t.top = top;
-        c->tokens[c->n_tokens++] = t;
+        to[i] = t;
     }
+}
+
+static void keep_own_tokens(struct dialect_answer *a, struct dialect_choice *c,
+                            const struct chat_event *e)
+{
+    memory_grow(c->tokens, c->capacity, c->n_tokens + e->n_tokens);
+    keep_tokens(a, c->tokens + c->n_tokens, e);
+    c->n_tokens += e->n_tokens;
+}
+
+static void keep_prompt_tokens(struct dialect_answer *a, struct dialect_choice *c,
+                               const struct chat_event *e)
+{
+    memory_grow(c->prompt_tokens, c->prompt_capacity, c->n_prompt_tokens + e->n_tokens);
+    keep_tokens(a, c->prompt_tokens + c->n_prompt_tokens, e);
+    c->n_prompt_tokens += e->n_tokens;
 }
 
 static void begin_tool(struct dialect_choice *c, const struct chat_event *e)
@@ -174,11 +189,12 @@ static void add_to_choice(struct dialect_answer *a, struct dialect_choice *c,
     case CHAT_EMBEDDING: keep_embedding(c, e); break;
     case CHAT_MEDIA: keep_media(c, e); break;
     case CHAT_BLOB: keep_blob(c, e); return;
+    case CHAT_PROMPT_TOKENS: keep_prompt_tokens(a, c, e); return;
     case CHAT_FINISH: keep_finish(c, e); break;
     default: return;
     }
     if (a->with_tokens && e->n_tokens)
-        keep_tokens(a, c, e);
+        keep_own_tokens(a, c, e);
     if (e->kind != CHAT_FINISH)
         note_part(c, e);
 }

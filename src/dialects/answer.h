@@ -41,7 +41,9 @@ struct dialect_choice {
     size_t n_tools, tools_capacity;
     struct chat_token *tokens;  // with logprobs only; their bytes and tops are in the arena
     size_t n_tokens, capacity;
-    float *embedding;  // [n_embedding]
+    struct chat_token *prompt_tokens;  // the same of the prompt, where they are told: of the first
+    size_t n_prompt_tokens, prompt_capacity;  // of its choices only
+    float *embedding;                         // [n_embedding]
     size_t n_embedding;
     struct dialect_part *parts;
     size_t n_parts, parts_capacity;

@@ -58,6 +58,8 @@ bool client_lacks(const char *vendor, const char *what, struct error *err)
 
 bool client_asks_messages(const struct chat_request *req, const char *vendor, struct error *err)
 {
+    if (req->score_prompt)
+        return client_lacks(vendor, "echo", err);
     if (req->n_prompts >= 2 || req->input == INPUT_TEXT || req->input == INPUT_TOKENS)
         return client_lacks(vendor, "a prompt without messages", err);
     if (req->input == INPUT_MESSAGES && req->n_messages == 0)

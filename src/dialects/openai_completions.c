@@ -2,11 +2,13 @@
 //
 // Several prompts are one answer, whose choices are numbered prompt * n + i.
 #include <inttypes.h>
+#include <math.h>
 
 #include "base/buf.h"
 #include "base/json.h"
 #include "dialects/members.h"
 #include "dialects/openai.h"
+#include "dialects/openai_echo.h"
 
 enum { TOP_LOGPROBS_MAX = 20, BEST_OF_MAX = 64, TOKENS_MAX = 1 << 24, PROMPT_TOKENS_MAX = 1 << 22 };
 enum { CHOICES_MAX = 128 };  // of all prompts together
@@ -14,6 +16,7 @@ enum { CHOICES_MAX = 128 };  // of all prompts together
 struct state {
     bool include_usage, logprobs, echo;
     struct chat_prompt *prompts;
+    struct openai_echo *echoes;   // [n_prompts]
     size_t n_prompts, n_choices;  // n_choices: of each prompt
     size_t n_tokens;              // of all prompts that are ids
     size_t *n_written;            // [n_prompts * n_choices] bytes of text of each choice so far
@@ -70,6 +73,7 @@ static bool read_prompts(struct dialect_call *c, const json_t *body, struct dial
             "'prompt': %zu prompts with %zu choices each are more than %d choices", s->n_prompts,
             s->n_choices, CHOICES_MAX);
     s->prompts = arena_new(c->arena, struct chat_prompt, s->n_prompts);
+    s->echoes = arena_new(c->arena, struct openai_echo, s->n_prompts);
     s->n_written = arena_new(c->arena, size_t, s->n_prompts * s->n_choices);
     if (!several)
         return read_one(c, v, "prompt", &s->prompts[0], err);
@@ -85,6 +89,11 @@ static void set_prompts(struct dialect_call *c)
 {
     const struct state *s = c->state;
     struct chat_request *r = &c->request;
+    for (size_t i = 0; i < s->n_prompts; i++) {
+        bool given = s->prompts[i].input == INPUT_TEXT;
+        s->echoes[i] = (struct openai_echo){.given = given, .text = s->prompts[i].text};
+        r->score_prompt = r->score_prompt || (s->echo && (s->logprobs || !given));
+    }
     r->input = s->prompts[0].input;
     r->text = s->prompts[0].text;
     r->tokens = s->prompts[0].tokens;
@@ -122,12 +131,6 @@ static bool read_rest(struct dialect_call *c, const json_t *body, struct dialect
     if (c->request.max_tokens == 0 && s->n_choices > 1)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, "max_tokens",
                               "'max_tokens' of 0 is supported for one choice, not for 'n' of them");
-    bool texts = true;
-    for (size_t i = 0; i < s->n_prompts; i++)
-        texts = texts && s->prompts[i].input == INPUT_TEXT;
-    if (s->echo && (s->logprobs || !texts))
-        return dialect_refuse(err, PROBLEM_UNSUPPORTED, "echo",
-                              "'echo' is supported for texts, without 'logprobs'");
     return true;
 }
 
@@ -152,51 +155,79 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
 
 // Writing
 
-static double shown_logprob(const struct chat_token *t)
+// Tokens as a choice shows them: those of the prompt, then those of the text.
+struct shown {
+    const struct chat_token *prompt, *tokens;
+    size_t n_prompt, n;
+    struct openai_echo echo;  // before the first one of the prompt
+    size_t offset;            // bytes of the text before the first one of `tokens`
+};
+
+static const struct chat_token *token_at(const struct shown *s, size_t i)
 {
-    return t->logprob > -9999 ? (double)t->logprob : -9999.0;
+    return i < s->n_prompt ? &s->prompt[i] : &s->tokens[i - s->n_prompt];
+}
+
+static void write_logprob(const struct chat_token *t, struct buf *out)
+{
+    if (isnan(t->logprob))
+        buf_text_add(out, "null");
+    else
+        json_write_number(out, t->logprob > -9999 ? (double)t->logprob : -9999.0);
 }
 
 static void write_tops(const struct chat_token *t, struct buf *out)
 {
+    if (isnan(t->logprob)) {
+        buf_text_add(out, "null");
+        return;
+    }
     buf_char(out, '{');
     for (size_t i = 0; i < t->n_top; i++) {
         if (i)
             buf_char(out, ',');
         json_write_text(out, t->top[i].bytes);
         buf_char(out, ':');
-        json_write_number(out, shown_logprob(&t->top[i]));
+        write_logprob(&t->top[i], out);
     }
     buf_char(out, '}');
 }
 
-// `offset`: bytes of the text before the first token.
-static void write_logprobs(const struct chat_token *tokens, size_t n, size_t offset,
-                           struct buf *out)
+static void write_offsets(const struct shown *s, struct buf *out)
 {
+    struct openai_echo echo = s->echo;
+    size_t offset = s->offset;
+    for (size_t i = 0; i < s->n_prompt + s->n; i++) {
+        struct slice bytes = token_at(s, i)->bytes;
+        size_t place = i < s->n_prompt ? openai_echo_place(&echo, bytes) : offset;
+        buf_printf(out, i ? ",%zu" : "%zu", place);
+        offset += i < s->n_prompt ? 0 : bytes.len;
+    }
+}
+
+static void write_logprobs(const struct shown *s, struct buf *out)
+{
+    size_t n = s->n_prompt + s->n;
     buf_text_add(out, "{\"tokens\":[");
     for (size_t i = 0; i < n; i++) {
         if (i)
             buf_char(out, ',');
-        json_write_text(out, tokens[i].bytes);
+        json_write_text(out, token_at(s, i)->bytes);
     }
     buf_text_add(out, "],\"token_logprobs\":[");
     for (size_t i = 0; i < n; i++) {
         if (i)
             buf_char(out, ',');
-        json_write_number(out, shown_logprob(&tokens[i]));
+        write_logprob(token_at(s, i), out);
     }
     buf_text_add(out, "],\"top_logprobs\":[");
     for (size_t i = 0; i < n; i++) {
         if (i)
             buf_char(out, ',');
-        write_tops(&tokens[i], out);
+        write_tops(token_at(s, i), out);
     }
     buf_text_add(out, "],\"text_offset\":[");
-    for (size_t i = 0; i < n; i++) {
-        buf_printf(out, i ? ",%zu" : "%zu", offset);
-        offset += tokens[i].bytes.len;
-    }
+    write_offsets(s, out);
     buf_text_add(out, "]}");
 }
 
@@ -211,14 +242,13 @@ static void write_head(const struct dialect_call *c, struct buf *out)
 }
 
 static void write_choice(const struct state *s, int index, struct slice text,
-                         const struct chat_token *tokens, size_t n, size_t offset,
-                         const char *finish, struct buf *out)
+                         const struct shown *shown, const char *finish, struct buf *out)
 {
     buf_printf(out, "{\"index\":%d,\"text\":", index);
     json_write_text(out, text);
     buf_text_add(out, ",\"logprobs\":");
-    if (s->logprobs && n)
-        write_logprobs(tokens, n, offset, out);
+    if (s->logprobs && shown->n_prompt + shown->n > 0)
+        write_logprobs(shown, out);
     else
         buf_text_add(out, "null");
     if (finish)
@@ -227,30 +257,54 @@ static void write_choice(const struct state *s, int index, struct slice text,
         buf_text_add(out, ",\"finish_reason\":null}");
 }
 
-// The text that a choice continues.
-static struct slice prompt_of(const struct state *s, size_t choice)
-{
-    return s->prompts[choice / s->n_choices].text;
-}
-
-static void write_chunk(struct dialect_call *c, const struct chat_event *e, struct slice text,
-                        const char *finish, struct buf *out)
+static void write_chunk(struct dialect_call *c, size_t choice, struct slice text,
+                        const struct shown *shown, const char *finish, struct buf *out)
 {
     struct state *s = c->state;
-    size_t *n_written = &s->n_written[e->choice];
     buf_text_add(out, "data: ");
     write_head(c, out);
-    write_choice(s, e->choice, text, e->tokens, e->n_tokens, *n_written, finish, out);
+    write_choice(s, (int)choice, text, shown, finish, out);
     buf_text_add(out, s->include_usage ? "],\"usage\":null}\n\n" : "]}\n\n");
-    *n_written += text.len;
+    s->n_written[choice] += text.len;
 }
 
-static void write_echo(struct dialect_call *c, const struct chat_event *e, struct buf *out)
+// Tokens of a prompt, once for each of its choices.
+static void write_prompt_tokens(struct dialect_call *c, const struct chat_event *e, struct buf *out)
 {
     struct state *s = c->state;
-    struct chat_event none = {.choice = e->choice};
-    if (s->echo && !s->n_written[e->choice])
-        write_chunk(c, &none, prompt_of(s, (size_t)e->choice), NULL, out);
+    size_t first = (size_t)e->choice;
+    struct openai_echo *echo = &s->echoes[first / s->n_choices];
+    struct shown shown = {.prompt = e->tokens, .n_prompt = e->n_tokens, .echo = *echo};
+    struct buf text = {0};
+    openai_echo_add(echo, e->tokens, e->n_tokens, &text);
+    for (size_t i = 0; i < s->n_choices; i++)
+        write_chunk(c, first + i, buf_view(&text), &shown, NULL, out);
+    buf_release(&text);
+}
+
+// What is not told yet of the prompt, before the choice's own text.
+static void write_echo(struct dialect_call *c, size_t choice, struct buf *out)
+{
+    struct state *s = c->state;
+    const struct shown none = {0};
+    struct buf text = {0};
+    if (!s->echo)
+        return;
+    openai_echo_rest(&s->echoes[choice / s->n_choices], s->n_written[choice], &text);
+    if (text.len)
+        write_chunk(c, choice, buf_view(&text), &none, NULL, out);
+    buf_release(&text);
+}
+
+static void write_own(struct dialect_call *c, const struct chat_event *e, const char *finish,
+                      struct buf *out)
+{
+    const struct state *s = c->state;
+    size_t choice = (size_t)e->choice;
+    write_echo(c, choice, out);
+    struct shown shown = {.tokens = e->tokens, .n = e->n_tokens, .offset = s->n_written[choice]};
+    if (finish || e->text.len || (s->logprobs && e->n_tokens))
+        write_chunk(c, choice, finish ? slice_str("") : e->text, &shown, finish, out);
 }
 
 static void write_usage_chunk(struct dialect_call *c, const struct chat_event *e, struct buf *out)
@@ -271,16 +325,11 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     if (e->choice < 0 || (size_t)e->choice >= s->n_prompts * s->n_choices)
         return;
     switch (e->kind) {
-    case CHAT_TEXT:
-        write_echo(c, e, out);
-        if (e->text.len || (s->logprobs && e->n_tokens))
-            write_chunk(c, e, e->text, NULL, out);
-        break;
+    case CHAT_PROMPT_TOKENS: write_prompt_tokens(c, e, out); break;
+    case CHAT_TEXT: write_own(c, e, NULL, out); break;
     case CHAT_FINISH:
-        if (e->finish == CHAT_NOT_FINISHED || e->finish == CHAT_CANCELLED)
-            break;  // an error comes
-        write_echo(c, e, out);
-        write_chunk(c, e, slice_str(""), openai_finish(e->finish), out);
+        if (e->finish != CHAT_NOT_FINISHED && e->finish != CHAT_CANCELLED)  // else an error comes
+            write_own(c, e, openai_finish(e->finish), out);
         break;
     case CHAT_USAGE: write_usage_chunk(c, e, out); break;
     case CHAT_DONE: buf_text_add(out, "data: [DONE]\n\n"); break;
@@ -289,9 +338,28 @@ static void write_event(struct dialect_call *c, const struct chat_event *e, stru
     }
 }
 
+// What stands before the choice's own text, and the tokens of both.
+static void begin_text(const struct state *s, const struct dialect_answer *a, size_t i,
+                       struct shown *shown, struct buf *text)
+{
+    const struct dialect_choice *own = &a->choices[i], *first = &a->choices[i - i % s->n_choices];
+    struct openai_echo echo = s->echoes[i / s->n_choices];
+    *shown = (struct shown){.prompt = first->prompt_tokens,
+                            .n_prompt = first->n_prompt_tokens,
+                            .echo = echo,
+                            .tokens = own->tokens,
+                            .n = own->n_tokens};
+    if (s->echo) {
+        openai_echo_add(&echo, shown->prompt, shown->n_prompt, text);
+        openai_echo_rest(&echo, echo.n_shown, text);
+    }
+    shown->offset = text->len;
+}
+
 static void write_response(struct dialect_call *c, const struct dialect_answer *a, struct buf *out)
 {
     const struct state *s = c->state;
+    struct shown shown;
     struct buf text = {0};
     write_head(c, out);
     for (size_t i = 0, n = 0; i < a->n_choices; i++) {
@@ -301,11 +369,9 @@ static void write_response(struct dialect_call *c, const struct dialect_answer *
         if (n++)
             buf_char(out, ',');
         buf_clear(&text);
-        if (s->echo)
-            buf_slice(&text, prompt_of(s, i));
+        begin_text(s, a, i, &shown, &text);
         buf_slice(&text, buf_view(&choice->text));
-        write_choice(s, (int)i, buf_view(&text), choice->tokens, choice->n_tokens, 0,
-                     openai_finish(choice->finish), out);
+        write_choice(s, (int)i, buf_view(&text), &shown, openai_finish(choice->finish), out);
     }
     buf_text_add(out, "],\"usage\":");
     openai_write_usage(&a->usage, out);

@@ -98,8 +98,9 @@ static bool prepare(struct attempt *a, struct error *err)
 static void push(void *self, const struct chat_event *e)
 {
     struct attempt *a = self;
-    if (!a->first_ns && e->kind != CHAT_PROMPT && e->kind != CHAT_PROGRESS &&
-        e->kind != CHAT_ERROR && e->kind != CHAT_DONE && e->kind != CHAT_USAGE)
+    if (!a->first_ns && e->kind != CHAT_PROMPT && e->kind != CHAT_PROMPT_TOKENS &&
+        e->kind != CHAT_PROGRESS && e->kind != CHAT_ERROR && e->kind != CHAT_DONE &&
+        e->kind != CHAT_USAGE)
         a->first_ns = clock_ns();
     flight_event(a->flight, a, e);
 }

@@ -175,6 +175,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .stops = req->sampling.stops,
         .n_stops = req->sampling.n_stops,
         .n_top = req->sampling.n_logprobs,
+        .score_prompt = req->score_prompt,
         .skip_special = true,
         .speculate = m->speculate,
         .flow = flow_of(flow),

@@ -31,7 +31,7 @@ struct answer {
     struct tokens prompt;
     struct chat_sink sink;
     struct error error;  // of the first choice that failed
-    bool prompt_told;
+    bool prompt_told, scores;
     atomic_bool cancelled;
 };
 
@@ -60,14 +60,19 @@ static struct chat_token token_of(const struct answer *a, int32_t id, float logp
     return t;
 }
 
+static struct chat_token *tokens_of(const struct answer *a, const struct token_logprob *from,
+                                    size_t n, struct arena *scratch)
+{
+    struct chat_token *tokens = arena_new(scratch, struct chat_token, n + 1);
+    for (size_t i = 0; i < n; i++)
+        tokens[i] = token_of(a, from[i].token, from[i].logprob, scratch);
+    return tokens;
+}
+
 static struct chat_token *tops_of(const struct answer *a, const struct engine_event *e,
                                   struct arena *scratch)
 {
-    size_t n = e->n_top > 0 ? (size_t)e->n_top : 0;
-    struct chat_token *top = arena_new(scratch, struct chat_token, n + 1);
-    for (size_t i = 0; i < n; i++)
-        top[i] = token_of(a, e->top[i].token, e->top[i].logprob, scratch);
-    return top;
+    return tokens_of(a, e->top, e->n_top > 0 ? (size_t)e->n_top : 0, scratch);
 }
 
 static void push(struct answer *a, const struct chat_event *event)
@@ -141,6 +146,24 @@ static void push_next(struct answer *a, const struct engine_event *e)
     arena_release(&scratch);
 }
 
+// Tokens of the prompt, each with its alternatives.
+static void push_scored(struct answer *a, const struct engine_event *e)
+{
+    struct arena scratch = {0};
+    size_t n = (size_t)e->n_scored, width = (size_t)e->scored_width;
+    struct chat_token *tokens = arena_new(&scratch, struct chat_token, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        struct chat_token *row = tokens_of(a, e->scored + i * width, width, &scratch);
+        tokens[i] = row[0];
+        tokens[i].top = row + 1;
+        tokens[i].n_top = width - 1;
+    }
+    struct chat_event event = {
+        .kind = CHAT_PROMPT_TOKENS, .choice = e->choice, .tokens = tokens, .n_tokens = n};
+    push(a, &event);
+    arena_release(&scratch);
+}
+
 static void push_end(struct answer *a, const struct engine_event *e)
 {
     struct chat_event usage = {
@@ -188,6 +211,7 @@ static void carry(struct answer *a, const struct engine_event *e)
         push(a, &event);
         break;
     case ENGINE_TOKEN: push_token(a, e); break;
+    case ENGINE_SCORED: push_scored(a, e); break;
     case ENGINE_NEXT: push_next(a, e); break;
     case ENGINE_EMBEDDING: local_embed_push(e, a->dimensions, a->sink); break;
     case ENGINE_FINISH: push_finish(a, e); break;
@@ -200,6 +224,13 @@ static void tell_prompt(struct answer *a)
     struct chat_event prompt = {
         .kind = CHAT_PROMPT, .prompt = a->prompt.ids, .n_prompt = a->prompt.n};
     push(a, &prompt);
+    if (a->scores) {  // nothing came before the first one, so nothing scores it
+        struct arena scratch = {0};
+        struct chat_token first = token_of(a, a->prompt.ids[0], NAN, &scratch);
+        struct chat_event event = {.kind = CHAT_PROMPT_TOKENS, .tokens = &first, .n_tokens = 1};
+        push(a, &event);
+        arena_release(&scratch);
+    }
     tokens_release(&a->prompt);
     a->prompt_told = true;
 }
@@ -265,6 +296,7 @@ struct answer *local_answer_new(struct carriers *carriers, struct local_models *
     a->model = m;
     a->sink = sink;
     a->dimensions = req->dimensions;
+    a->scores = req->score_prompt;
     carried_init(&a->work, carriers);
     a->work.run = run;
     a->work.over = sink.closed ? over : NULL;

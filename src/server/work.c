@@ -95,7 +95,7 @@ static bool start(struct exchange *x, struct dialect_error *err)
     x->call.request.deadline_ns = x->deadline_ns;
     if (!x->streaming)
         dialect_answer_init(&x->answer, n_prompts * (s->n_choices > 0 ? (size_t)s->n_choices : 1),
-                            s->n_logprobs >= 0);
+                            s->n_logprobs >= 0 || x->call.request.score_prompt);
     exchange_hold(x);  // the answer's
     struct gateway_answer *a =
         gateway_start(x->server->gateway, &x->call.request, exchange_sink(x), &why);

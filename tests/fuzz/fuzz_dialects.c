@@ -1,6 +1,7 @@
 // fuzz_dialects.c - any bytes as the body of a request of each dialect: refused in one line of its
 // own shape, or read, and then an answer to it is whole JSON, and so is what goes to each vendor.
 // Bytes that are no JSON are a text.
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -47,8 +48,11 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
     struct dialect_answer a;
     struct buf out = {0};
     const struct chat_token token = {.bytes = text, .logprob = -1};
+    const struct chat_token unscored = {.bytes = text, .logprob = NAN};
     const float embedding[] = {0.6f, -0.8f};
     const struct chat_event events[] = {
+        {.kind = CHAT_PROMPT_TOKENS, .tokens = &unscored, .n_tokens = 1},
+        {.kind = CHAT_PROMPT_TOKENS, .tokens = &token, .n_tokens = 1},
         {.kind = CHAT_TEXT, .text = text, .tokens = &token, .n_tokens = 1},
         {.kind = CHAT_REASONING, .text = text},
         {.kind = CHAT_BLOB, .blob_vendor = "anthropic", .blob = text},
@@ -66,7 +70,7 @@ static void answer(const struct dialect *d, struct dialect_call *c, struct slice
         {.kind = CHAT_USAGE},
         {.kind = CHAT_DONE},
     };
-    dialect_answer_init(&a, 1, c->request.sampling.n_logprobs >= 0);
+    dialect_answer_init(&a, 1, c->request.sampling.n_logprobs >= 0 || c->request.score_prompt);
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         dialect_answer_add(&a, &events[i]);
         if (d->write_event)

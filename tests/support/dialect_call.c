@@ -30,8 +30,10 @@ void dialect_case_begin(struct dialect_case *d, const char *method, const char *
     d->call.model = "m";
     d->call.state = arena_alloc(&d->arena, 1, d->dialect->state_size);
     d->read = d->dialect->read_request(&in, &d->call, &d->err);
-    int n = d->call.request.sampling.n_choices;
-    dialect_answer_init(&d->answer, n > 0 ? (size_t)n : 1, false);
+    const struct chat_request *q = &d->call.request;
+    size_t n = q->sampling.n_choices > 0 ? (size_t)q->sampling.n_choices : 1;
+    dialect_answer_init(&d->answer, n * (q->n_prompts > 1 ? q->n_prompts : 1),
+                        q->sampling.n_logprobs >= 0 || q->score_prompt);
 }
 
 void dialect_case_end(struct dialect_case *d)

@@ -219,10 +219,8 @@ static void refusals_name_their_member(void **state)
     refused(d, "{\"prompt\":[\"a\",5]}", "prompt[1]");
     refused(d, "{\"prompt\":[[1],[2,-3]]}", "prompt[1][1]");
     refused(d, "{\"prompt\":[\"a\",\"b\",\"c\"],\"n\":43}", "prompt");
-    refused(d, "{\"prompt\":[\"a\",[1]],\"echo\":true}", "echo");
     refused(d, "{\"prompt\":\"x\",\"best_of\":2}", "best_of");
     refused(d, "{\"prompt\":\"x\",\"suffix\":\"y\"}", "suffix");
-    refused(d, "{\"prompt\":[1],\"echo\":true}", "echo");
     refused(d, "{\"prompt\":\"a\",\"max_tokens\":0,\"n\":2}", "max_tokens");
     refused(d, "{\"prompt\":\"a\",\"max_tokens\":-1}", "max_tokens");
 }
