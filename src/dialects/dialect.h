@@ -78,6 +78,7 @@ struct dialect_call {
     // What the client calls the first part that is no text, where that is not its place among the
     // request's messages; else empty (dialect_note_media).
     char media[96];
+    char form[96];  // the same of the member that says what form the answer has (dialect_note_form)
     // Set by read_request where the state holds more than the arena's memory, which this frees.
     void (*release)(void *state);
 };
@@ -87,6 +88,8 @@ void dialect_call_release(struct dialect_call *c);  // kept values and state; no
 json_t *dialect_keep(struct dialect_call *c, json_t *value);
 // For read_request: a part that is no text is at `at`, or is its member `key` there.
 void dialect_note_media(struct dialect_call *c, const char *at, const char *key);
+// For read_request: what form the answer has is in this member, which may not compile.
+void dialect_note_form(struct dialect_call *c, const char *member);
 // As dialect_refuse_error, of a request that was read: members have the client's names, and one
 // that a vendor names is kept if the client sent it.
 bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err,

@@ -92,6 +92,16 @@ static const char *names_member(const char *text, char member[96])
     return text + strlen(bias);
 }
 
+// What does not compile is told with what it is; schemas of tools have the tool's name before.
+static bool is_about_form(const char *text)
+{
+    static const char *const what[] = {"regular expression: ", "grammar: ", "schema: "};
+    for (size_t i = 0; i < sizeof what / sizeof *what; i++)
+        if (strncmp(text, what[i], strlen(what[i])) == 0)
+            return true;
+    return false;
+}
+
 bool dialect_refuse_error(struct dialect_error *err, const struct error *from)
 {
     char member[sizeof err->member];
@@ -120,6 +130,8 @@ bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err
     (void)dialect_refuse_error(err, from);
     if (was_sent(c, from->said.member))
         err->said = from->said;
+    if (c->form[0] && is_about_form(from->text))
+        return dialect_refuse(err, err->problem, c->form, "'%s': %s", c->form, from->text);
     if (!rest || !c->media[0] || strncmp(member, "messages[", 9) != 0)
         return false;
     return dialect_refuse(err, err->problem, c->media, "'%s'%s", c->media, rest);
@@ -174,6 +186,11 @@ void dialect_note_media(struct dialect_call *c, const char *at, const char *key)
 {
     if (!c->media[0])
         (void)snprintf(c->media, sizeof c->media, "%s.%s", at, key);
+}
+
+void dialect_note_form(struct dialect_call *c, const char *member)
+{
+    (void)snprintf(c->form, sizeof c->form, "%s", member);
 }
 
 static bool path_fits(const char *pattern, const char *path, struct slice *matched)

@@ -247,9 +247,10 @@ void openai_write_error_event(const struct dialect_call *c, const struct chat_ev
     buf_text_add(out, "\n\n");
 }
 
-bool openai_format(const json_t *format, const char *at, const char *wrapper,
-                   struct chat_constraint *out, struct dialect_error *err)
+bool openai_format(struct dialect_call *c, const json_t *format, const char *at,
+                   const char *wrapper, struct dialect_error *err)
 {
+    struct chat_constraint *out = &c->request.constraint;
     struct slice type = slice_str("text");
     struct member_path path = member_path(at, "type", -1), holder = {{0}};
     if (!member_text(format, at, "type", &type, err))
@@ -271,6 +272,7 @@ bool openai_format(const json_t *format, const char *at, const char *wrapper,
         at = holder.text;
     }
     path = member_path(at, "schema", -1);
+    dialect_note_form(c, path.text);
     return member_object(format, at, "schema", &out->schema, err) &&
            (out->schema ||
             dialect_refuse(err, PROBLEM_REQUEST, path.text, "'%s' is missing", path.text));

@@ -29,8 +29,8 @@ void openai_write_error_event(const struct dialect_call *c, const struct chat_ev
 // The form that an answer must have, as `format` says it: text, json_object or json_schema. `at` is
 // its path; the schema is a member of it, or of its member `wrapper` (may be NULL). No format:
 // text.
-bool openai_format(const json_t *format, const char *at, const char *wrapper,
-                   struct chat_constraint *out, struct dialect_error *err);
+bool openai_format(struct dialect_call *c, const json_t *format, const char *at,
+                   const char *wrapper, struct dialect_error *err);
 // The same, as other servers' members say it (openai_constraint_members, NULL last), for what has
 // no form yet: two of them are refused.
 extern const char *const openai_constraint_members[];

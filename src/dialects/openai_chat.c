@@ -41,7 +41,7 @@ static bool read_format(struct dialect_call *c, const json_t *body, struct diale
 {
     const json_t *format = NULL;
     return member_object(body, "", "response_format", &format, err) &&
-           openai_format(format, "response_format", "json_schema", &c->request.constraint, err) &&
+           openai_format(c, format, "response_format", "json_schema", err) &&
            openai_constraint(c, body, err);
 }
 

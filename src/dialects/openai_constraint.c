@@ -16,14 +16,16 @@ const char *const openai_constraint_members[] = {"grammar",
                                                  NULL};
 
 // The answer has one form: whichever member asked for another one before.
-static bool choose(struct chat_constraint *out, enum chat_constraint_kind kind, const char *member,
+static bool choose(struct dialect_call *c, enum chat_constraint_kind kind, const char *member,
                    struct dialect_error *err)
 {
+    struct chat_constraint *out = &c->request.constraint;
     if (out->kind != CONSTRAINT_NONE)
         return dialect_refuse(
             err, PROBLEM_REQUEST, member,
             "'%s' stands beside another member that says what form the answer has", member);
     out->kind = kind;
+    dialect_note_form(c, member);
     return true;
 }
 
@@ -36,7 +38,7 @@ static bool read_text(struct dialect_call *c, const json_t *o, const char *at, c
         return false;
     if (!text.len)
         return true;  // as clients of llama-server say that there is none
-    if (!choose(out, kind, member_path(at, key, -1).text, err))
+    if (!choose(c, kind, member_path(at, key, -1).text, err))
         return false;
     out->text = text;
     return true;
@@ -63,7 +65,7 @@ static bool read_json(struct dialect_call *c, const json_t *o, const char *at, c
         return dialect_refuse(err, PROBLEM_REQUEST, path.text, "'%s' must be a JSON schema, not %s",
                               path.text, member_type(schema));
     out->schema = schema;
-    return choose(out, CONSTRAINT_JSON_SCHEMA, path.text, err);
+    return choose(c, CONSTRAINT_JSON_SCHEMA, path.text, err);
 }
 
 static void write_literal(struct buf *out, struct slice text)
@@ -93,7 +95,7 @@ static bool read_choice(struct dialect_call *c, const json_t *o, const char *at,
         return false;
     if (!list)
         return true;
-    bool ok = choose(out, CONSTRAINT_GBNF, path.text, err);
+    bool ok = choose(c, CONSTRAINT_GBNF, path.text, err);
     if (ok && json_array_size(list) == 0)
         ok = dialect_refuse(err, PROBLEM_REQUEST, path.text, "'%s' is empty", path.text);
     buf_text_add(&text, "root ::= ");
@@ -129,8 +131,8 @@ static bool read_structured(struct dialect_call *c, const json_t *body, struct d
         !read_text(c, o, at, "grammar", CONSTRAINT_GBNF, err) ||
         !member_bool(o, at, "json_object", &any_object, err))
         return false;
-    if (any_object && !choose(&c->request.constraint, CONSTRAINT_JSON_OBJECT,
-                              member_path(at, "json_object", -1).text, err))
+    if (any_object &&
+        !choose(c, CONSTRAINT_JSON_OBJECT, member_path(at, "json_object", -1).text, err))
         return false;
     if (c->request.constraint.kind == before)
         return dialect_refuse(err, PROBLEM_UNSUPPORTED, at,

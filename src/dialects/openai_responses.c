@@ -71,7 +71,7 @@ static bool read_text(struct dialect_call *c, const json_t *body, struct dialect
     return member_object(body, "", "text", &text, err) &&
            member_text(text, "text", "verbosity", &verbosity, err) &&
            member_object(text, "text", "format", &format, err) &&
-           openai_format(format, "text.format", NULL, &c->request.constraint, err);
+           openai_format(c, format, "text.format", NULL, err);
 }
 
 // What a template may look at beside messages and tools.

@@ -114,7 +114,12 @@ def formats():
     claim("an answer keeps to its schema", status == 200 and isinstance(value, dict) and set(value) == {"a", "n"} and
           value["a"] in ("x", "y") and 3 <= value["n"] <= 9 and a["choices"][0]["finish_reason"] == "stop", a)
     status, a, _ = s.chat(response_format={"type": "json_schema", "json_schema": {"name": "t", "schema": {"not": {}}}})
-    claim("what cannot be compiled is named", status == 400 and "not" in a["error"]["message"], a)
+    claim("what cannot be compiled is named", status == 400 and "not" in a["error"]["message"] and
+          a["error"]["param"] == "response_format.json_schema.schema", a)
+    for members, param in (({"guided_regex": "(a"}, "guided_regex"), ({"grammar": "root ::= root"}, "grammar"),
+                           ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex")):
+        status, a, _ = s.chat(**members)
+        claim(f"and the member that it came in: {param}", status == 400 and a["error"]["param"] == param, a)
     status, a, _ = s.chat(response_format={"type": "json_object"}, max_tokens=5)
     claim("an object begins as one", status == 200 and a["choices"][0]["message"]["content"].startswith("{"), a)
 

@@ -580,6 +580,48 @@ static void errors_from_below_name_the_clients_members(void **state)
     arena_release(&arena);
 }
 
+// A form that does not compile is told with the member that it came in.
+static void a_form_that_fails_has_its_member(void **state)
+{
+    static const char schema[] = "schema: \"not\" at #: no", regex[] = "regular expression: no",
+                      grammar[] = "grammar: line 1: no";
+    static const struct {
+        const struct dialect *dialect;
+        const char *body, *why, *member;
+    } rows[] = {
+        {&dialect_openai_chat, "{" M ",\"guided_regex\":\"(\"}", regex, "guided_regex"},
+        {&dialect_openai_chat, "{" M ",\"grammar\":\"x\"}", grammar, "grammar"},
+        {&dialect_openai_chat, "{" M ",\"guided_json\":{}}", schema, "guided_json"},
+        {&dialect_openai_chat, "{" M ",\"structured_outputs\":{\"regex\":\"(\"}}", regex,
+         "structured_outputs.regex"},
+        {&dialect_openai_completions, "{\"prompt\":\"a\",\"guided_choice\":[\"a\"]}", grammar,
+         "guided_choice"},
+        {&dialect_openai_chat,
+         "{" M ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"schema\":{}}}}",
+         schema, "response_format.json_schema.schema"},
+        {&dialect_openai_responses,
+         "{\"input\":\"a\",\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"n\","
+         "\"schema\":{}}}}",
+         schema, "text.format.schema"},
+        {&dialect_openai_chat, "{" M ",\"guided_json\":{}}", "tool 'f': schema: no", ""},
+        {&dialect_openai_chat, "{" M "}", schema, ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct read r;
+        struct dialect_error err = {0};
+        struct error from = {.code = ERR_UNSUPPORTED};
+        (void)snprintf(from.text, sizeof from.text, "%s", rows[i].why);
+        read_with(&r, rows[i].dialect, rows[i].body);
+        assert_true(r.ok);
+        assert_false(dialect_refuse_call(&r.call, &err, &from));
+        assert_string_equal(err.member, rows[i].member);
+        assert_non_null(strstr(err.text, rows[i].why));
+        assert_int_equal(err.problem, PROBLEM_UNSUPPORTED);
+        release(&r);
+    }
+}
+
 static void numbers_that_are_too_large_are_told_so(void **state)
 {
     static const char *const seeds[] = {"9223372036854775808", "18446744073709551615", "-1e19"};
@@ -623,6 +665,7 @@ static void routes_are_found(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(errors_from_below_name_the_clients_members),
+    cmocka_unit_test(a_form_that_fails_has_its_member),
     cmocka_unit_test(numbers_that_are_too_large_are_told_so),
     cmocka_unit_test(formats_of_answers_become_constraints),
     cmocka_unit_test(unset_members_stay_unset),
