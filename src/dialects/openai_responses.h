@@ -23,6 +23,7 @@ struct responses_state {
     struct dialect_answer answer;  // what was said so far
     int64_t sequence;              // number of the next event
     bool begun, open;              // open: the last item that was begun has not ended
+    bool refusing;                 // of the open item, the refusal is open
     size_t n_items;                // that were begun
     size_t n_tokens;               // of the answer's whose logprobs were written
 };
@@ -41,6 +42,10 @@ struct responses_item {
     enum chat_event_kind kind;  // CHAT_TEXT, CHAT_REASONING, CHAT_TOOL_CALL
     size_t index;
     struct slice text;  // or the arguments of a call
+    // A message's text is up to here what the model says, and from here on why it says no more: a
+    // part of its own.
+    size_t n_plain;
+    bool refuses;
     const struct dialect_tool *tool;
     const struct chat_token *tokens;
     size_t n_tokens;
@@ -52,9 +57,11 @@ void responses_write_item(const struct dialect_call *c, const struct responses_i
                           const char *status, struct buf *out);
 void responses_write_item_id(const struct dialect_call *c, const struct responses_item *item,
                              struct buf *out);
-// The content part of a message or of thoughts.
+// The content part of a message or of thoughts; or that of the message's refusal.
 void responses_write_part(const struct dialect_call *c, const struct responses_item *item,
-                          struct buf *out);
+                          bool refusal, struct buf *out);
+// Whether all that the message says is a refusal.
+bool responses_only_refuses(const struct responses_item *item);
 // The status of a finished choice.
 const char *responses_status(enum chat_finish f);
 // The whole object. `a` holds the output; usage and error may be NULL.

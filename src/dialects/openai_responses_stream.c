@@ -51,9 +51,10 @@ static void begin_content(struct dialect_call *c, const char *name,
     begin_event(c->state, name, out);
     buf_text_add(out, ",\"item_id\":");
     responses_write_item_id(c, item, out);
+    const struct responses_state *s = c->state;
     buf_printf(out, ",\"output_index\":%zu", item->index);
     if (item->kind != CHAT_TOOL_CALL)
-        buf_text_add(out, ",\"content_index\":0");
+        buf_printf(out, ",\"content_index\":%d", s->refusing && item->n_plain > 0);
 }
 
 static void write_part(struct dialect_call *c, const char *name, const struct responses_item *item,
@@ -61,7 +62,7 @@ static void write_part(struct dialect_call *c, const char *name, const struct re
 {
     begin_content(c, name, item, out);
     buf_text_add(out, ",\"part\":");
-    responses_write_part(c, item, out);
+    responses_write_part(c, item, ((struct responses_state *)c->state)->refusing, out);
     end_event(out);
 }
 
@@ -94,8 +95,9 @@ static void open_item(struct dialect_call *c, struct buf *out)
     s->open = true;
     s->n_tokens = 0;
     struct responses_item item = open_item_of(s);
+    s->refusing = responses_only_refuses(&item);
     item.text = slice_str("");
-    item.n_tokens = 0;
+    item.n_tokens = item.n_plain = 0;
     write_item(c, "response.output_item.added", &item, "in_progress", out);
     if (item.kind != CHAT_TOOL_CALL)
         write_part(c, "response.content_part.added", &item, out);
@@ -103,6 +105,8 @@ static void open_item(struct dialect_call *c, struct buf *out)
 
 static void write_done(struct dialect_call *c, const struct responses_item *item, struct buf *out)
 {
+    const struct responses_state *s = c->state;
+    struct slice text = item->text;
     if (item->kind == CHAT_TOOL_CALL) {
         begin_content(c, "response.function_call_arguments.done", item, out);
         buf_text_add(out, ",\"name\":");
@@ -111,13 +115,37 @@ static void write_done(struct dialect_call *c, const struct responses_item *item
     } else if (item->kind == CHAT_REASONING) {
         begin_content(c, "response.reasoning_text.done", item, out);
         buf_text_add(out, ",\"text\":");
+    } else if (s->refusing) {
+        begin_content(c, "response.refusal.done", item, out);
+        buf_text_add(out, ",\"refusal\":");
+        text = slice_sub(text, item->n_plain, text.len);
     } else {
         begin_content(c, "response.output_text.done", item, out);
-        write_logprobs(c->state, item->tokens, item->n_tokens, out);
+        write_logprobs(s, item->tokens, item->n_tokens, out);
         buf_text_add(out, ",\"text\":");
+        text = slice_sub(text, 0, item->n_plain);
     }
-    json_write_text(out, item->text);
+    json_write_text(out, text);
     end_event(out);
+}
+
+static void close_part(struct dialect_call *c, const struct responses_item *item, struct buf *out)
+{
+    write_done(c, item, out);
+    if (item->kind != CHAT_TOOL_CALL)
+        write_part(c, "response.content_part.done", item, out);
+}
+
+// What the message said so far is whole: what follows is its refusal.
+static void begin_refusal(struct dialect_call *c, const struct responses_item *item,
+                          struct buf *out)
+{
+    struct responses_state *s = c->state;
+    struct responses_item begun = *item;
+    begun.text.len = item->n_plain;
+    close_part(c, item, out);
+    s->refusing = true;
+    write_part(c, "response.content_part.added", &begun, out);
 }
 
 static void close_item(struct dialect_call *c, const char *status, struct buf *out)
@@ -127,9 +155,7 @@ static void close_item(struct dialect_call *c, const char *status, struct buf *o
         return;
     s->open = false;
     struct responses_item item = open_item_of(s);
-    write_done(c, &item, out);
-    if (item.kind != CHAT_TOOL_CALL)
-        write_part(c, "response.content_part.done", &item, out);
+    close_part(c, &item, out);
     write_item(c, "response.output_item.done", &item, status, out);
 }
 
@@ -137,12 +163,13 @@ static void write_delta(struct dialect_call *c, const struct responses_item *ite
                         struct slice text, struct buf *out)
 {
     struct responses_state *s = c->state;
-    bool message = item->kind == CHAT_TEXT;
+    bool message = item->kind == CHAT_TEXT && !s->refusing;
     size_t n_new = message && s->logprobs ? item->n_tokens - s->n_tokens : 0;
     if (!text.len && !n_new)
         return;
     begin_content(c,
                   message                        ? "response.output_text.delta"
+                  : s->refusing                  ? "response.refusal.delta"
                   : item->kind == CHAT_REASONING ? "response.reasoning_text.delta"
                                                  : "response.function_call_arguments.delta",
                   item, out);
@@ -167,6 +194,8 @@ static void write_said(struct dialect_call *c, const struct chat_event *e, struc
     if (!s->n_items)
         return;
     struct responses_item item = open_item_of(s);
+    if (item.refuses && !s->refusing && s->open)
+        begin_refusal(c, &item, out);
     if (item.kind == kind)
         write_delta(c, &item, e->kind == CHAT_TOOL_CALL ? slice_str("") : e->text, out);
 }

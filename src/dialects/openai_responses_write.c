@@ -8,6 +8,16 @@
 #include "dialects/openai.h"
 #include "dialects/openai_responses.h"
 
+// Where the message's refusal begins, if it has one.
+static void find_refusal(const struct dialect_choice *choice, const struct dialect_part *p,
+                         struct responses_item *item)
+{
+    item->n_plain = item->text.len;
+    item->refuses = p->kind == CHAT_TEXT && choice->refused && choice->refusal_at < p->end;
+    if (item->refuses)
+        item->n_plain = choice->refusal_at > p->start ? choice->refusal_at - p->start : 0;
+}
+
 struct responses_item responses_item_of(const struct dialect_choice *choice, size_t index)
 {
     struct responses_item item = {.kind = CHAT_TEXT, .index = index, .text = slice_str("")};
@@ -24,6 +34,7 @@ struct responses_item responses_item_of(const struct dialect_choice *choice, siz
         const struct buf *from = p->kind == CHAT_TEXT ? &choice->text : &choice->reasoning;
         item.text = slice_sub(buf_view(from), p->start, p->end - p->start);
     }
+    find_refusal(choice, p, &item);
     return item;
 }
 
@@ -36,10 +47,21 @@ void responses_write_item_id(const struct dialect_call *c, const struct response
     buf_printf(out, "\"%s_%s_%zu\"", prefix, c->id, item->index);
 }
 
+bool responses_only_refuses(const struct responses_item *item)
+{
+    return item->refuses && item->n_plain == 0;
+}
+
 void responses_write_part(const struct dialect_call *c, const struct responses_item *item,
-                          struct buf *out)
+                          bool refusal, struct buf *out)
 {
     const struct responses_state *s = c->state;
+    if (refusal) {
+        buf_text_add(out, "{\"type\":\"refusal\",\"refusal\":");
+        json_write_text(out, slice_sub(item->text, item->n_plain, item->text.len));
+        buf_char(out, '}');
+        return;
+    }
     if (item->kind == CHAT_REASONING) {
         buf_text_add(out, "{\"type\":\"reasoning_text\",\"text\":");
     } else {
@@ -47,7 +69,7 @@ void responses_write_part(const struct dialect_call *c, const struct responses_i
         openai_write_tokens(item->tokens, s->logprobs ? item->n_tokens : 0, out);
         buf_text_add(out, ",\"text\":");
     }
-    json_write_text(out, item->text);
+    json_write_text(out, slice_sub(item->text, 0, item->n_plain));
     buf_char(out, '}');
 }
 
@@ -55,9 +77,14 @@ void responses_write_part(const struct dialect_call *c, const struct responses_i
 static void write_content(const struct dialect_call *c, const struct responses_item *item,
                           const char *status, struct buf *out)
 {
+    bool plain = !responses_only_refuses(item), begun = strcmp(status, "in_progress") != 0;
     buf_text_add(out, ",\"content\":[");
-    if (strcmp(status, "in_progress") != 0)
-        responses_write_part(c, item, out);
+    if (begun && plain)
+        responses_write_part(c, item, false, out);
+    if (begun && plain && item->refuses)
+        buf_char(out, ',');
+    if (begun && item->refuses)
+        responses_write_part(c, item, true, out);
     buf_text_add(out, "]}");
 }
 

@@ -515,6 +515,103 @@ static void write_events(struct dialect_case *r, const struct chat_event *events
         dialect->write_event(&r->call, &events[i], stream);
 }
 
+static void say(struct dialect_case *d, struct dialect_answer *a, const char *text, bool refusal,
+                struct buf *stream)
+{
+    const struct chat_event e = {.kind = CHAT_TEXT, .text = slice_str(text), .refusal = refusal};
+    dialect_answer_add(a, &e);
+    dialect->write_event(&d->call, &e, stream);
+}
+
+static void finish_saying(struct dialect_case *d, struct dialect_answer *a, struct buf *stream)
+{
+    const struct chat_event events[] = {
+        {.kind = CHAT_FINISH, .finish = CHAT_STOP}, {.kind = CHAT_USAGE}, {.kind = CHAT_DONE}};
+    for (size_t i = 0; i < 3; i++) {
+        dialect_answer_add(a, &events[i]);
+        dialect->write_event(&d->call, &events[i], stream);
+    }
+}
+
+// The parts as a client puts them together from deltas.
+static json_t *joined_parts(const json_t *events)
+{
+    struct buf texts[2] = {{0}};
+    json_t *parts = json_array();
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *e = json_array_get(events, i);
+        const char *type = json_get_text(e, "type");
+        int64_t at = -1;
+        (void)json_get_i64(e, "content_index", &at);
+        if (strcmp(type, "response.content_part.added") == 0) {
+            assert_int_equal(at, json_array_size(parts));
+            json_array_append(parts, json_object_get(e, "part"));
+        } else if (strstr(type, ".delta")) {
+            buf_text_add(&texts[at], json_get_text(e, "delta"));
+        } else if (strstr(type, "text.done") || strstr(type, "refusal.done")) {
+            const char *name = strstr(type, "refusal") ? "refusal" : "text";
+            json_t *part = json_array_get(parts, (size_t)at);
+            assert_int_equal(at, json_array_size(parts) - 1);
+            assert_string_equal(json_get_text(e, name), buf_text(&texts[at]));
+            assert_string_equal(json_get_text(part, name), "");
+            json_object_set_new(part, name, json_string(buf_text(&texts[at])));
+        } else if (strcmp(type, "response.content_part.done") == 0) {
+            assert_true(json_equal(json_object_get(e, "part"), json_array_get(parts, (size_t)at)));
+        }
+    }
+    buf_release(&texts[0]);
+    buf_release(&texts[1]);
+    return parts;
+}
+
+#define REFUSAL_ENDS "response.refusal.done response.content_part.done response.output_item.done "
+
+// A vendor's model may refuse at once, or in the middle of what it says.
+static void a_refusal_is_a_part_of_its_own(void **state)
+{
+    static const char *const types[] = {
+        "response.created response.in_progress " MESSAGE_BEGINS
+        "response.refusal.delta response.refusal.delta " REFUSAL_ENDS "response.completed ",
+        "response.created response.in_progress " MESSAGE_BEGINS
+        "response.output_text.delta response.output_text.done response.content_part.done "
+        "response.content_part.added response.refusal.delta response.refusal.delta " REFUSAL_ENDS
+        "response.completed "};
+    (void)state;
+    for (int before = 0; before < 2; before++) {
+        struct dialect_case r;
+        struct dialect_answer a;
+        struct buf stream = {0}, out = {0};
+        read_well(&r, "{" IN ",\"stream\":true}");
+        dialect_answer_init(&a, 1, false);
+        if (before)
+            say(&r, &a, "Well. ", false, &stream);
+        say(&r, &a, "I can", true, &stream);
+        say(&r, &a, "not.", true, &stream);
+        finish_saying(&r, &a, &stream);
+        dialect->write_response(&r.call, &a, &out);
+        json_t *events = events_of(&stream), *whole = parsed(buf_view(&out));
+        json_t *items = items_of(events);
+        types_are(events, types[before]);
+        assert_true(json_equal(items, json_object_get(whole, "output")));
+        assert_string_equal(json_get_text(whole, "status"), "completed");
+        json_t *parts = joined_parts(events);
+        assert_int_equal(json_array_size(parts), 1 + before);
+        assert_string_equal(json_get_text(last_of(parts), "type"), "refusal");
+        assert_string_equal(json_get_text(last_of(parts), "refusal"), "I cannot.");
+        if (before)
+            assert_string_equal(json_get_text(json_array_get(parts, 0), "text"), "Well. ");
+        assert_true(json_equal(json_object_get(last_of(items), "content"), parts));
+        json_decref(events);
+        json_decref(parts);
+        json_decref(whole);
+        json_decref(items);
+        dialect_answer_release(&a);
+        buf_release(&stream);
+        buf_release(&out);
+        dialect_case_end(&r);
+    }
+}
+
 static void an_answer_of_nothing_is_an_empty_message(void **state)
 {
     const struct chat_event events[] = {
@@ -608,6 +705,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(events_come_in_their_order),
     cmocka_unit_test(a_stream_ends_with_the_whole_answer),
     cmocka_unit_test(a_whole_answer),
+    cmocka_unit_test(a_refusal_is_a_part_of_its_own),
     cmocka_unit_test(an_answer_of_nothing_is_an_empty_message),
     cmocka_unit_test(a_failure_keeps_what_was_said),
     cmocka_unit_test(an_answer_too_large_to_hold_is_an_error),
