@@ -147,7 +147,8 @@ static bool load(struct server *s, const char *model)
     for (struct exchange *x = take(&s->loading, wants_model, model), *next; x; x = next) {
         next = x->next_loading;
         x->next_loading = NULL;
-        if (ok && queue_try_put(&s->jobs, x))
+        bool patient = x->own && x->own->kind >= ROUTE_LONG;
+        if (ok && queue_try_put(patient ? &s->long_jobs : &s->jobs, x))
             continue;
         if (ok)
             (void)error_set(&why, ERR_BUSY, "too many requests are waiting already");

@@ -253,10 +253,10 @@ void routes_summaries(struct exchange *x)
 {
     struct job j = {.x = x, .done = -1};
     struct dialect_error err = {0};
-    if (read_options(&j, x->json, &err) && read_documents(&j, x->json, &err))
-        work(&j);
-    else
+    if (!read_options(&j, x->json, &err) || !read_documents(&j, x->json, &err))
         exchange_refuse(x, &err);
+    else if (loading_ready(x, j.options.model))  // else it comes again, and x is not ours any more
+        work(&j);
     for (size_t i = 0; i < j.n_documents; i++)
         document_close(j.documents[i]);
 }
