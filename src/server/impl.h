@@ -49,7 +49,7 @@ struct http_loop {
 struct exchange;
 struct loading {  // requests that wait for their models (loading.c)
     pthread_mutex_t lock;
-    pthread_cond_t changed;
+    pthread_cond_t changed, let;  // let: a thread that waits goes on
     pthread_t thread;
     struct exchange *first, *last;
     int n;
@@ -140,7 +140,8 @@ struct exchange {
     bool closed;                    // the answer is over, and nobody holds it
     struct gateway_answer *handle;  // from its start until it is closed
     // While it waits for its model, under the lock of loading.c.
-    const char *loading_model;  // the gateway's
+    const char *loading_model;    // the gateway's
+    struct loading_guest *guest;  // a thread of its own waits too; or NULL
     struct exchange *next_loading;
     int64_t loading_until_ns;
 };
@@ -216,6 +217,8 @@ void loading_stop(struct server *s);
 // Whether the request goes on now. Else it comes back to a worker, from the beginning but for its
 // JSON, when its model is there, or was refused.
 bool loading_ready(struct exchange *x, const char *model);
+// Waits on the caller's thread, for who has begun already and goes on. False with err.
+bool loading_wait(struct exchange *x, const char *model, struct error *err);
 void loading_expire(struct server *s);  // refuses those that have waited too long; now and then
 
 // routes.c: our own routes beside those of the dialects; NULL if the path is none.

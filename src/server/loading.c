@@ -4,7 +4,8 @@
 // that waited for it back to the workers; a load that fails is told to those who asked for that
 // model, and to nobody else. Where there is no room for a model, those that come behind it and fit
 // go first; who asks for a model that has to make room waits here too, behind those who wait for
-// the other one (providers/local_models.c). How many wait and how long is bounded: then it is a
+// the other one (providers/local_models.c). A summary, which asks again and again, keeps its thread
+// while it waits for a later turn. How many wait and how long is bounded: then it is a
 // 503.
 #include <time.h>
 
@@ -25,6 +26,33 @@ static void refuse(struct exchange *x, const struct error *why)
         err.retry_after_s = 0;
     }
     exchange_refuse(x, &err);
+}
+
+// A thread that waits: until it is let go on, or why it is not.
+struct loading_guest {
+    bool over;
+    struct error why;
+};
+
+// Who waited goes on (NULL), or is told why not.
+static void let_guest(struct loading *l, struct exchange *x, const struct error *why)
+{
+    pthread_mutex_lock(&l->lock);
+    if (why)
+        x->guest->why = *why;
+    x->guest->over = true;
+    pthread_cond_broadcast(&l->let);
+    pthread_mutex_unlock(&l->lock);
+}
+
+// One that was taken out of the list.
+static void fail(struct loading *l, struct exchange *x, const struct error *why)
+{
+    if (x->guest)
+        let_guest(l, x, why);
+    else
+        refuse(x, why);
+    exchange_drop(x);
 }
 
 static bool enter(struct loading *l, struct exchange *x)
@@ -49,6 +77,36 @@ static bool enter(struct loading *l, struct exchange *x)
     return room;
 }
 
+// Takes a place in the list, behind all who came before. False with err: there is none.
+static bool wait_in_list(struct exchange *x, const char *model, struct error *err)
+{
+    x->loading_model = model;
+    exchange_hold(x);
+    if (enter(&x->server->loading, x))
+        return true;
+    (void)error_set(err, ERR_BUSY, "%d requests wait for models to be loaded already", LOADING_MAX);
+    err->retry_after_s = RETRY_S;
+    exchange_drop(x);
+    return false;
+}
+
+bool loading_wait(struct exchange *x, const char *model, struct error *err)
+{
+    struct loading *l = &x->server->loading;
+    struct loading_guest guest = {0};
+    x->loading_until_ns = http_deadline(x->server->options.load_wait_s);
+    x->guest = &guest;
+    bool ok = wait_in_list(x, model, err);
+    pthread_mutex_lock(&l->lock);
+    while (ok && !guest.over)
+        pthread_cond_wait(&l->let, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    x->guest = NULL;
+    if (guest.why.code)
+        *err = guest.why;
+    return ok && !guest.why.code;
+}
+
 bool loading_ready(struct exchange *x, const char *model)
 {
     struct server *s = x->server;
@@ -58,15 +116,8 @@ bool loading_ready(struct exchange *x, const char *model)
         return true;
     if (!has_waited)
         x->loading_until_ns = http_deadline(s->options.load_wait_s);
-    x->loading_model = model;
-    exchange_hold(x);
-    if (enter(&s->loading, x))
-        return false;
-    (void)error_set(&why, ERR_BUSY, "%d requests wait for models to be loaded already",
-                    LOADING_MAX);
-    why.retry_after_s = RETRY_S;
-    refuse(x, &why);
-    exchange_drop(x);
+    if (!wait_in_list(x, model, &why))
+        refuse(x, &why);
     return false;
 }
 
@@ -112,8 +163,7 @@ void loading_expire(struct server *s)
         (void)error_set(&why, ERR_BUSY, "'%.100s' was not loaded within %d s", x->loading_model,
                         s->options.load_wait_s);
         why.retry_after_s = RETRY_S;
-        refuse(x, &why);
-        exchange_drop(x);
+        fail(&s->loading, x, &why);
     }
 }
 
@@ -147,13 +197,17 @@ static bool load(struct server *s, const char *model)
     for (struct exchange *x = take(&s->loading, wants_model, model), *next; x; x = next) {
         next = x->next_loading;
         x->next_loading = NULL;
+        if (ok && x->guest) {
+            let_guest(&s->loading, x, NULL);
+            exchange_drop(x);
+            continue;
+        }
         bool patient = x->own && x->own->kind >= ROUTE_LONG;
         if (ok && queue_try_put(patient ? &s->long_jobs : &s->jobs, x))
             continue;
         if (ok)
             (void)error_set(&why, ERR_BUSY, "too many requests are waiting already");
-        refuse(x, &why);
-        exchange_drop(x);
+        fail(&s->loading, x, &why);
     }
     if (ok)
         let_start(s);
@@ -201,12 +255,14 @@ void loading_init(struct loading *l)
 {
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->changed, NULL);
+    pthread_cond_init(&l->let, NULL);
 }
 
 void loading_release(struct loading *l)
 {
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->changed);
+    pthread_cond_destroy(&l->let);
 }
 
 bool loading_start(struct server *s)

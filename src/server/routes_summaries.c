@@ -167,6 +167,14 @@ static bool on_progress(void *self, int done, int total, const char *what)
     return !exchange_is_gone(j->x);
 }
 
+static bool on_turn(void *self, bool wait, struct error *err)
+{
+    const struct job *j = self;
+    if (gateway_ready(j->x->server->gateway, j->options.model, false))
+        return true;
+    return wait && loading_wait(j->x, j->options.model, err);
+}
+
 static void on_draft(void *self, struct slice more, bool restart)
 {
     struct job *j = self;
@@ -235,6 +243,8 @@ static void work(struct job *j)
     j->options.caller = &j->caller;
     j->options.progress = on_progress;
     j->options.progress_self = j;
+    j->options.turn = on_turn;
+    j->options.turn_self = j;
     j->options.draft = j->stream ? on_draft : NULL;
     j->options.draft_self = j;
     struct summary *s =

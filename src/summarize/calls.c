@@ -47,10 +47,18 @@ static void ask_release(struct asked *a)
     json_decref(a->extras);
 }
 
+// Nothing is counted while calls run, so that it may be waited for.
+static bool wait_for_turn(const struct asker *c, struct error *err)
+{
+    return !c->turn || c->turn(c->turn_self, true, err);
+}
+
 bool count_prompt(const struct asker *c, const struct prompt *p, int64_t *n, struct error *err)
 {
     struct asked a;
     bool exact;
+    if (!wait_for_turn(c, err))
+        return false;
     ask_prepare(&a, c, p);
     bool ok = gateway_count(c->gateway, &a.request, n, &exact, err);
     ask_release(&a);
@@ -62,7 +70,7 @@ static bool count_raw(const struct asker *c, struct slice text, int64_t *n, stru
     struct chat_request r = {.input = INPUT_TEXT, .model = c->model, .text = text};
     bool exact;
     chat_sampling_unset(&r.sampling);
-    return gateway_count(c->gateway, &r, n, &exact, err);
+    return wait_for_turn(c, err) && gateway_count(c->gateway, &r, n, &exact, err);
 }
 
 static bool count_message(const struct asker *c, struct slice text, int64_t *n, struct error *err)
@@ -72,7 +80,7 @@ static bool count_message(const struct asker *c, struct slice text, int64_t *n, 
         .input = INPUT_MESSAGES, .model = c->model, .messages = &message, .n_messages = 1};
     bool exact;
     chat_sampling_unset(&r.sampling);
-    return gateway_count(c->gateway, &r, n, &exact, err);
+    return wait_for_turn(c, err) && gateway_count(c->gateway, &r, n, &exact, err);
 }
 
 bool count_frame(struct asker *c, struct error *err)
@@ -293,6 +301,19 @@ static void end(struct round *r, struct slot *s)
     s->call = NULL;
 }
 
+// Whether calls may begin now; others' turn may be first. False with err: it does not come.
+static bool find_turn(const struct round *r, bool *now, struct error *err)
+{
+    const struct asker *c = r->caller;
+    bool running = false;
+    for (int i = 0; i < IN_FLIGHT; i++)
+        running = running || r->slots[i].call;
+    *now = !c->turn || c->turn(c->turn_self, false, NULL);
+    if (*now || running)
+        return true;
+    return *now = wait_for_turn(c, err);
+}
+
 static void fill_slots(struct round *r)
 {
     for (int i = 0; i < IN_FLIGHT; i++) {
@@ -374,13 +395,14 @@ static void cancel_all(struct round *r)
 bool calls_run(struct asker *c, struct call *calls, size_t n, struct error *err)
 {
     struct round *r = memory_array(struct round, 1);
-    bool cancelled = false;
+    bool cancelled = false, now = false, ok = true;
     *r = (struct round){.caller = c, .calls = calls, .n = n};
     r->again = memory_array(size_t, n + 1);
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->changed, NULL);
-    while (r->n_ended < n && !cancelled) {
-        fill_slots(r);
+    while (r->n_ended < n && !cancelled && (ok = find_turn(r, &now, err))) {
+        if (now)
+            fill_slots(r);
         wait_for_change(r);
         reap(r);
         cancelled = c->progress && !c->progress(c->progress_self, c->done, c->total, c->what);
@@ -390,5 +412,5 @@ bool calls_run(struct asker *c, struct call *calls, size_t n, struct error *err)
     pthread_cond_destroy(&r->changed);
     free(r->again);
     free(r);
-    return !cancelled || error_set(err, ERR_CANCELLED, "stopped");
+    return ok && (!cancelled || error_set(err, ERR_CANCELLED, "stopped"));
 }

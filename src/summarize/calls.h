@@ -25,6 +25,8 @@ struct asker {
     // What a call writes while `drafting`, as in summary_options; one call at a time.
     void (*draft)(void *self, struct slice more, bool restart);
     void *draft_self;
+    bool (*turn)(void *self, bool wait, struct error *err);  // as in summary_options
+    void *turn_self;
     bool drafting, drafted;  // something was told
     int done, total;
     const char *what;
@@ -53,5 +55,6 @@ bool count_frame(struct asker *c, struct error *err);
 bool count_prompt(const struct asker *c, const struct prompt *p, int64_t *n, struct error *err);
 bool count_text(const struct asker *c, struct slice text, int64_t *n, struct error *err);
 
-// Runs all calls. False with err only when cancelled; what else goes wrong is in the calls.
+// Runs all calls. False with err only when cancelled, or when their turn does not come; what else
+// goes wrong is in the calls.
 bool calls_run(struct asker *c, struct call *calls, size_t n, struct error *err);

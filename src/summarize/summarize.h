@@ -35,6 +35,10 @@ struct summary_options {
     // `restart` first: forget what came so far. From the caller's thread, as progress. May be NULL.
     void (*draft)(void *self, struct slice more, bool restart);
     void *draft_self;
+    // Asked before a call begins: whether it is its turn. Where `wait` is set, no call is running:
+    // then it may take its time, and false with err ends the summary. NULL: it always is.
+    bool (*turn)(void *self, bool wait, struct error *err);
+    void *turn_self;
     int64_t *bytes_sent;  // that left this machine, set whether it succeeds or not. May be NULL
 };
 struct summary_part {   // what was left out, and why

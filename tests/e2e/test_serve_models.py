@@ -11,7 +11,7 @@ import time
 import one_layer
 from hub.repository import Repository
 from hub_double import HubDouble
-from server import BIN, MODEL, Server, claim, finish
+from server import BIN, MODEL, ROOT, Server, claim, finish
 
 TEXT = "The harbour was full of boats. The people stood on the quay and looked at the ships. Nobody spoke of the war."
 IDS = ("one", "two", "three")
@@ -116,6 +116,26 @@ def fair(paths, folder):
     claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
 
 
+def patient(paths):
+    """A summary has many calls: between two of them a model that others wait for has its turn."""
+    with open(os.path.join(ROOT, "docs/examples/declaration-of-independence.txt")) as f:
+        text = f.read() * 3
+    s = Server("--quiet", "--ctx", "512", "--models-memory", "20000000", "--load-wait", "120", "-m", paths[1], model=paths[0])
+    done = []
+    summary = threading.Thread(target=lambda: done.append(("one", *s.post("/v1/summaries", {"model": "one", "text": text})[:2])))
+    summary.start()
+    while not s.metric("vllm:num_requests_running") and not done:
+        time.sleep(0.01)
+    done.append(("two", *s.chat(model="two", max_tokens=2)[:2]))
+    summary.join()
+    claim("a model has its turn while a summary runs on another", [(m, status) for m, status, _ in done] == [("two", 200), ("one", 200)],
+          done)
+    alone = Server("--quiet", "--ctx", "512", model=paths[0])
+    status, a, _ = alone.post("/v1/summaries", {"model": "one", "text": text})
+    claim("the summary is the same as without", status == 200 and a["summary"] == done[-1][2]["summary"], (a, done))
+    claim("they end with 0", s.stop() == 0 == alone.stop(), s.logged()[-600:])
+
+
 def broken(paths):
     with open(paths[1], "r+b") as f:
         f.truncate(5000)
@@ -168,5 +188,6 @@ with tempfile.TemporaryDirectory() as d:
     room_for_one(files)
     in_use(files)
     fair(files, d)
+    patient(files)
     broken(files)
 finish()
