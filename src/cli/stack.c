@@ -226,16 +226,17 @@ bool stack_reload(struct stack *st, const struct settings *s, struct error *err)
     bool ok = config_read(s->config, &c, err) && (prices = open_prices(&c, err)) &&
               (!st->egress || (egress = egress_open(c.egress_log, err)));
     struct config told = c;
-    if (!ok || !gateway_reload(st->gateway, &c, err)) {
+    if (!ok || !gateway_reload(st->gateway, &c, prices, egress, err)) {
         egress_close(egress);
         prices_free(prices);
         config_release(&c);
         return false;
     }
     tell_restart(st, s, &told);  // its texts are the gateway's now
-    prices_replace(st->prices, prices);
-    if (egress)
-        egress_replace(st->egress, egress);
+    prices_free(st->prices);
+    st->prices = prices;
+    egress_close(st->egress);
+    st->egress = egress;
     st->allow_vendors = s->allow_vendors || told.allow_vendors;
     return true;
 }

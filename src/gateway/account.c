@@ -20,10 +20,11 @@ bool account_has_budget(const struct caller *who)
     return k && (k->budget_day >= 0 || k->budget_month >= 0 || k->budget_total >= 0);
 }
 
-static const struct price *price_for(const struct gateway *g, const struct candidate *c)
+// Of the table and the day with which the request began: what was promised by them is kept.
+const struct price *account_price(const struct gateway_answer *f, const struct candidate *c)
 {
-    return g->o.prices && c->model ? prices_find(g->o.prices, c->provider_name, c->model, NULL)
-                                   : NULL;
+    const struct prices *all = f->routing->prices;
+    return all && c->model ? prices_find(all, c->provider_name, c->model, f->day) : NULL;
 }
 
 static int64_t n_choices(const struct chat_request *req)
@@ -32,21 +33,21 @@ static int64_t n_choices(const struct chat_request *req)
     return req->n_prompts > 1 ? n * (int64_t)req->n_prompts : n;
 }
 
-int64_t account_guess(const struct gateway *g, const struct candidate *c, const struct need *need,
-                      const struct chat_request *req)
+int64_t account_guess(const struct gateway_answer *f, const struct candidate *c)
 {
-    const struct price *p = price_for(g, c);
+    const struct price *p = account_price(f, c);
+    const struct chat_request *req = &f->request;
     int64_t answer = req->max_tokens >= 0 ? req->max_tokens : ANSWER_TOKENS_GUESS;
     if (!p)
         return c->local ? 0 : -1;
-    return price_guess(p, need->tokens_guess, answer * n_choices(req));
+    return price_guess(p, f->need.tokens_guess, answer * n_choices(req));
 }
 
 // The most that a step could cost; 0 without a price: those are not in the plan where it matters.
 // What is asked for gets a bound, if nobody gave it one.
 static int64_t bound_of(struct gateway_answer *f, struct router_step step)
 {
-    const struct price *p = price_for(f->g, &f->target.candidates[step.candidate]);
+    const struct price *p = account_price(f, &f->target.candidates[step.candidate]);
     if (!p)
         return 0;
     if (f->request.max_tokens < 0 && f->request.input != INPUT_EMBED)
@@ -172,7 +173,7 @@ static void fill(const struct gateway_answer *f, const struct attempt *a, const 
 
 static int64_t cost_of(const struct gateway_answer *f, const struct attempt *a)
 {
-    const struct price *p = price_for(f->g, a->candidate);
+    const struct price *p = account_price(f, a->candidate);
     return p ? price_of(p, &f->usage) : a->candidate->local ? 0 : -1;
 }
 

@@ -32,7 +32,7 @@ static struct egress_line egress_line(const struct attempt *a, const char *outco
 
 static void log_end(const struct attempt *a, const struct chat_usage *usage, const char *outcome)
 {
-    struct egress *log = a->flight->g->o.egress;
+    struct egress *log = a->flight->routing->egress;
     if (!log || a->candidate->local)
         return;
     struct egress_line line = egress_line(a, outcome);
@@ -92,7 +92,7 @@ static bool prepare(struct attempt *a, struct error *err)
                          err))
         return false;
     struct egress_line line = egress_line(a, "begun");
-    return !g->o.egress || egress_begin(g->o.egress, &line, err);
+    return !f->routing->egress || egress_begin(f->routing->egress, &line, err);
 }
 
 static void push(void *self, const struct chat_event *e)

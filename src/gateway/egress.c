@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -20,10 +22,10 @@
 #include "base/places.h"
 #include "base/system.h"
 
-enum { PENDING_MAX = 1 << 20 };
-static const struct timespec LINGER = {.tv_nsec = 20000000};  // ends of this time go in one write
+enum { PENDING_MAX = 1 << 20, LINGER_NS = 20000000 };  // ends of this time go in one write
 
 struct egress {
+    atomic_int n_holds;
     pthread_mutex_t lock;
     pthread_cond_t ended;  // something is wanted, or to stop
     pthread_t writer;
@@ -155,6 +157,15 @@ static void write_pending(struct egress *e)
         drop_written(e, e->pending.len - PENDING_MAX);
 }
 
+// Under the lock, which is given up meanwhile; not longer than it takes to stop.
+static void linger(struct egress *e)
+{
+    int64_t until = clock_ns() + LINGER_NS;
+    struct timespec t = {.tv_sec = until / 1000000000, .tv_nsec = until % 1000000000};
+    while (!e->stop && pthread_cond_timedwait(&e->ended, &e->lock, &t) != ETIMEDOUT)
+        continue;
+}
+
 static void *write_ends(void *self)
 {
     struct egress *e = self;
@@ -166,9 +177,7 @@ static void *write_ends(void *self)
             continue;
         }
         e->wanted = false;
-        pthread_mutex_unlock(&e->lock);
-        (void)nanosleep(&LINGER, NULL);
-        pthread_mutex_lock(&e->lock);
+        linger(e);
         write_pending(e);
     }
     pthread_mutex_unlock(&e->lock);
@@ -189,8 +198,13 @@ struct egress *egress_open(const char *path, struct error *err)
     if (!path && !place_data("egress.log", found, err))
         return NULL;
     struct egress *e = memory_array(struct egress, 1);
+    pthread_condattr_t monotonic;
+    atomic_init(&e->n_holds, 1);
     pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->ended, NULL);
+    pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&e->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     e->fd = -1;
     e->path = memory_text(path ? path : found);
     if (!e->path[0]) {
@@ -203,9 +217,16 @@ struct egress *egress_open(const char *path, struct error *err)
     return NULL;
 }
 
+struct egress *egress_hold(struct egress *e)
+{
+    if (e)
+        atomic_fetch_add(&e->n_holds, 1);
+    return e;
+}
+
 void egress_close(struct egress *e)
 {
-    if (!e)
+    if (!e || atomic_fetch_sub(&e->n_holds, 1) != 1)
         return;
     pthread_mutex_lock(&e->lock);
     e->stop = true;
@@ -221,26 +242,6 @@ void egress_close(struct egress *e)
     pthread_mutex_destroy(&e->lock);
     free(e->path);
     free(e);
-}
-
-void egress_replace(struct egress *e, struct egress *by)
-{
-    struct error err = {0};
-    pthread_mutex_lock(&e->lock);
-    write_pending(e);  // to the file where their beginnings are
-    char *path = e->path;
-    int fd = e->fd;
-    e->path = by->path;
-    e->fd = by->fd;
-    by->path = path;
-    by->fd = fd;
-    e->torn = e->complained = false;
-    if (!e->path)
-        buf_clear(&e->pending);  // else the new one gets what the old one did not take
-    if (e->path && !e->has_writer && !start_writer(e, &err))
-        log_warn("%s", err.text);
-    pthread_mutex_unlock(&e->lock);
-    egress_close(by);
 }
 
 bool egress_begin(struct egress *e, const struct egress_line *line, struct error *err)

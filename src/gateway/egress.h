@@ -19,9 +19,9 @@ struct egress_line {
 };
 // path NULL: egress.log in Hearth's data folder; "": no log. NULL with err.
 struct egress *egress_open(const char *path, struct error *err);
-void egress_close(struct egress *e);  // writes what is left; NULL is fine
-// The file of another one, which is handed over, is written from here on; also the ends of what
-// began before.
-void egress_replace(struct egress *e, struct egress *by);
+struct egress *egress_hold(struct egress *e);  // the same; NULL is fine
+// Gives one hold back, egress_open's or egress_hold's; the last writes what is left and closes the
+// file, which takes no longer than a line. NULL is fine.
+void egress_close(struct egress *e);
 bool egress_begin(struct egress *e, const struct egress_line *line, struct error *err);
 void egress_end(struct egress *e, const struct egress_line *line);

@@ -37,6 +37,7 @@ static struct gateway_answer *flight_new(struct gateway *g, const struct chat_re
     const struct caller *who = req->caller;
     f->g = g;
     f->routing = routing_hold(g);
+    price_day_today(f->day);
     f->request = *req;
     f->sink = sink;
     f->begun_ns = clock_ns();
@@ -107,7 +108,7 @@ static void candidate_facts(const struct gateway_answer *f, const struct candida
     struct model_info info;
     struct error ignored;
     struct provider *local = g->o.local;
-    *out = (struct router_facts){.able = true, .price = account_guess(g, c, &f->need, &f->request)};
+    *out = (struct router_facts){.able = true, .price = account_guess(f, c)};
     if (c->local) {
         out->tools = out->schema = out->known = true;
         out->waiting = gateway_waiting(g);
@@ -116,8 +117,7 @@ static void candidate_facts(const struct gateway_answer *f, const struct candida
             out->context = info.context;
         return;
     }
-    const struct price *p =
-        g->o.prices ? prices_find(g->o.prices, c->provider_name, c->model, NULL) : NULL;
+    const struct price *p = account_price(f, c);
     if (p) {
         out->context = p->context;
         out->max_output = p->max_output;
@@ -218,8 +218,7 @@ static bool plan_direct(struct gateway_answer *f, struct error *err)
     if (f->local_only)
         return error_set(err, ERR_FORBIDDEN,
                          "'%.100s' is a vendor's, and this request may not leave", c->shown);
-    return !account_has_budget(f->request.caller) ||
-           account_guess(f->g, c, &f->need, &f->request) >= 0 ||
+    return !account_has_budget(f->request.caller) || account_guess(f, c) >= 0 ||
            error_set(err, ERR_BUDGET,
                      "the price of '%.100s' is not known, and this key has a budget", c->shown);
 }

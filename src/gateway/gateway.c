@@ -218,11 +218,10 @@ bool gateway_may(struct gateway *g, const struct caller *who, const char *id, st
 
 // Questions about models
 
-static void describe_vendor(const struct gateway *g, const struct candidate *c,
+static void describe_vendor(const struct prices *prices, const struct candidate *c,
                             struct model_info *out)
 {
-    const struct price *p =
-        g->o.prices ? prices_find(g->o.prices, c->provider_name, c->model, NULL) : NULL;
+    const struct price *p = prices ? prices_find(prices, c->provider_name, c->model, NULL) : NULL;
     *out = (struct model_info){.context = CONTEXT_ASSUMED, .has_template = true};
     (void)snprintf(out->name, sizeof out->name, "%s", c->shown);
     (void)snprintf(out->description, sizeof out->description, "a model of %s", c->provider_name);
@@ -236,8 +235,8 @@ static void describe_vendor(const struct gateway *g, const struct candidate *c,
     out->vision = p->vision;
 }
 
-static bool describe_one(struct gateway *g, const struct candidate *c, struct model_info *out,
-                         struct error *err)
+static bool describe_one(struct gateway *g, const struct routing *r, const struct candidate *c,
+                         struct model_info *out, struct error *err)
 {
     if (c->local)
         return g->o.local->ops->describe(g->o.local, c->model, out, err);
@@ -246,7 +245,7 @@ static bool describe_one(struct gateway *g, const struct candidate *c, struct mo
             *err = c->missing;
         return false;
     }
-    describe_vendor(g, c, out);
+    describe_vendor(r->prices, c, out);
     return true;
 }
 
@@ -280,7 +279,7 @@ bool gateway_describe(struct gateway *g, const char *model, struct model_info *o
     struct model_info one;
     bool ok = question_open(&q, g, model, &why), any = false;
     for (size_t i = 0; ok && i < q.target.n; i++) {
-        bool had = describe_one(g, &q.target.candidates[i], &one, &why);
+        bool had = describe_one(g, q.routing, &q.target.candidates[i], &one, &why);
         if (had && !any)
             *out = one;
         any = any || had;

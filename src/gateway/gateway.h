@@ -20,7 +20,7 @@ struct prices;
 struct remotes;
 struct gateway_answer;
 
-struct gateway_options {  // everything is borrowed; all but local may be NULL
+struct gateway_options {  // borrowed, but prices and egress are held; all but local may be NULL
     struct provider *local;
     const struct config *config;
     struct ledger *ledger;    // NULL: nothing is booked, and no key can be asked for
@@ -40,9 +40,11 @@ void gateway_free(struct gateway *g);
 // configuration names nothing, it is the model in the box. False with err: a name is taken, or
 // the default is a model that is not there.
 bool gateway_add_routes(struct gateway *g, struct error *err);
-// Another configuration for the requests from here on; the running ones keep theirs. Taken over on
-// success; false with err: it does not fit, and the old one stays in force.
-bool gateway_reload(struct gateway *g, struct config *c, struct error *err);
+// Another configuration, with its prices and its log of what leaves, for the requests from here on;
+// the running ones are settled by those that they began with. On success the configuration is taken
+// over and the others are held. False with err: it does not fit, and the old one stays in force.
+bool gateway_reload(struct gateway *g, struct config *c, struct prices *prices,
+                    struct egress *egress, struct error *err);
 // Models that callers over a network may name, each by the name of its file, folder or place in the
 // local store. While there is none, every reference means what it does on the command line. All are
 // added before the first request. False with err: there is no such model, or its id is taken.

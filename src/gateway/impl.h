@@ -17,6 +17,7 @@
 #include "gateway/gateway.h"
 #include "gateway/limits.h"
 #include "gateway/need.h"
+#include "gateway/price_table.h"
 #include "gateway/redact.h"
 #include "gateway/router.h"
 #include "gateway/target.h"
@@ -33,6 +34,8 @@ struct routing {
     struct targets *targets;
     struct router *router;
     struct redaction_rules *rules;  // NULL: none
+    struct prices *prices;          // NULL: everything is unpriced
+    struct egress *egress;          // NULL: no log
 };
 struct gateway {
     struct gateway_options o;
@@ -76,7 +79,8 @@ struct gateway_answer {
     struct need need;
     struct router_need router_need;
     uint64_t number;
-    const char *asked;  // the model's name in the books
+    const char *asked;          // the model's name in the books
+    char day[PRICE_DAY_BYTES];  // whose prices count, from the reservation to the settlement
     struct router_step steps[ROUTER_STEPS_MAX];
     size_t n_steps, at;
     char id[LEDGER_REQUEST_BYTES];
@@ -98,7 +102,8 @@ struct gateway_answer {
 };
 
 // routing.c
-// NULL with err. `own`: the configuration is handed over if this succeeds.
+// NULL with err. `own`: the configuration is handed over if this succeeds; prices and the log of
+// the options are held.
 struct routing *routing_new(const struct gateway_options *o, struct config *own, struct error *err);
 struct routing *routing_hold(struct gateway *g);  // the one in force
 void routing_drop(struct routing *r);             // NULL is fine
@@ -141,6 +146,7 @@ void account_part(struct gateway_answer *f, const struct attempt *a);
 // reserved. May wait for the ledger. False with err.
 bool account_reopen(struct gateway_answer *f, struct error *err);
 // A guess of what a candidate takes for it: 0 for local ones; -1: unpriced.
-int64_t account_guess(const struct gateway *g, const struct candidate *c, const struct need *need,
-                      const struct chat_request *req);
+int64_t account_guess(const struct gateway_answer *f, const struct candidate *c);
+// The entry that counts for this request. NULL: unpriced.
+const struct price *account_price(const struct gateway_answer *f, const struct candidate *c);
 bool account_has_budget(const struct caller *who);

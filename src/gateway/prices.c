@@ -11,7 +11,6 @@
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/mapping.h"
 #include "base/memory.h"
@@ -20,23 +19,18 @@
 
 static const char table_name[] = "prices.json";
 
-struct tables {
-    struct price_table user, shipped;
-    uint64_t mark;          // of their texts
-    struct tables *before;  // which these replaced: somebody may hold an entry
-};
 struct prices {
-    _Atomic(struct tables *) now;
+    struct price_table user, shipped;
+    atomic_int n_holds;
 };
 
-static bool read_file(struct price_table *t, const char *path, uint64_t *mark, struct error *err)
+static bool read_file(struct price_table *t, const char *path, struct error *err)
 {
     struct buf text = {0};
     char today[PRICE_DAY_BYTES];
     price_day_today(today);
     bool ok = file_read(path, PRICE_FILE_BYTES, &text, err) &&
               price_table_read(t, buf_view(&text), path, today, err);
-    *mark = hash_bytes(text.ptr, text.len, *mark);
     buf_release(&text);
     return ok;
 }
@@ -44,72 +38,62 @@ static bool read_file(struct price_table *t, const char *path, uint64_t *mark, s
 struct prices *prices_open(const char *path, struct error *err)
 {
     struct prices *p = memory_array(struct prices, 1);
-    struct tables *t = memory_array(struct tables, 1);
     char shipped[PLACE_BYTES], own[PLACE_BYTES];
     bool ok = true;
-    atomic_init(&p->now, t);
+    atomic_init(&p->n_holds, 1);
     if (place_shipped(table_name, shipped))
-        ok = read_file(&t->shipped, shipped, &t->mark, err);
+        ok = read_file(&p->shipped, shipped, err);
     else
         log_warn("no price table ships with this binary: vendors' models are unpriced until "
                  "`hearth prices import`");
     if (ok && path)
-        ok = read_file(&t->user, path, &t->mark, err);
+        ok = read_file(&p->user, path, err);
     else if (ok && place_data(table_name, own, NULL) && file_exists(own))
-        ok = read_file(&t->user, own, &t->mark, err);
+        ok = read_file(&p->user, own, err);
     if (ok)
         return p;
     prices_free(p);
     return NULL;
 }
 
+struct prices *prices_hold(struct prices *p)
+{
+    if (p)
+        atomic_fetch_add(&p->n_holds, 1);
+    return p;
+}
+
 void prices_free(struct prices *p)
 {
-    if (!p)
+    if (!p || atomic_fetch_sub(&p->n_holds, 1) != 1)
         return;
-    for (struct tables *t = atomic_load(&p->now), *before; t; t = before) {
-        before = t->before;
-        price_table_release(&t->user);
-        price_table_release(&t->shipped);
-        free(t);
-    }
+    price_table_release(&p->user);
+    price_table_release(&p->shipped);
     free(p);
 }
 
-void prices_replace(struct prices *p, struct prices *by)
-{
-    struct tables *now = atomic_load(&p->now), *next = atomic_load(&by->now);
-    if (next->mark != now->mark) {  // else what there is keeps its memory
-        next->before = now;
-        atomic_store(&p->now, next);
-        atomic_store(&by->now, NULL);
-    }
-    prices_free(by);
-}
-
-static const struct price *find_exact(const struct tables *t, const char *provider,
+static const struct price *find_exact(const struct prices *p, const char *provider,
                                       const char *model, const char *day)
 {
-    const struct price *found = price_table_find(&t->user, provider, model, day);
-    return found ? found : price_table_find(&t->shipped, provider, model, day);
+    const struct price *found = price_table_find(&p->user, provider, model, day);
+    return found ? found : price_table_find(&p->shipped, provider, model, day);
 }
 
 const struct price *prices_find(const struct prices *p, const char *provider, const char *model,
                                 const char *day)
 {
     char today[PRICE_DAY_BYTES], undated[PRICE_NAME_BYTES];
-    const struct tables *t = atomic_load(&p->now);
     if (!day) {
         price_day_today(today);
         day = today;
     }
     provider = price_provider(provider);
-    const struct price *found = find_exact(t, provider, model, day);
+    const struct price *found = find_exact(p, provider, model, day);
     size_t n = price_undated(model);
     if (found || n == strlen(model) || n >= sizeof undated)
         return found;
     (void)snprintf(undated, sizeof undated, "%.*s", (int)n, model);
-    return find_exact(t, provider, undated, day);
+    return find_exact(p, provider, undated, day);
 }
 
 const struct price *prices_named(const struct prices *p, const char *reference)
@@ -124,14 +108,12 @@ const struct price *prices_named(const struct prices *p, const char *reference)
 
 size_t prices_count(const struct prices *p)
 {
-    const struct tables *t = atomic_load(&p->now);
-    return t->user.n + t->shipped.n;
+    return p->user.n + p->shipped.n;
 }
 
 const struct price *prices_at(const struct prices *p, size_t i)
 {
-    const struct tables *t = atomic_load(&p->now);
-    return i < t->user.n ? &t->user.items[i] : &t->shipped.items[i - t->user.n];
+    return i < p->user.n ? &p->user.items[i] : &p->shipped.items[i - p->user.n];
 }
 
 static int64_t add(int64_t a, int64_t b)
@@ -285,14 +267,13 @@ bool prices_import(const char *from, const char *path, size_t *n_models, size_t 
     struct price_table t = {0};
     struct buf text = {0};
     char own[PLACE_BYTES];
-    uint64_t mark = 0;
     if (!path) {
         if (!place_data(table_name, own, err))
             return false;
         path = own;
     }
     bool ok = strlen(path) < PLACE_BYTES || error_set(err, ERR_LIMIT, "'%.40s...': too long", path);
-    ok = ok && read_file(&t, from, &mark, err) &&
+    ok = ok && read_file(&t, from, err) &&
          (t.n || error_set(err, ERR_FORMAT, "'%s' has no model with a price", from));
     if (ok) {
         price_table_write(&t, &text);

@@ -3,7 +3,8 @@
 // Money is int64 pico-dollars (1e-12 USD); 1 USD per million tokens is 1,000,000 a token. A table
 // is the file that ships with Hearth (share/hearth/prices.json), with what the user imported before
 // it. An entry counts from its date on. A model that no entry names is unpriced, never free.
-// Threads: any; the tables may be replaced while others look into them.
+// Tables are counted by who holds them and do not change: another one is another struct prices.
+// Threads: any.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,10 +40,10 @@ struct price {
 // The shipped table with the user's before it (prices.json in Hearth's data folder, or `path`).
 // NULL with err: a file that is no price table, with its place.
 struct prices *prices_open(const char *path, struct error *err);
+struct prices *prices_hold(struct prices *p);  // the same; NULL is fine
+// Gives one hold back, prices_open's or prices_hold's; with the last, entries are gone. NULL is
+// fine.
 void prices_free(struct prices *p);
-// The tables of another one, which is handed over, count from here on. Entries of those before stay
-// valid until prices_free.
-void prices_replace(struct prices *p, struct prices *by);
 // The entry in force on a day ("2026-11-26"; NULL: today) of a vendor's model: its exact name, else
 // the name without a date at its end. NULL: unpriced.
 const struct price *prices_find(const struct prices *p, const char *provider, const char *model,

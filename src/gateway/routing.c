@@ -1,10 +1,13 @@
-// routing.c - what a configuration became: vendors, targets, the router, redaction rules.
+// routing.c - what a configuration became: vendors, targets, the router, redaction rules; with the
+// prices and the log of what leaves that belong to it.
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "gateway/egress.h"
 #include "gateway/impl.h"
 #include "gateway/model_names.h"
+#include "gateway/prices.h"
 #include "gateway/vendors.h"
 
 static void routing_free(struct routing *r)
@@ -14,6 +17,8 @@ static void routing_free(struct routing *r)
     targets_free(r->targets);
     vendors_free(r->vendors);
     config_release(&r->own);
+    prices_free(r->prices);
+    egress_close(r->egress);
     free(r);
 }
 
@@ -35,6 +40,8 @@ struct routing *routing_new(const struct gateway_options *o, struct config *own,
         c = &r->own;
     }
     r->config = c;
+    r->prices = prices_hold(o->prices);
+    r->egress = egress_hold(o->egress);
     r->router = router_new();
     r->vendors = vendors_new(o->offline ? NULL : o->remotes, c, o->for_others);
     r->targets = targets_new(r->vendors, c);
@@ -62,9 +69,13 @@ void routing_drop(struct routing *r)
         routing_free(r);
 }
 
-bool gateway_reload(struct gateway *g, struct config *c, struct error *err)
+bool gateway_reload(struct gateway *g, struct config *c, struct prices *prices,
+                    struct egress *egress, struct error *err)
 {
-    struct routing *r = routing_new(&g->o, c, err);
+    struct gateway_options o = g->o;
+    o.prices = prices;
+    o.egress = egress;
+    struct routing *r = routing_new(&o, c, err);
     if (!r)
         return false;
     if (!gateway_name_routes(g, r, err)) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A configuration that is read again: SIGHUP brings new routes, and one with errors leaves the old ones in force; a
 vendor's key that is wrong, a spent budget and a missing price over HTTP."""
+import http.client
 import json
 import signal
 import time
@@ -66,6 +67,23 @@ def cost():
     return status, rows[-1]["picousd"]
 
 
+class Running:
+    """A stream that has begun to answer, which it does for ten seconds."""
+
+    def __init__(self, text):
+        self.connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
+        self.connection.request("POST", "/v1/chat/completions", json.dumps({
+            "model": "via-openai", "stream": True, "max_tokens": 10, "messages": [{"role": "user", "content": text}]}),
+            {"content-type": "application/json"})
+        self.answer = self.connection.getresponse()
+        self.answer.read1(1)
+
+    def end(self):
+        self.answer.read()
+        self.connection.close()
+        return self.answer.status
+
+
 def prices(rate):
     with open(gateway.path("prices.json"), "w") as f:
         json.dump({"unit": "usd_per_million_tokens", "models": [
@@ -94,6 +112,14 @@ def default():
 claim("prices are of the table", cost() == (200, 105 * 10**9), cost())
 prices(2000)
 claim("another one counts when it was read", again() and cost() == (200, 210 * 10**9), cost())
+running = Running("hello [[double n=100 wait=100 in=100 out=5]]")
+n = len(gateway.rows())
+prices(3000)
+claim("what ran before ends by the prices that it began with",
+      again() and running.end() == 200 and gateway.wait_rows(n + 1)[-1]["picousd"] == 210 * 10**9, gateway.rows()[-1])
+claim("and what began then does not", cost() == (200, 315 * 10**9), cost())
+prices(2000)
+claim("prices may fall again", again() and cost() == (200, 210 * 10**9), cost())
 with open(gateway.path("prices.json"), "w") as f:
     f.write("{")
 said = gateway.logged().count("stays in force")

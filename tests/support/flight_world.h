@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -64,6 +65,7 @@ struct world {
     struct gateway *gateway;
     // What the east, north and south do: the west always answers.
     const char *east;
+    atomic_bool gate;   // opens for those who answer "when it opens"
     struct buf bodies;  // what the vendor got, under lock
     pthread_mutex_t lock;
 };
@@ -108,6 +110,12 @@ static inline bool serve(void *self, struct script_talk *t)
             t, 200, "application/json", "",
             "{\"candidates\":[{\"index\":0,\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}],"
             "\"usageMetadata\":{\"promptTokenCount\":10,\"candidatesTokenCount\":5}}");
+    if (strcmp(w->east, "when it opens") == 0) {
+        bool ok = script_begin(t, "text/event-stream") && script_chunk(t, CHUNK("good "));
+        while (ok && !atomic_load(&w->gate))
+            (void)usleep(1000);
+        return ok && script_chunk(t, FINISH USAGE DONE) && script_end(t);
+    }
     if (strcmp(w->east, "told") == 0)  // it is paid for, though it failed
         return script_begin(t, "text/event-stream") &&
                script_chunk(t, USAGE "data: {\"error\":{\"message\":\"no\"}}\n\n") && script_end(t);
@@ -131,17 +139,10 @@ static inline void write_file(const char *folder, const char *name, const char *
     assert_int_equal(fclose(f), 0);
 }
 
-static inline void open_world(struct world *w, const char *east)
+static inline void world_config(const struct world *w, struct config *out)
 {
     struct error err = {0};
     struct buf yaml = {0};
-    char path[300], where[320];
-    *w = (struct world){.east = east};
-    pthread_mutex_init(&w->lock, NULL);
-    assert_true(temp_home(w->home, sizeof w->home));
-    script_server_init(&w->vendor, serve, w);
-    fake_provider_init(&w->local, 100000);
-    w->local.words = 5;
     buf_printf(&yaml,
                "models:\n"
                "  both: {candidates: [east/m, west/m], policy: fixed}\n"
@@ -161,9 +162,22 @@ static inline void open_world(struct world *w, const char *east)
                "redactions:\n"
                "  mail: {pattern: '[a-z]+@[a-z]+[.]example'}\n",
                w->vendor.url, w->vendor.url, w->vendor.url, w->vendor.url);
-    if (!config_parse(yaml.ptr, yaml.len, "test.yaml", &w->config, &err))
+    if (!config_parse(yaml.ptr, yaml.len, "test.yaml", out, &err))
         fail_msg("%s", err.text);
     buf_release(&yaml);
+}
+
+static inline void open_world(struct world *w, const char *east)
+{
+    struct error err = {0};
+    char path[300], where[320];
+    *w = (struct world){.east = east};
+    pthread_mutex_init(&w->lock, NULL);
+    assert_true(temp_home(w->home, sizeof w->home));
+    script_server_init(&w->vendor, serve, w);
+    fake_provider_init(&w->local, 100000);
+    w->local.words = 5;
+    world_config(w, &w->config);
     write_file(w->home, "prices.json", prices_text, path);
     w->prices = prices_open(path, &err);
     (void)snprintf(where, sizeof where, "sqlite:%s/ledger.db", w->home);

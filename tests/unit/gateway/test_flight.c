@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "../../support/flight_world.h"
+#include "base/mapping.h"
 
 static void what_fails_before_it_answers_goes_to_the_next(void **state)
 {
@@ -376,6 +377,82 @@ static void many_at_once_each_end_once(void **state)
     }
 }
 
+static size_t n_lines(const struct world *w, const char *name)
+{
+    char path[300];
+    struct buf text = {0};
+    struct error err = {0};
+    size_t n = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", w->home, name);
+    assert_true(file_read(path, 1 << 20, &text, &err));
+    for (size_t i = 0; i < text.len; i++)
+        n += text.ptr[i] == '\n';
+    buf_release(&text);
+    return n;
+}
+
+// The same configuration, all prices ten times as high, and another log.
+static void reload(struct world *w, const char *log)
+{
+    static const char dear[] = "{\"unit\":\"usd_per_million_tokens\",\"models\":["
+                               "{\"provider\":\"north\",\"model\":\"m\",\"from\":"
+                               "\"2020-01-01\",\"source\":\"test\",\"input\":20,"
+                               "\"output\":80,\"cache_read\":5,\"max_output\":1000}]}";
+    char path[300];
+    struct error err = {0};
+    struct config c;
+    write_file(w->home, "dear.json", dear, path);
+    world_config(w, &c);
+    struct prices *prices = prices_open(path, &err);
+    (void)snprintf(path, sizeof path, "%s/%s", w->home, log);
+    struct egress *egress = egress_open(path, &err);
+    assert_true(prices && egress && gateway_reload(w->gateway, &c, prices, egress, &err));
+    prices_free(prices);
+    egress_close(egress);
+}
+
+// Settled by the prices that were reserved by, and told where its beginning is.
+static void a_reload_changes_nothing_for_what_runs(void **state)
+{
+    enum { N = 16, COST = 40 * 2000000 + 60 * 500000 + 10 * 8000000 };
+    (void)state;
+    struct world w;
+    struct error err = {0};
+    struct asked *all = calloc(N + 1, sizeof *all), *late = &all[N];
+    struct gateway_answer *answers[N];
+    open_world(&w, "when it opens");
+    prices_free(w.prices);  // the gateway has what it was opened with
+    egress_close(w.egress);
+    w.prices = NULL;
+    w.egress = NULL;
+    for (int i = 0; i < N; i++) {
+        all[i].caller.vendors = true;
+        assert_non_null(answers[i] = start(&w, &all[i], "north/m", "hello", &err));
+    }
+    for (int i = 0; i < N; i++)
+        remote_log_wait_events(&all[i].log, 1);
+    reload(&w, "next.log");
+    atomic_store(&w.gate, true);
+    late->caller.vendors = true;
+    assert_true(run(&w, late, "north/m", "hello", &err));
+    assert_int_equal(late->log.usage.cost_picousd, 10 * COST);
+    remote_log_release(&late->log);
+    reload(&w, "last.log");  // while they end
+    for (int i = 0; i < N; i++) {
+        remote_log_wait(&all[i].log);
+        gateway_answer_free(answers[i]);
+        assert_int_equal(all[i].log.usage.cost_picousd, COST);
+        remote_log_release(&all[i].log);
+    }
+    assert_int_equal(booked(&w).cost, (N + 10) * (int64_t)COST);
+    // Nobody holds the first two any more, so that they are whole.
+    assert_int_equal(n_lines(&w, "egress.log"), 2 * N);
+    assert_int_equal(n_lines(&w, "next.log"), 2);
+    assert_int_equal(n_lines(&w, "last.log"), 0);
+    free(all);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +470,7 @@ int main(void)
         cmocka_unit_test(what_leaves_is_redacted_and_comes_back_whole),
         cmocka_unit_test(several_prompts_are_one_request),
         cmocka_unit_test(many_at_once_each_end_once),
+        cmocka_unit_test(a_reload_changes_nothing_for_what_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
