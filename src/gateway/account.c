@@ -137,6 +137,19 @@ bool account_reopen(struct gateway_answer *f, struct error *err)
     return !f->g->o.ledger || f->hold.open || reserve(f, err);
 }
 
+bool account_reopen_now(struct gateway_answer *f)
+{
+    const struct caller *who = f->request.caller;
+    int asked = f->request.max_tokens;
+    if (!f->g->o.ledger || f->hold.open)
+        return true;
+    int64_t most = account_has_budget(who) ? bound(f) : 0;
+    if (ledger_reserve_now(f->g->o.ledger, who ? who->key : NULL, most, &f->hold))
+        return true;
+    f->request.max_tokens = asked;
+    return false;
+}
+
 void account_drop(struct gateway_answer *f)
 {
     give_limits(f, f->tokens_before);

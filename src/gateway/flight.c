@@ -2,8 +2,9 @@
 //
 // The candidates of the plan are asked one after the other until one has begun to answer; from then
 // on its end is the end. Who is told last lets the flight finish: each attempt and each starter
-// holds it. A next attempt begins on a thread of the gateway's own (the relay), since a start may
-// take long and events come from threads that carry other answers too.
+// holds it. A next attempt begins on a thread of the gateway's own (the relay), since events come
+// from threads that carry other answers too; where it may have to wait, for the ledger or for a
+// model that is not loaded, on one of a few others.
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -362,10 +363,9 @@ void flight_closed(struct gateway_answer *f, bool failed_over)
     drop(f);
 }
 
-static void relay(struct gateway_answer *f)
+static void go_on(struct gateway_answer *f)
 {
     struct error err = {0};
-    f->at++;
     if (flight_is_cancelled(f))
         (void)error_set(&err, ERR_CANCELLED, "the answer was cancelled");
     else if (!account_reopen(f, &err))
@@ -377,13 +377,43 @@ static void relay(struct gateway_answer *f)
     drop(f);
 }
 
+// Whether one of those that are left would have to be loaded first.
+static bool may_load(const struct gateway_answer *f)
+{
+    struct provider *local = f->g->o.local;
+    for (size_t i = f->at; i < f->n_steps; i++) {
+        const struct candidate *c = &f->target.candidates[f->steps[i].candidate];
+        if (c->local && !local->ops->ready(local, c->model, true))
+            return true;
+    }
+    return false;
+}
+
+// What may take long is left to others, so that one's wait is nobody else's.
+static void relay(struct gateway_answer *f)
+{
+    f->at++;
+    bool now = flight_is_cancelled(f) || (!may_load(f) && account_reopen_now(f));
+    if (now || !queue_try_put(&f->g->patient, f))
+        go_on(f);
+}
+
+static void *take_all(struct queue *flights, void (*each)(struct gateway_answer *f))
+{
+    struct gateway_answer *f;
+    while ((f = queue_take(flights)))
+        each(f);
+    return NULL;
+}
+
 void *flight_relay_main(void *self)
 {
-    struct gateway *g = self;
-    struct gateway_answer *f;
-    while ((f = queue_take(&g->relays)))
-        relay(f);
-    return NULL;
+    return take_all(&((struct gateway *)self)->relays, relay);
+}
+
+void *flight_patient_main(void *self)
+{
+    return take_all(&((struct gateway *)self)->patient, go_on);
 }
 
 struct gateway_answer *gateway_start(struct gateway *g, const struct chat_request *req,

@@ -21,12 +21,28 @@ enum {
     CONTEXT_ASSUMED = 32768,  // of a vendor's model that no table knows
 };
 
-static bool start_relay(struct gateway *g, struct error *err)
+static bool start_relays(struct gateway *g, struct error *err)
 {
     if (!g->o.remotes)
         return true;
-    g->relaying = pthread_create(&g->relay, NULL, flight_relay_main, g) == 0;
-    return g->relaying || error_set(err, ERR_INTERNAL, "no thread can be started");
+    for (int *n = &g->n_relay_threads; *n < 1 + GATEWAY_PATIENT; ++*n)
+        if (pthread_create(&g->relay_threads[*n], NULL,
+                           *n == 0 ? flight_relay_main : flight_patient_main, g) != 0)
+            return error_set(err, ERR_INTERNAL, "no thread can be started");
+    return true;
+}
+
+// The relay first: until it has ended, the others may get something to do.
+static void stop_relays(struct gateway *g)
+{
+    queue_close(&g->relays);
+    if (g->n_relay_threads)
+        pthread_join(g->relay_threads[0], NULL);
+    queue_close(&g->patient);
+    for (int i = 1; i < g->n_relay_threads; i++)
+        pthread_join(g->relay_threads[i], NULL);
+    queue_release(&g->relays);
+    queue_release(&g->patient);
 }
 
 struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
@@ -37,9 +53,10 @@ struct gateway *gateway_open(const struct gateway_options *o, struct error *err)
     g->limits = limits_new();
     g->salt = hash_mix((uint64_t)time(NULL) ^ (uint64_t)clock_ns());
     queue_init(&g->relays, RELAYS_MAX);
+    queue_init(&g->patient, RELAYS_MAX);
     pthread_mutex_init(&g->lock, NULL);
     g->routing = routing_new(o, NULL, err);
-    if (g->routing && start_relay(g, err))
+    if (g->routing && start_relays(g, err))
         return g;
     gateway_free(g);
     return NULL;
@@ -54,10 +71,7 @@ void gateway_free(struct gateway *g)
 {
     if (!g)
         return;
-    queue_close(&g->relays);
-    if (g->relaying)
-        pthread_join(g->relay, NULL);
-    queue_release(&g->relays);
+    stop_relays(g);
     routing_drop(g->routing);
     limits_free(g->limits);
     model_names_free(g->names);

@@ -25,6 +25,8 @@
 
 struct several;
 
+enum { GATEWAY_PATIENT = 2 };  // threads
+
 // All that is made of one configuration. Requests hold the one that they began with.
 struct routing {
     atomic_int n_holds;
@@ -46,8 +48,9 @@ struct gateway {
     atomic_ullong next_id;  // of a request
     uint64_t salt;          // of the ids of this process
     struct queue relays;    // flights whose next attempt shall begin
-    pthread_t relay;
-    bool relaying;
+    struct queue patient;   // those of them that may have to wait first
+    pthread_t relay_threads[1 + GATEWAY_PATIENT];
+    int n_relay_threads;
 };
 
 // One candidate that was asked. Its starter and its events hold it.
@@ -129,6 +132,7 @@ void attempt_resume(struct attempt *a);  // with the flight's lock held
 void flight_event(struct gateway_answer *f, struct attempt *a, const struct chat_event *e);
 void flight_closed(struct gateway_answer *f, bool failed_over);  // gives one hold back
 void *flight_relay_main(void *gateway);
+void *flight_patient_main(void *gateway);
 bool flight_is_cancelled(struct gateway_answer *f);
 // Whether another candidate may do better where this happened.
 bool flight_can_go_on(const struct error *err);
@@ -145,6 +149,7 @@ void account_part(struct gateway_answer *f, const struct attempt *a);
 // Before the next one: where nothing is held any more, what the rest of the plan may cost is
 // reserved. May wait for the ledger. False with err.
 bool account_reopen(struct gateway_answer *f, struct error *err);
+bool account_reopen_now(struct gateway_answer *f);  // false: it would have to wait, or cannot
 // A guess of what a candidate takes for it: 0 for local ones; -1: unpriced.
 int64_t account_guess(const struct gateway_answer *f, const struct candidate *c);
 // The entry that counts for this request. NULL: unpriced.

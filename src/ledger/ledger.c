@@ -212,11 +212,12 @@ static bool has_budget(const struct ledger_key *k)
     return k && (k->budget_day >= 0 || k->budget_month >= 0 || k->budget_total >= 0);
 }
 
-static bool reserve(struct ledger *l, const struct ledger_key *key, int64_t amount,
+static bool reserve(struct ledger *l, const struct ledger_key *key, int64_t amount, bool may_wait,
                     struct ledger_hold *out, struct error *err)
 {
     if (l->places >= LEDGER_PLACES)
-        return refuse_busy(l, l->failing ? l->failure.text : "too many requests are open", err);
+        return may_wait &&
+               refuse_busy(l, l->failing ? l->failure.text : "too many requests are open", err);
     out->at_s = ledger_now_s(l);
     out->leased = has_budget(key);
     if (out->leased) {
@@ -225,7 +226,7 @@ static bool reserve(struct ledger *l, const struct ledger_key *key, int64_t amou
         if (s->used_ns < l->valid_ns && amount <= lease_free(s)) {
             s->held += amount;
             s->n_open++;
-        } else if (!wait_for_lease(l, s, amount, err)) {
+        } else if (!may_wait || !wait_for_lease(l, s, amount, err)) {
             return false;
         }
     }
@@ -234,8 +235,8 @@ static bool reserve(struct ledger *l, const struct ledger_key *key, int64_t amou
     return true;
 }
 
-bool ledger_reserve(struct ledger *l, const struct ledger_key *key, int64_t amount,
-                    struct ledger_hold *out, struct error *err)
+static bool reserve_for(struct ledger *l, const struct ledger_key *key, int64_t amount,
+                        bool may_wait, struct ledger_hold *out, struct error *err)
 {
     assert(amount >= 0);
     *out = (struct ledger_hold){.amount = amount < MONEY_MAX ? amount : MONEY_MAX};
@@ -244,9 +245,21 @@ bool ledger_reserve(struct ledger *l, const struct ledger_key *key, int64_t amou
         memcpy(out->key_id, key->id, sizeof out->key_id);
     }
     pthread_mutex_lock(&l->lock);
-    bool ok = reserve(l, key, out->amount, out, err);
+    bool ok = reserve(l, key, out->amount, may_wait, out, err);
     pthread_mutex_unlock(&l->lock);
     return ok;
+}
+
+bool ledger_reserve(struct ledger *l, const struct ledger_key *key, int64_t amount,
+                    struct ledger_hold *out, struct error *err)
+{
+    return reserve_for(l, key, amount, true, out, err);
+}
+
+bool ledger_reserve_now(struct ledger *l, const struct ledger_key *key, int64_t amount,
+                        struct ledger_hold *out)
+{
+    return reserve_for(l, key, amount, false, out, NULL);
 }
 
 // What was held is free again, less what was spent.

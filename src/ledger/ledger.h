@@ -86,6 +86,10 @@ struct ledger_hold {
 };
 bool ledger_reserve(struct ledger *l, const struct ledger_key *key, int64_t amount,
                     struct ledger_hold *out, struct error *err);
+// The same where it takes no time, for threads that may not wait; else false, and nothing is held:
+// it may be possible yet.
+bool ledger_reserve_now(struct ledger *l, const struct ledger_key *key, int64_t amount,
+                        struct ledger_hold *out);
 void ledger_cancel(struct ledger *l, struct ledger_hold *hold);  // nothing was spent
 // At most so many reservations wait long for a database that does not answer (0, as it is at first:
 // any number); others are refused with ERR_BUSY after 100 ms, and at once when it is slow already.

@@ -116,7 +116,9 @@ static inline bool serve(void *self, struct script_talk *t)
             (void)usleep(1000);
         return ok && script_chunk(t, FINISH USAGE DONE) && script_end(t);
     }
-    if (strcmp(w->east, "told") == 0)  // it is paid for, though it failed
+    while (strcmp(w->east, "told, when it opens") == 0 && !atomic_load(&w->gate))
+        (void)usleep(1000);
+    if (strncmp(w->east, "told", 4) == 0)  // it is paid for, though it failed
         return script_begin(t, "text/event-stream") &&
                script_chunk(t, USAGE "data: {\"error\":{\"message\":\"no\"}}\n\n") && script_end(t);
     if (strcmp(w->east, "parts") == 0)  // that are more than the whole

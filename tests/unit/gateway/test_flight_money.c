@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "../../support/flight_world.h"
 
@@ -198,6 +199,64 @@ static void many_at_once_share_what_a_budget_has_left(void **state)
     }
 }
 
+static sqlite3 *lock_ledger(struct world *w)
+{
+    char path[300];
+    sqlite3 *db = NULL;
+    (void)snprintf(path, sizeof path, "%s/ledger.db", w->home);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(db, 20000), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static bool has_ended(struct asked *a)
+{
+    pthread_mutex_lock(&a->log.lock);
+    bool yes = a->log.closed;
+    pthread_mutex_unlock(&a->log.lock);
+    return yes;
+}
+
+// What is left of a budget after a paid failure must be leased anew: with the ledger locked by
+// somebody else that waits, and nobody else's failure does.
+static void who_waits_for_the_ledger_keeps_nobody_from_the_next(void **state)
+{
+    enum { BOUND = 500000000 };  // of "priced", and a little
+    (void)state;
+    struct world w;
+    struct error err = {0};
+    struct asked slow = {0}, quick = {.caller = {.vendors = true}};
+    open_world(&w, "told, when it opens");
+    struct ledger_key key = new_key(&w, 4 * (int64_t)BOUND);
+    slow.caller = (struct caller){.key = &key, .vendors = true};
+    struct gateway_answer *waits = start(&w, &slow, "priced", "hello", &err);
+    assert_non_null(waits);
+    sqlite3 *db = lock_ledger(&w);
+    atomic_store(&w.gate, true);
+    struct ledger_health health = {0};
+    for (; !health.waiting; (void)usleep(1000))  // what failed is settled, and cannot be committed
+        ledger_health(w.ledger, &health);
+    struct gateway_answer *goes = start(&w, &quick, "priced", "hello", &err);
+    assert_non_null(goes);
+    remote_log_wait(&quick.log);
+    assert_int_equal(quick.log.error.code, ERR_NONE);
+    assert_false(has_ended(&slow));
+    assert_int_equal(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    remote_log_wait(&slow.log);
+    assert_int_equal(slow.log.error.code, ERR_NONE);
+    assert_int_equal(slow.log.usage.cost_picousd, PAID);
+    gateway_answer_free(waits);
+    gateway_answer_free(goes);
+    struct ledger_sum sum = booked(&w);
+    assert_int_equal(sum.requests, 4);
+    assert_int_equal(sum.cost, 4 * PAID);
+    remote_log_release(&slow.log);
+    remote_log_release(&quick.log);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +266,7 @@ int main(void)
         cmocka_unit_test(what_failed_and_is_paid_for_is_in_the_budget),
         cmocka_unit_test(who_a_budget_cannot_pay_for_is_left_out),
         cmocka_unit_test(many_at_once_share_what_a_budget_has_left),
+        cmocka_unit_test(who_waits_for_the_ledger_keeps_nobody_from_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
