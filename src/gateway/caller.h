@@ -5,6 +5,7 @@
 // budget, but is in the ledger's usage all the same. Lives as long as the request.
 // Threads: read only, any; `told` is written by the gateway before the first event is pushed.
 #pragma once
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ struct caller {
     bool local_only;               // no byte of this request may leave the machine
     // Whether vendors' models may be named without a route of the configuration.
     bool vendors;
-    const char *request_id;    // unique for the ledger; NULL: one is made
+    const char *request_id;  // unique for the ledger; NULL: one is made
+    // Of a request that is answered by several of the gateway's: so many have begun, and the n-th
+    // is "ID.n" in the ledger. NULL: it is one.
+    atomic_int *n_parts;
     struct caller_told *told;  // NULL: nobody wants to know. Lives as long as the request
 };

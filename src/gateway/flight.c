@@ -31,6 +31,19 @@ bool flight_can_go_on(const struct error *err)
     }
 }
 
+static void name_flight(struct gateway_answer *f)
+{
+    const struct caller *who = f->request.caller;
+    if (who && who->request_id && who->n_parts)
+        (void)snprintf(f->id, sizeof f->id, "%s.%d", who->request_id,
+                       atomic_fetch_add(who->n_parts, 1) + 1);
+    else if (who && who->request_id)
+        (void)snprintf(f->id, sizeof f->id, "%s", who->request_id);
+    else
+        (void)snprintf(f->id, sizeof f->id, "own-%016llx-%llx", (unsigned long long)f->g->salt,
+                       (unsigned long long)f->number);
+}
+
 static struct gateway_answer *flight_new(struct gateway *g, const struct chat_request *req,
                                          struct chat_sink sink)
 {
@@ -46,11 +59,7 @@ static struct gateway_answer *flight_new(struct gateway *g, const struct chat_re
     f->number = atomic_fetch_add(&g->next_id, 1) + 1;
     f->local_only =
         g->o.offline || (who && (who->local_only || (who->key && who->key->local_only)));
-    if (who && who->request_id)
-        (void)snprintf(f->id, sizeof f->id, "%s", who->request_id);
-    else
-        (void)snprintf(f->id, sizeof f->id, "own-%016llx-%llx", (unsigned long long)g->salt,
-                       (unsigned long long)f->number);
+    name_flight(f);
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     return f;

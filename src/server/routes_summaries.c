@@ -29,6 +29,7 @@ struct job {
     const char *what;
     int64_t first_ns;      // when the draft began
     struct caller caller;  // of its calls, each of which is a request of the ledger's
+    atomic_int n_calls;
 };
 
 // Reading
@@ -238,7 +239,7 @@ static void work(struct job *j)
     struct dialect_error err = {0};
     struct error why = {0};
     j->caller = j->x->caller;
-    j->caller.request_id = NULL;
+    j->caller.n_parts = &j->n_calls;
     j->caller.told = NULL;
     j->options.caller = &j->caller;
     j->options.progress = on_progress;

@@ -26,7 +26,8 @@ struct summary_options {
     const char *ask;       // a question the summary should answer, or NULL
     const char *language;  // or NULL
     bool dry_run;          // plan only, no call
-    // Who asks, for every call (gateway/caller.h); without a request_id. NULL: this machine's user.
+    // Who asks, for every call (gateway/caller.h); with n_parts, or without a request_id. NULL:
+    // this machine's user.
     const struct caller *caller;
     // done of total calls; false cancels (ERR_CANCELLED). May be NULL.
     bool (*progress)(void *self, int done, int total, const char *what);

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -79,6 +80,36 @@ def streamed(got):
           any(v["what"] == "summarizing" and v["done"] > 0 for v in progress), progress)
 
 
+def rows():
+    """Of the ledger: each request's id and tokens of prompt."""
+    db = sqlite3.connect(f"file:{s.home.name}/.local/share/hearth/ledger.db?mode=ro", uri=True, timeout=20)
+    found = dict(db.execute("SELECT request_id, prompt_tokens FROM ledger_usage"))
+    db.close()
+    return found
+
+
+def until(what, seconds=20):
+    end = time.time() + seconds
+    while not (value := what()) and time.time() < end:
+        time.sleep(0.02)
+    return value
+
+
+def booked():
+    """Each call is a row, and all rows of a summary are those of its request."""
+    for headers, own in (({}, None), ({"x-request-id": "mine"}, "mine")):
+        status, got, h = s.post("/v1/summaries", {"text": LONG[:9000], "words": 30}, headers)
+        line = until(lambda: [json.loads(x) for x in s.logged().splitlines() if f'"id":"{h["x-request-id"]}"' in x])[0]
+        tokens = got["usage"]["prompt_tokens"]
+        mine = until(lambda: (found := {i: n for i, n in rows().items() if i.startswith(line["request"])}) and
+                     sum(found.values()) == tokens and found)
+        claim(f"its calls are booked by its id ({own or 'ours'})", status == 200 and mine and len(mine) > 1 and
+              set(mine) == {f"{line['request']}.{i + 1}" for i in range(len(mine))}, (rows(), line, got["usage"]))
+        claim("which the answer tells", h["x-request-id"] == own if own else
+              "anybody-" + h["x-request-id"].removeprefix("req_") == line["request"], (h, line))
+    claim("and by no other", not [i for i in rows() if i.startswith("own-")], rows())
+
+
 def refusals():
     for name, body, what in [
             ("nothing", {}, "documents"), ("both", {"text": "a", "documents": []}, "documents"),
@@ -146,6 +177,7 @@ def drained():
 
 found = whole()
 streamed(found)
+booked()
 refusals()
 client_leaves()
 together(found)
