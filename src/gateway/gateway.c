@@ -202,6 +202,17 @@ static bool in_list(const char *list, const char *name)
     return false;
 }
 
+// A model of this machine may be listed with "local/" before its id, as it may be named.
+static bool key_lists(struct gateway *g, const struct ledger_key *key, const char *id)
+{
+    char whole[MODEL_ID_BYTES + sizeof "local/"];
+    if (in_list(key->models, id))
+        return true;
+    const struct model_name *m = model_names_find(g->names, id, NULL);
+    (void)snprintf(whole, sizeof whole, "local/%s", id);
+    return m && !m->route && in_list(key->models, whole);
+}
+
 static bool must_leave(struct gateway *g, const char *id)
 {
     struct routing *r = routing_hold(g);
@@ -214,7 +225,7 @@ bool gateway_may(struct gateway *g, const struct caller *who, const char *id, st
 {
     if (!who)
         return true;
-    if (who->key && !in_list(who->key->models, id))
+    if (who->key && !key_lists(g, who->key, id))
         return error_set(err, ERR_FORBIDDEN, "this key may not use the model '%.100s'", id);
     bool key_stays = who->key && who->key->local_only;
     if ((g->o.offline || who->local_only || key_stays) && must_leave(g, id))
