@@ -55,8 +55,8 @@ size_t gateway_n_models(const struct gateway *g);
 // NULL if there are not so many any more. An id is valid as long as the gateway.
 const char *gateway_model_id(const struct gateway *g, size_t i);
 int64_t gateway_model_created(const struct gateway *g, size_t i);  // of the file; since 1970, in s
-// The id of the model that is meant by a name (NULL or empty: the first). NULL with err
-// (ERR_NOT_FOUND).
+// The id of the model that is meant by a name (NULL or empty: the first); of a vendor's that is in
+// no list the name itself. NULL with err (ERR_NOT_FOUND).
 const char *gateway_model(struct gateway *g, const char *name, struct error *err);
 // Whether a caller (NULL: this machine's user) may ask for a model, by its id: by the list of its
 // key, vendors' models by its key or a route, and what only vendors serve where the request may

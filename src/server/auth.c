@@ -178,6 +178,9 @@ static bool check_key(struct exchange *x, bool keys, struct dialect_error *err)
         return true;
     if (!find_key(x, err))
         return false;
+    if (access == ACCESS_METRICS && x->key->models[0] && !x->key->admin)
+        return dialect_refuse(err, PROBLEM_FORBIDDEN, NULL,
+                              "this key is for some models only, and the metrics name all of them");
     return access != ACCESS_ADMIN || x->key->admin ||
            dialect_refuse(err, PROBLEM_FORBIDDEN, NULL, "this key is not an administrator's");
 }

@@ -235,15 +235,15 @@ static void count_event(struct exchange *x, const struct chat_event *e)
     int64_t now = clock_ns();
     if (is_output(e) && !x->first_ns) {
         x->first_ns = now;
-        metrics_first(&x->server->metrics, x->call.model, now - x->begun_ns);
+        metrics_first(&x->server->metrics, x->call.model, x->listed, now - x->begun_ns);
     }
     if (e->kind == CHAT_FINISH && e->choice == 0)
         x->finish = e->finish;
     if (e->kind == CHAT_USAGE)
         x->usage = e->usage;
     if (e->kind == CHAT_DONE)
-        metrics_end(&x->server->metrics, x->call.model, x->finish, &x->usage, now - x->begun_ns,
-                    x->first_ns ? now - x->first_ns : 0);
+        metrics_end(&x->server->metrics, x->call.model, x->listed, x->finish, &x->usage,
+                    now - x->begun_ns, x->first_ns ? now - x->first_ns : 0);
     if (e->kind == CHAT_ERROR && (x->finish == CHAT_CANCELLED || exchange_is_gone(x)))
         metrics_abort(&x->server->metrics, x->call.model, &x->usage);
 }

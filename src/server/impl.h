@@ -114,6 +114,7 @@ struct exchange {
     // The worker's, then the sink's.
     json_t *json;
     struct dialect_call call;
+    bool listed;                   // the call's model is in the list of models
     struct dialect_answer answer;  // of whole answers
     bool streaming;
     enum chat_finish finish;  // of choice 0, for the log
@@ -233,7 +234,7 @@ enum route_kind {
 enum route_access {
     ACCESS_KEY,      // any key; everybody while there are none
     ACCESS_OPEN,     // always everybody
-    ACCESS_METRICS,  // as server_options.metrics_open says
+    ACCESS_METRICS,  // a key that may use every model; or server_options.metrics_open: everybody
     ACCESS_ADMIN,    // an administrator's key; nobody while there are none
 };
 struct own_route {

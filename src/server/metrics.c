@@ -42,24 +42,38 @@ static void add(struct histogram *h, const double *bounds, int n_bounds, double 
     h->n++;
 }
 
-// With the lock held: its series, which are made if `make` is set and there is room.
-static struct model_metrics *of_model(struct metrics *m, const char *name, bool make)
+enum making { MAKE_NONE, MAKE_UNLISTED, MAKE_LISTED };
+
+static bool has_room(const struct metrics *m, enum making make)
+{
+    return m->n_models < METRICS_MODELS_MAX &&
+           (make == MAKE_LISTED || (make == MAKE_UNLISTED && m->n_unlisted < METRICS_UNLISTED_MAX));
+}
+
+// With the lock held: its series, which are made if there is room.
+static struct model_metrics *of_model(struct metrics *m, const char *name, enum making make)
 {
     struct model_metrics *other = &m->models[METRICS_MODELS_MAX];
     for (int i = 0; i < m->n_models; i++)
         if (strncmp(m->models[i].name, name, sizeof m->models[i].name - 1) == 0)
             return &m->models[i];
-    if (!make || m->n_models == METRICS_MODELS_MAX)
+    if (!has_room(m, make))
         return other;
+    m->n_unlisted += make == MAKE_UNLISTED;
     struct model_metrics *made = &m->models[m->n_models++];
     (void)snprintf(made->name, sizeof made->name, "%s", name);
     return made;
 }
 
-void metrics_first(struct metrics *m, const char *model, int64_t ns)
+static enum making making(bool listed)
+{
+    return listed ? MAKE_LISTED : MAKE_UNLISTED;
+}
+
+void metrics_first(struct metrics *m, const char *model, bool listed, int64_t ns)
 {
     pthread_mutex_lock(&m->lock);
-    add(&of_model(m, model, true)->first, second_bounds, N_SECONDS, (double)ns / 1e9);
+    add(&of_model(m, model, making(listed))->first, second_bounds, N_SECONDS, (double)ns / 1e9);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -70,11 +84,11 @@ static void add_tokens(struct model_metrics *m, const struct chat_usage *u)
     m->n_new += u->completion_tokens;
 }
 
-void metrics_end(struct metrics *m, const char *model, enum chat_finish finish,
+void metrics_end(struct metrics *m, const char *model, bool listed, enum chat_finish finish,
                  const struct chat_usage *u, int64_t ns, int64_t decode_ns)
 {
     pthread_mutex_lock(&m->lock);
-    struct model_metrics *o = of_model(m, model, true);
+    struct model_metrics *o = of_model(m, model, making(listed));
     add(&o->total, second_bounds, N_SECONDS, (double)ns / 1e9);
     add(&o->prompt_tokens, token_bounds, N_TOKENS, (double)u->prompt_tokens);
     add(&o->new_tokens, token_bounds, N_TOKENS, (double)u->completion_tokens);
@@ -90,7 +104,7 @@ void metrics_end(struct metrics *m, const char *model, enum chat_finish finish,
 void metrics_abort(struct metrics *m, const char *model, const struct chat_usage *u)
 {
     pthread_mutex_lock(&m->lock);
-    struct model_metrics *o = of_model(m, model, false);
+    struct model_metrics *o = of_model(m, model, MAKE_NONE);
     add_tokens(o, u);
     o->by_finish[CHAT_CANCELLED]++;
     pthread_mutex_unlock(&m->lock);
@@ -303,7 +317,7 @@ static struct metrics *copy_now(struct metrics *m, const struct provider_load *l
     struct metrics *now = memory_array(struct metrics, 1);
     pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < n; i++)
-        (void)of_model(m, loads[i].name, true);
+        (void)of_model(m, loads[i].name, MAKE_LISTED);
     memcpy(now->models, m->models, sizeof now->models);
     memcpy(now->by_status, m->by_status, sizeof now->by_status);
     now->n_models = m->n_models;

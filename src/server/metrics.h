@@ -4,6 +4,7 @@
 // Source: docs.vllm.ai "Metrics"; prometheus.io "Exposition formats" 0.0.4.
 #pragma once
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "chat/chat.h"
@@ -11,7 +12,7 @@
 struct buf;
 struct provider_load;
 
-enum { BUCKETS_MAX = 20, METRICS_MODELS_MAX = 64 };
+enum { BUCKETS_MAX = 20, METRICS_MODELS_MAX = 64, METRICS_UNLISTED_MAX = 32 };
 struct histogram {
     uint64_t counts[BUCKETS_MAX + 1];  // the last: above all bounds
     double sum;
@@ -24,19 +25,20 @@ struct model_metrics {
     int64_t by_finish[CHAT_CANCELLED + 1];
 };
 // Each model that is loaded or has answered has series of its own, while there are so many; the
-// others have those of "other" together.
+// others have those of "other" together. Names that no list has, a vendor's that a client made up
+// and an endpoint took, get a part of them at most, so that they keep no listed model out.
 struct metrics {
     pthread_mutex_t lock;
     struct model_metrics models[METRICS_MODELS_MAX + 1];  // the last: the others
-    int n_models;
+    int n_models, n_unlisted;
     int64_t by_status[6];  // 1xx .. 5xx
 };
 void metrics_init(struct metrics *m);
 void metrics_release(struct metrics *m);
-// `model`: as its list of models calls it.
-void metrics_first(struct metrics *m, const char *model, int64_t ns);  // to the first token
+// `model`: as the list of models calls it, if it is listed.
+void metrics_first(struct metrics *m, const char *model, bool listed, int64_t ns);  // to a token
 // A whole answer: ns in all, and from its first token on (negative: of several texts at once).
-void metrics_end(struct metrics *m, const char *model, enum chat_finish finish,
+void metrics_end(struct metrics *m, const char *model, bool listed, enum chat_finish finish,
                  const struct chat_usage *u, int64_t ns, int64_t decode_ns);
 // An answer that was cancelled, with what it took until then.
 void metrics_abort(struct metrics *m, const char *model, const struct chat_usage *u);

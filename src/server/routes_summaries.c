@@ -230,8 +230,8 @@ static void count(struct job *j, const struct summary *s)
                                    .accepted_tokens = s->accepted_tokens,
                                    .bytes_sent = s->bytes_sent,
                                    .cost_picousd = s->cost_picousd};
-    metrics_end(&x->server->metrics, x->call.model, x->finish, &x->usage, clock_ns() - x->begun_ns,
-                -1);
+    metrics_end(&x->server->metrics, x->call.model, x->listed, x->finish, &x->usage,
+                clock_ns() - x->begun_ns, -1);
 }
 
 static void work(struct job *j)

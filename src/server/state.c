@@ -1,12 +1,14 @@
 // state.c - GET /v1/hearth/state: what the engine is doing, for the page's live view.
 //
 // Counters and the time of a monotonic clock, so that whoever asks twice can tell rates; nothing of
-// what is being said. The same numbers as /metrics has, in a form that a browser reads.
+// what is being said. The same numbers as /metrics has, in a form that a browser reads, and no name
+// of a model that the key may not use.
 #include <inttypes.h>
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "gateway/gateway.h"
+#include "ledger/ledger.h"
 #include "server/impl.h"
 
 enum { LOADS_MAX = 64 };
@@ -16,10 +18,19 @@ static void write_number(struct buf *out, const char *name, int64_t value)
     buf_printf(out, ",\"%s\":%" PRId64, name, value);
 }
 
-static void write_load(const struct provider_load *l, struct buf *out)
+// A key learns no names of models that it may not use.
+static bool may_name(struct exchange *x, const char *model)
+{
+    return !x->key || x->key->admin || gateway_may(x->server->gateway, &x->caller, model, NULL);
+}
+
+static void write_load(const struct provider_load *l, bool named, struct buf *out)
 {
     buf_text_add(out, "{\"id\":");
-    json_write_text(out, slice_str(l->name));
+    if (named)
+        json_write_text(out, slice_str(l->name));
+    else
+        buf_text_add(out, "null");
     write_number(out, "running", l->running);
     write_number(out, "max_running", l->max_running);
     write_number(out, "waiting", l->waiting);
@@ -52,7 +63,7 @@ void routes_state(struct exchange *x)
     for (size_t i = 0; i < LOADS_MAX && gateway_load(s->gateway, i, &load); i++) {
         if (i)
             buf_char(&body, ',');
-        write_load(&load, &body);
+        write_load(&load, may_name(x, load.name), &body);
     }
     buf_text_add(&body, "]}");
     exchange_reply(x, 200, "application/json", buf_view(&body));

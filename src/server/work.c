@@ -70,6 +70,7 @@ const char *work_model(struct exchange *x, const char *name, struct error *err)
 {
     struct gateway *g = x->server->gateway;
     const char *model = gateway_model(g, name, err);
+    x->listed = model != name;  // a vendor's that is in no list is the name itself
     return model && gateway_may(g, &x->caller, model, err) ? model : NULL;
 }
 

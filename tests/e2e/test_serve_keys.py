@@ -166,7 +166,7 @@ def admin_api(s, admin):
         claim(f"usage?{query} is refused", s.get("/admin/usage?" + query, **a)[0] in (400, 404))
 
 
-def models(s):
+def models(s, admin):
     none, some = fresh("none", "--models", "nothing*"), fresh("some", "--models", "hearth*")
     ids = [[m["id"] for m in json.loads(s.get("/v1/models", **bearer(k["key"]))[1])["data"]] for k in (none, some)]
     claim("a list shows what a key may use", ids == [[], [MODEL_ID]], ids)
@@ -181,7 +181,18 @@ def models(s):
     claim("gemini: 403", status == 403 and a["error"]["status"] == "PERMISSION_DENIED", a)
     claim("for tokens and summaries too", s.post("/tokenize", {"prompt": "a", "model": MODEL_ID}, bearer(none["key"]))[0] == 403 ==
           s.post("/v1/summaries", {"text": "A text."}, bearer(none["key"]))[0])
+    own = fresh("own", "--models", "gpt-*,local/*")
+    claim("'local/*' is every model of this machine", openai(s, bearer(own["key"]))[0] == 200 ==
+          s.get("/v1/models/" + MODEL_ID, **bearer(own["key"]))[0], own)
     claim("who may is answered", openai(s, bearer(some["key"]))[0] == 200)
+    every = fresh("every")
+    for name, key, shown, status in (("none", none, None, 403), ("some", some, MODEL_ID, 403),
+                                     ("every", every, MODEL_ID, 200), ("admin", {"key": admin}, MODEL_ID, 200)):
+        seen = [m["id"] for m in json.loads(s.get("/v1/hearth/state", **bearer(key["key"]))[1])["models"]]
+        claim(f"the state names what a key may use ({name})", seen == [shown], seen)
+        seen = s.get("/metrics", **bearer(key["key"]))
+        claim(f"metrics name all, so they are for keys of all ({name})", seen[0] == status and
+              (MODEL_ID.encode() in seen[1]) == (status == 200), seen)
 
 
 def limits(s):
@@ -309,7 +320,7 @@ shapes_of_401(server)
 every_header(server, plain["key"])
 open_and_closed(server, plain["key"])
 admin_api(server, root["key"])
-models(server)
+models(server, root["key"])
 limits(server)
 usage(server, root["key"])
 packages(server, plain["key"])

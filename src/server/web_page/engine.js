@@ -62,7 +62,13 @@ function showModelRows(models) {
     cell(m.pages_total ? `${Math.round((100 * m.pages_used) / m.pages_total)} %` : "–"))));
 }
 
+// Models that our key may not use have no name; they keep their place while nothing is loaded.
+function nameAll(models) {
+  models.forEach((m, i) => { m.id ??= `another model (${i + 1})`; });
+}
+
 function showState(now) {
+  nameAll(now.models);
   const used = sum(now, "pages_used");
   const total = sum(now, "pages_total");
   byId("running").textContent = shown(sum(now, "running"));

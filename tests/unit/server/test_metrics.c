@@ -45,9 +45,9 @@ static void a_series_for_each_model(void **state)
     struct chat_usage u = {.prompt_tokens = 7, .cached_tokens = 3, .completion_tokens = 5};
     struct buf out = {0};
     (void)state;
-    metrics_first(m, "a", 2000000);
-    metrics_end(m, "a", CHAT_STOP, &u, 3000000000, 400000000);
-    metrics_end(m, "b\"", CHAT_LENGTH, &u, 3000000000, -1);
+    metrics_first(m, "a", true, 2000000);
+    metrics_end(m, "a", true, CHAT_STOP, &u, 3000000000, 400000000);
+    metrics_end(m, "b\"", true, CHAT_LENGTH, &u, 3000000000, -1);
     metrics_abort(m, "a", &u);
     metrics_write(m, &load, 1, 0, &out);
     static const char *const lines[] = {
@@ -88,7 +88,7 @@ static void there_are_only_so_many(void **state)
     metrics_abort(m, "any name", &u);  // which anybody may ask for
     for (int i = 0; i < METRICS_MODELS_MAX + 5; i++) {
         (void)snprintf(name, sizeof name, "m%d", i);
-        metrics_end(m, name, CHAT_STOP, &u, 1, -1);
+        metrics_end(m, name, true, CHAT_STOP, &u, 1, -1);
     }
     metrics_write(m, NULL, 0, 0, &out);
     has(&out, "vllm:prompt_tokens_total{model_name=\"m63\"} 1");
@@ -100,9 +100,35 @@ static void there_are_only_so_many(void **state)
     freed(m);
 }
 
+// Whoever may name vendors' models without a route can make names up, where an endpoint takes any.
+static void names_of_no_list_keep_no_listed_model_out(void **state)
+{
+    struct metrics *m = made();
+    struct provider_load load = {.name = "loaded"};
+    struct chat_usage u = {.prompt_tokens = 1};
+    struct buf out = {0};
+    char name[32];
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(name, sizeof name, "any/m%d", i);
+        metrics_first(m, name, false, 1);
+        metrics_end(m, name, false, CHAT_STOP, &u, 1, -1);
+    }
+    metrics_end(m, "route", true, CHAT_STOP, &u, 1, -1);
+    metrics_write(m, &load, 1, 0, &out);
+    has(&out, "vllm:prompt_tokens_total{model_name=\"any/m31\"} 1");
+    has(&out, "vllm:prompt_tokens_total{model_name=\"other\"} 968");
+    has(&out, "vllm:prompt_tokens_total{model_name=\"route\"} 1");
+    has(&out, "vllm:prompt_tokens_total{model_name=\"loaded\"} 0");
+    assert_null(strstr(buf_text(&out), "any/m32"));
+    buf_release(&out);
+    freed(m);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(a_series_for_each_model),
     cmocka_unit_test(there_are_only_so_many),
+    cmocka_unit_test(names_of_no_list_keep_no_listed_model_out),
 };
 
 int main(void)
