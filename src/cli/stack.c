@@ -111,9 +111,19 @@ struct ledger *open_ledger(const struct settings *s, bool make, struct error *er
     struct config c = {0};
     if (s->ledger)
         return make ? ledger_open(s->ledger, err) : ledger_open_made(s->ledger, err);
-    struct ledger *l = config_read(s->config, &c, err) ? ledger_open(c.ledger, err) : NULL;
+    struct ledger *l = NULL;
+    if (config_read(s->config, &c, err))
+        l = make || !c.ledger ? ledger_open(c.ledger, err) : ledger_open_made(c.ledger, err);
     config_release(&c);
     return l;
+}
+
+// A name that is mistyped means a ledger without keys, which asks nobody for one.
+static void tell_if_made(const struct stack *st, const struct settings *s)
+{
+    const char *made = st->ledger ? ledger_made(st->ledger) : NULL;
+    if (made && (!s->quiet || s->ledger || st->config.ledger))
+        (void)fprintf(stderr, "hearth: made a new ledger at %s (no keys in it yet)\n", made);
 }
 
 struct prices *open_prices(const struct config *c, struct error *err)
@@ -186,6 +196,7 @@ bool stack_open_server(struct stack *st, const struct settings *s, struct error 
 {
     if (!open_below(st, s, true, !s->offline, err) || !open_gateway(st, s, true, err))
         return false;
+    tell_if_made(st, s);
     st->allow_vendors = s->allow_vendors || st->config.allow_vendors;
     if (!s->models.n && !st->config.n_routes && !st->config.default_model)
         tell_if_shipped(s, NULL);

@@ -105,6 +105,13 @@ struct ledger *ledger_open_made(const char *where, struct error *err)
     return ledger_open_with(&(struct ledger_options){.where = where, .must_be_there = true}, err);
 }
 
+const char *ledger_made(const struct ledger *l)
+{
+    if (!l->made)
+        return NULL;
+    return l->ops == &store_sqlite ? l->where : "the PostgreSQL database";
+}
+
 void ledger_close(struct ledger *l)
 {
     if (!l)

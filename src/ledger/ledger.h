@@ -55,6 +55,9 @@ struct ledger_key {            // -1 or 0: no bound, as stated
 struct ledger *ledger_open(const char *where, struct error *err);
 // The same of one that must be there.
 struct ledger *ledger_open_made(const char *where, struct error *err);
+// What was not there before it was opened: the file's path, or "the PostgreSQL database"; else
+// NULL.
+const char *ledger_made(const struct ledger *l);
 void ledger_close(struct ledger *l);  // waits until all settlements are committed (30 s at most)
 
 // Makes a key: in's name, owner, models, expiry, bounds and flags count. `secret` is shown this

@@ -92,6 +92,7 @@ struct ledger {
     char *where;   // as the store takes it
     struct ledger_options options;
     int64_t process;
+    bool made;  // it was not there
 
     pthread_mutex_t lock;
     pthread_cond_t work;      // for the writer

@@ -58,7 +58,8 @@ static void keep_version(void *self, const struct store_value *row, int n)
         f->version = row[0].number;
 }
 
-static bool migrate(const struct store_ops *ops, struct store *s, bool make, struct error *err)
+static bool migrate(const struct store_ops *ops, struct store *s, bool make, bool *made,
+                    struct error *err)
 {
     struct found f = {0};
     if (!ops->run(s, ops->tables, NULL, 0, keep_tables, &f, err))
@@ -83,14 +84,16 @@ static bool migrate(const struct store_ops *ops, struct store *s, bool make, str
             !ops->run(s, SQL_SET_VERSION, &next, 1, NULL, NULL, err))
             return false;
     }
+    *made = !f.ledgers;
     return true;
 }
 
-bool schema_prepare(const struct store_ops *ops, struct store *s, bool make, struct error *err)
+bool schema_prepare(const struct store_ops *ops, struct store *s, bool make, bool *made,
+                    struct error *err)
 {
     if (!ops->script(s, ops->alone, err))
         return false;
-    if (migrate(ops, s, make, err) && ops->script(s, "COMMIT", err))
+    if (migrate(ops, s, make, made, err) && ops->script(s, "COMMIT", err))
         return true;
     (void)ops->script(s, "ROLLBACK", NULL);
     return false;

@@ -10,5 +10,6 @@ enum { SCHEMA_VERSION = 2 };
 
 // Makes what is not there and migrates what is older, in one transaction that nobody else's runs
 // beside. make false: a database without a ledger is an error too. False with err: ERR_FORMAT for
-// a database that is no ledger, or of a later version; else the store's own.
-bool schema_prepare(const struct store_ops *ops, struct store *s, bool make, struct error *err);
+// a database that is no ledger, or of a later version; else the store's own. *made: there was none.
+bool schema_prepare(const struct store_ops *ops, struct store *s, bool make, bool *made,
+                    struct error *err);

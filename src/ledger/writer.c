@@ -20,11 +20,13 @@ bool writer_open(struct ledger *l, bool make, struct error *err)
     l->store = l->ops->open(l->where, make, wait_ms, err);
     if (!l->store)
         return false;
-    if (!schema_prepare(l->ops, l->store, make, err)) {
+    bool made = false;
+    if (!schema_prepare(l->ops, l->store, make, &made, err)) {
         l->ops->close(l->store);
         l->store = NULL;
         return false;
     }
+    l->made = l->made || made;
     return true;
 }
 

@@ -246,6 +246,27 @@ def other_addresses(key):
     claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
 
 
+def new_ledger():
+    """A ledger that was not there has no keys, whatever its name should have been."""
+    folder = tempfile.TemporaryDirectory()
+    config, named = os.path.join(folder.name, "hearth.yaml"), os.path.join(folder.name, "in-config.db")
+    with open(config, "w") as f:
+        f.write(f"ledger: sqlite:{named}\n")
+    for options, path in ((("--ledger", f"sqlite:{folder.name}/typo.db", "--quiet"), folder.name + "/typo.db"),
+                          (("--config", config), named), ((), folder.name + "/home/ledger.db")):
+        for times in (1, 0):
+            s = Server(*options, hearth_home=folder.name + "/home")
+            s.stop()
+            claim(f"a new ledger is told, once ({os.path.basename(path)}, {times})", os.path.exists(path) and s.logged().count(
+                f"hearth: made a new ledger at {path} (no keys in it yet)\n") == times and
+                s.logged().count("new ledger") == times, s.logged())
+    with open(config, "w") as f:
+        f.write(f"ledger: sqlite:{named}x\n")
+    p = subprocess.run([BIN, "usage", "--config", config], env=dict(os.environ, HEARTH_HOME=home.name), capture_output=True, text=True)
+    claim("who only asks makes none, as the configuration names it, too", p.returncode == 1 and named + "x" in p.stderr and
+          not os.path.exists(named + "x"), p)
+
+
 SDKS = {"venv-openai": r'''
 import openai
 def told(name, kind, key, **more):
@@ -321,6 +342,7 @@ every_header(server, plain["key"])
 open_and_closed(server, plain["key"])
 admin_api(server, root["key"])
 models(server, root["key"])
+new_ledger()
 limits(server)
 usage(server, root["key"])
 packages(server, plain["key"])
