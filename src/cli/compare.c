@@ -150,7 +150,8 @@ static void print_row(const struct entrant *e)
         (void)snprintf(first, sizeof first, "%.2f s", r->first_token_s);
     (void)printf("%-36s %9" PRId64 " %7" PRId64 " %9s %8.2f s %12s %10" PRId64 "\n", e->model,
                  r->prompt_tokens, r->completion_tokens, first, r->seconds,
-                 r->local ? "power" : price_text(r->cost_picousd, cost), e->bytes_sent);
+                 r->local && r->cost_picousd == 0 ? "power" : price_text(r->cost_picousd, cost),
+                 e->bytes_sent);
 }
 
 static void print_text(const struct contest *c)

@@ -287,7 +287,8 @@ const struct command command_cost = {
         "less. Which model is as good is for you to judge.\n\n"
         "Power is measured where the machine tells it (RAPL, NVML), else state it with --watts: "
         "what is not stated is assumed, and said to be. The configuration's section `cost` states "
-        "it once and for all. With --prefill and --decode nothing is measured. --batch is how "
+        "it once and for all, and may charge for local tokens in the books (docs/cost.md). With "
+        "--prefill and --decode nothing is measured. --batch is how "
         "many texts are written at once (default 8).",
     .options = "watts idle-watts kwh hardware years hourly utilization rivals input-share prefill "
                "decode sequences svg json config threads pin isa kv quantize packed",

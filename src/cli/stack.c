@@ -11,6 +11,7 @@
 #include "base/mapping.h"
 #include "base/system.h"
 #include "cli/command.h"
+#include "gateway/charge.h"
 #include "gateway/egress.h"
 #include "gateway/gateway.h"
 #include "gateway/prices.h"
@@ -131,6 +132,8 @@ struct prices *open_prices(const struct config *c, struct error *err)
     struct prices *p = prices_open(c->prices, err);
     if (!p && c->prices)
         (void)config_wrap(c, c->prices_line, c->prices_column, err);
+    if (p)
+        charge_local(p, &c->cost);
     return p;
 }
 
@@ -182,10 +185,10 @@ bool stack_open(struct stack *st, const struct settings *s, const char *model, s
     bool outside = may_leave(&c, model);
     for (size_t i = 0; i < s->models.n; i++)
         outside = outside || may_leave(&c, s->models.items[i]);
-    bool unnamed = !c.default_model;
+    bool unnamed = !c.default_model, charged = c.cost.n_charge > 0;
     config_release(&c);
-    if (!open_below(st, s, outside && !s->offline, outside && !s->offline, err) ||
-        !open_gateway(st, s, false, err))
+    outside = outside && !s->offline;
+    if (!open_below(st, s, outside || charged, outside, err) || !open_gateway(st, s, false, err))
         return false;
     if (unnamed)
         tell_if_shipped(s, model);

@@ -19,7 +19,7 @@ struct stack {
     struct config config;  // as it was at the start
     bool allow_vendors;    // as the option or the last configuration says
     struct provider *local;
-    // Where a vendor may be asked; else NULL.
+    // Where a vendor may be asked, or this machine's tokens are charged for; else NULL.
     struct ledger *ledger;
     struct prices *prices;
     struct egress *egress;

@@ -35,14 +35,16 @@ static bool read_style(const char *name, enum summary_style *style, struct error
     return error_set(err, ERR_USAGE, "--style: '%s' is not paragraph, bullets or outline", name);
 }
 
-// A plan with a vendor's model calls nothing, so that nobody tells what it would have cost.
+// A plan calls nothing, so that nobody tells what it would have cost.
 static void price_plan(const struct job *j, struct summary *r)
 {
     const struct prices *all = j->stack.prices;
     const char *named = model_option(j->s);
     const struct price *p = all && named ? prices_named(all, named) : NULL;
     p = all && !p ? prices_named(all, r->model) : p;
-    if (j->s->dry_run && !r->local && p)
+    if (all && r->local)
+        p = p ? p : prices_local(all, r->model);
+    if (j->s->dry_run && p)
         r->cost_picousd =
             price_of_calls(p, r->plan.calls, r->plan.prompt_tokens, r->plan.completion_tokens);
 }
@@ -61,15 +63,26 @@ static void print_plan(const struct job *j, const struct summary *r)
                  " out\n",
                  r->plan.calls, r->plan.parts, r->plan.levels, r->plan.prompt_tokens,
                  r->plan.completion_tokens);
-    if (!r->local)
+    if (!r->local || r->cost_picousd > 0)
         (void)printf("cost: about %s\n", price_text(r->cost_picousd, cost));
+}
+
+// A local model's as the configuration charges for it, or not.
+static const char *cost_text(const struct summary *r, char out[64])
+{
+    char cost[32];
+    if (r->local && r->cost_picousd == 0)
+        return "nothing but power";
+    (void)snprintf(out, 64, "%s%s", price_text(r->cost_picousd, cost),
+                   r->local ? " of this machine" : "");
+    return out;
 }
 
 // What a reader should know beside the summary: how long, what it cost, what left the machine, and
 // what is missing from it.
 static void print_account(const struct job *j, const struct summary *r)
 {
-    char cost[32];
+    char cost[64];
     const size_t shown = 6;  // a long list hides the summary; --json and --verbose have it whole
     size_t n = r->coverage.n_skipped;
     for (size_t i = 0; i < n && (i < shown || n == shown + 1 || j->s->verbose); i++)
@@ -84,9 +97,7 @@ static void print_account(const struct job *j, const struct summary *r)
                   "%s: %d of %d parts used, %" PRId64 " tokens in, %" PRId64
                   " out, %.1f s; cost %s; sent %" PRId64 " bytes off this machine\n",
                   r->model, r->coverage.used, r->coverage.parts, r->prompt_tokens,
-                  r->completion_tokens, r->seconds,
-                  r->local ? "nothing but power" : price_text(r->cost_picousd, cost),
-                  r->bytes_sent);
+                  r->completion_tokens, r->seconds, cost_text(r, cost), r->bytes_sent);
     if (j->s->verbose)
         (void)fprintf(stderr,
                       "speculation: %" PRId64 " tokens guessed ahead, %" PRId64 " rightly\n",

@@ -18,7 +18,13 @@
 
 static struct config nothing_written(void)
 {
-    return (struct config){.port = -1, .cost = {-1, -1, -1, -1, -1, -1}};
+    return (struct config){.port = -1,
+                           .cost = {.watts = -1,
+                                    .usd_per_kwh = -1,
+                                    .hardware_usd = -1,
+                                    .hardware_years = -1,
+                                    .usd_per_hour = -1,
+                                    .utilization = -1}};
 }
 
 static bool parse(struct slice text, const char *name, const char *folder, struct config *out,

@@ -51,8 +51,16 @@ struct config_redaction {
     size_t n_words;
     int line, column;
 };
+struct config_speed {        // of a model on this machine, in tokens a second
+    const char *model;       // "qwen:q8_0"; "*": of those that are not named
+    double prefill, decode;  // above 0
+};
 struct config_cost {  // what this machine costs; negative: not stated
     double watts, usd_per_kwh, hardware_usd, hardware_years, usd_per_hour, utilization;
+    // Whose tokens are charged for in the books; where there are any, what the machine costs is
+    // stated.
+    struct config_speed *charge;
+    size_t n_charge;
 };
 struct config {
     const char *path;           // NULL: there was no file

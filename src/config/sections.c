@@ -23,6 +23,44 @@ static bool read_server(struct reader *r, const struct row *m, const struct tree
     return rows_read(r, v, rows, COUNT(rows), m->name, c);
 }
 
+static bool read_speed(struct reader *r, const struct tree_node *v, struct config_speed *out)
+{
+    static const struct row rows[] = {
+        ROW(config_speed, prefill, row_number, 1e-3, 1e9),
+        ROW(config_speed, decode, row_number, 1e-3, 1e9),
+    };
+    return rows_read(r, v, rows, COUNT(rows), "a speed", out) &&
+           ((out->prefill > 0 && out->decode > 0) ||
+            reader_fault(r, v, "a speed has 'prefill' and 'decode', in tokens a second"));
+}
+
+static bool read_charge(struct reader *r, const struct row *m, const struct tree_node *v, void *c)
+{
+    enum { MODELS_MAX = 1000 };
+    struct config_cost *cost = c;
+    if (tree_is_null(v))
+        return true;
+    if (v->kind != TREE_MAP || v->n > MODELS_MAX)
+        return reader_fault(r, v, "'%s' must be a map from up to %d models to speeds", m->name,
+                            MODELS_MAX);
+    cost->charge = arena_new(r->arena, struct config_speed, v->n);
+    for (size_t i = 0; i < v->n; i++) {
+        struct config_speed *s = &cost->charge[cost->n_charge++];
+        *s = (struct config_speed){.model = arena_text(r->arena, v->items[2 * i]->text)};
+        if (!read_speed(r, v->items[2 * i + 1], s))
+            return false;
+    }
+    return true;
+}
+
+// Nothing is assumed in the books.
+static bool is_stated(const struct config_cost *c)
+{
+    bool owned =
+        c->watts >= 0 && c->usd_per_kwh >= 0 && c->hardware_usd >= 0 && c->hardware_years >= 0;
+    return c->utilization >= 0 && (owned || c->usd_per_hour >= 0);
+}
+
 static bool read_cost(struct reader *r, const struct row *m, const struct tree_node *v, void *cost)
 {
     static const struct row rows[] = {
@@ -32,8 +70,14 @@ static bool read_cost(struct reader *r, const struct row *m, const struct tree_n
         ROW(config_cost, hardware_years, row_number, 1e-3, 100),
         ROW(config_cost, usd_per_hour, row_number, 0, 1e6),
         ROW(config_cost, utilization, row_number, 1e-6, 1),
+        {"charge", read_charge, 0, 0, 0},
     };
-    return rows_read(r, v, rows, COUNT(rows), m->name, cost);
+    const struct config_cost *c = cost;
+    return rows_read(r, v, rows, COUNT(rows), m->name, cost) &&
+           (!c->n_charge || is_stated(c) ||
+            reader_fault(r, v,
+                         "'charge' needs 'utilization', and 'usd_per_hour' or all of 'watts', "
+                         "'usd_per_kwh', 'hardware_usd' and 'hardware_years'"));
 }
 
 // "//user:word@" or "?password=": the password that a database wants is a secret, too.

@@ -24,7 +24,9 @@ bool account_has_budget(const struct caller *who)
 const struct price *account_price(const struct gateway_answer *f, const struct candidate *c)
 {
     const struct prices *all = f->routing->prices;
-    return all && c->model ? prices_find(all, c->provider_name, c->model, f->day) : NULL;
+    const struct price *p =
+        all && c->model ? prices_find(all, c->provider_name, c->model, f->day) : NULL;
+    return all && !p && c->local ? prices_local(all, c->shown) : p;
 }
 
 static int64_t n_choices(const struct chat_request *req)

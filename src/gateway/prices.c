@@ -17,10 +17,12 @@
 #include "base/places.h"
 #include "gateway/price_table.h"
 
-static const char table_name[] = "prices.json";
+static const char table_name[] = "prices.json", local_provider[] = "local";
 
 struct prices {
     struct price_table user, shipped;
+    struct price *local;  // what the machine costs
+    size_t n_local, local_capacity;
     atomic_int n_holds;
 };
 
@@ -69,6 +71,9 @@ void prices_free(struct prices *p)
         return;
     price_table_release(&p->user);
     price_table_release(&p->shipped);
+    for (size_t i = 0; i < p->n_local; i++)
+        free((char *)p->local[i].model);
+    free(p->local);
     free(p);
 }
 
@@ -103,7 +108,33 @@ const struct price *prices_named(const struct prices *p, const char *reference)
     if (!slash || slash - reference >= PRICE_NAME_BYTES)
         return NULL;
     (void)snprintf(provider, sizeof provider, "%.*s", (int)(slash - reference), reference);
-    return prices_find(p, provider, slash + 1, NULL);
+    const struct price *found = prices_find(p, provider, slash + 1, NULL);
+    return found || strcmp(provider, local_provider) != 0 ? found : prices_local(p, slash + 1);
+}
+
+const struct price *prices_local(const struct prices *p, const char *name)
+{
+    const struct price *any = NULL;
+    size_t n = strlen(local_provider);
+    if (strncmp(name, local_provider, n) == 0 && name[n] == '/')
+        name += n + 1;
+    for (size_t i = 0; i < p->n_local; i++) {
+        if (strcmp(p->local[i].model, name) == 0)
+            return &p->local[i];
+        if (!any && strcmp(p->local[i].model, "*") == 0)
+            any = &p->local[i];
+    }
+    return any;
+}
+
+void prices_add_local(struct prices *p, const char *name, const struct price_rates *rates)
+{
+    memory_grow(p->local, p->local_capacity, p->n_local + 1);
+    p->local[p->n_local++] = (struct price){.provider = local_provider,
+                                            .model = memory_text(name),
+                                            .rates = *rates,
+                                            .from = "",
+                                            .source = "the configuration"};
 }
 
 size_t prices_count(const struct prices *p)

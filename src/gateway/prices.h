@@ -48,8 +48,14 @@ void prices_free(struct prices *p);
 // the name without a date at its end. NULL: unpriced.
 const struct price *prices_find(const struct prices *p, const char *provider, const char *model,
                                 const char *day);
-// The same of a reference, "openai/gpt-4o"; NULL too if it has no vendor.
+// The same of a reference, "openai/gpt-4o", "local/qwen"; NULL too if it has no vendor.
 const struct price *prices_named(const struct prices *p, const char *reference);
+// Of a model on this machine, by its name ("local/qwen:q8_0" or without "local/"), where no table
+// has an entry of the provider "local" for it: what was added for it, else for "*". NULL: it costs
+// nothing in the books.
+const struct price *prices_local(const struct prices *p, const char *name);
+// The first of a name counts. Before others see the prices.
+void prices_add_local(struct prices *p, const char *name, const struct price_rates *rates);
 // All entries, the user's first, each table by provider, model and day.
 size_t prices_count(const struct prices *p);
 const struct price *prices_at(const struct prices *p, size_t i);

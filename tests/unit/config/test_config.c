@@ -72,7 +72,9 @@ static void everything_of_a_file_is_read(void **state)
                              "ledger: postgresql://me@h/db\n"
                              "prices: /p\n"
                              "egress_log: none\n"
-                             "cost: {watts: 100, utilization: .5}\n");
+                             "cost: {watts: 100, utilization: .5, usd_per_kwh: 0,\n"
+                             "  hardware_usd: 0, hardware_years: 1,\n"
+                             "  charge: {'q:q8_0': {prefill: 9, decode: .5}}}\n");
     (void)state;
     assert_string_equal(c.default_model, "a");
     assert_true(c.prices_line == 20 && c.prices_column == 9);
@@ -118,6 +120,9 @@ static void everything_of_a_file_is_read(void **state)
     assert_string_equal(c.ledger, "postgresql://me@h/db");
     assert_string_equal(c.egress_log, "");
     assert_true(c.cost.watts == 100 && c.cost.utilization == .5 && c.cost.usd_per_hour < 0);
+    assert_int_equal(c.cost.n_charge, 1);
+    assert_string_equal(c.cost.charge[0].model, "q:q8_0");
+    assert_true(c.cost.charge[0].prefill == 9 && c.cost.charge[0].decode == .5);
     config_release(&c);
 }
 
@@ -177,6 +182,13 @@ static void errors_name_line_and_column(void **state)
         {"redactions: {A: {pattern: x}, a: {pattern: y}}", "a second time"},
         {"redactions: {'a b': {pattern: x}}", "letters, digits"},
         {"cost: {utilization: 1.1}", "'utilization' must be a number"},
+        {"cost: {charge: 5}", "must be a map from up to 1000 models to speeds"},
+        {"cost: {charge: {a: {prefill: 1}}}", "a speed has 'prefill' and 'decode'"},
+        {"cost: {charge: {a: {prefill: 0, decode: 1}}}", "'prefill' must be a number"},
+        {"cost: {charge: {a: {prefill: 1, decode: 1}}, usd_per_hour: 1}", "needs 'utilization'"},
+        {"cost: {charge: {a: {prefill: 1, decode: 1}}, watts: 1, usd_per_kwh: 1, "
+         "hardware_usd: 1, utilization: 1}",
+         "and 'hardware_years'"},
         {"ledger: mysql://h", "must be sqlite"},
         {"a: !!python/object:os.system x", "tags (!...) have no meaning"},
         {"{a: b}: c", "name must be a text"},
