@@ -67,9 +67,11 @@ bool targets_must_leave(const struct targets *t, const char *name)
 
 static void set_local(struct candidate *c, const char *reference, struct arena *a)
 {
-    char name[128];
+    char name[128], shipped[MODEL_REF_BYTES];
     const char *plain =
         reference && strncmp(reference, "local/", 6) == 0 ? reference + 6 : reference;
+    if (!plain && model_ref_shipped(shipped))
+        plain = shipped;
     model_ref_name(plain ? plain : "default", name, sizeof name);
     *c = (struct candidate){.provider_name = "local", .local = true};
     c->model = reference ? arena_text(a, slice_str(reference)) : NULL;

@@ -57,6 +57,8 @@ claim("a machine that is charged for is in the books", len(found) == 1 and found
       found[0]["completion_tokens"] > 0 and same(found[0]["cost_usd"], micros(found[0])), found)
 told = err.split("; cost ")[1].split(" of this machine; sent 0 bytes")[0]
 claim("and the summary's last line says the same", status == 0 and round(float(told.lstrip("$")) * 1e6) == micros(found[0]), (err, found))
+err = hearth("summarize", text, "--config", config)[2]
+claim("so it does of the model in the box that nobody named", " of this machine; sent 0 bytes" in err, err)
 status, out, _ = hearth(*summarize, "--config", config, "--json", home="json")
 found = rows("json")[0]
 claim("so does its JSON", same(json.loads(out)["usage"]["cost_usd"] if "cost_usd" in json.loads(out)["usage"] else
