@@ -209,7 +209,7 @@ static const struct option option_rows[] = {
      FIELD(share_prefixes)},
     {"local-only", 0, NULL, "no byte of its requests leaves this machine", FIELD(local_only)},
     {"admin", 0, NULL, "it may also ask for /admin/", FIELD(admin)},
-    {"by", 0, "WHAT", "a line for each key, model (usual), day or provider", FIELD(by)},
+    {"by", 0, "WHAT", "a line for each key, model (usual), day, provider or request", FIELD(by)},
     {"since", 0, "D", "from 2026-11-01 (UTC) on, or 30d, 12h before now (default: ever)",
      FIELD(since)},
     {"until", 0, "D", "to the end of 2026-11-30 (UTC), or 30d, 12h before now (default: now)",

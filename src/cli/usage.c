@@ -21,13 +21,15 @@ static bool read_by(const char *text, enum ledger_by *by, struct error *err)
     static const char *const names[] = {[LEDGER_BY_KEY] = "key",
                                         [LEDGER_BY_MODEL] = "model",
                                         [LEDGER_BY_DAY] = "day",
-                                        [LEDGER_BY_PROVIDER] = "provider"};
+                                        [LEDGER_BY_PROVIDER] = "provider",
+                                        [LEDGER_BY_REQUEST] = "request"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(text, names[i]) == 0) {
             *by = (enum ledger_by)i;
             return true;
         }
-    return error_set(err, ERR_USAGE, "--by: '%.40s' is not key, model, day or provider", text);
+    return error_set(err, ERR_USAGE, "--by: '%.40s' is not key, model, day, provider or request",
+                     text);
 }
 
 // A date as the end of a time means that whole day.
@@ -170,12 +172,14 @@ static int run(struct settings *s)
 const struct command command_usage = {
     .name = "usage",
     .arguments = "",
-    .summary = "what was used and what it cost, by key, model, day or provider",
+    .summary = "what was used and what it cost, by key, model, day, provider or request",
     .description =
         "Adds up the ledger: requests, tokens (cached ones are part of the prompt's), bytes that "
         "left this machine, and cost in US dollars, the most expensive first (days in order). "
         "Requests whose price is not known are counted as unpriced, never as free; those whose "
-        "tokens the vendor did not tell are counted as estimated.\n\n"
+        "tokens the vendor did not tell are counted as estimated. --by request has a line for "
+        "each, by "
+        "its id (`request` in a server's log), with all calls of a summary.\n\n"
         "--json prints a list of {\"by\", \"requests\", \"prompt_tokens\", \"cached_tokens\", "
         "\"completion_tokens\", \"cost_usd\", \"unpriced\"}; cost_usd is an exact decimal, or null "
         "where everything is unpriced.",

@@ -117,9 +117,15 @@ void ledger_settle(struct ledger *l, struct ledger_hold *hold, const struct ledg
 // Waits until everything settled so far is committed. False with err after so many seconds.
 bool ledger_flush(struct ledger *l, int seconds, struct error *err);
 
-enum ledger_by { LEDGER_BY_KEY, LEDGER_BY_MODEL, LEDGER_BY_DAY, LEDGER_BY_PROVIDER };
+enum ledger_by {
+    LEDGER_BY_KEY,
+    LEDGER_BY_MODEL,
+    LEDGER_BY_DAY,
+    LEDGER_BY_PROVIDER,
+    LEDGER_BY_REQUEST,  // with its parts: "ID.2" and "ID/1" count as ID
+};
 struct ledger_sum {
-    char by[LEDGER_NAME_BYTES];  // a key's name and id, a model, "2026-11-26", a provider
+    char by[LEDGER_NAME_BYTES];  // a key's name and id, a model, "2026-11-26", a provider, an id
     int64_t requests, prompt_tokens, cached_tokens, completion_tokens, bytes_sent;
     int64_t cost;       // of the priced ones
     int64_t unpriced;   // requests

@@ -2,6 +2,8 @@
 // that a long sum holds no settlement up.
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -23,6 +25,7 @@ static const char *const sql_sums[] = {
     [LEDGER_BY_MODEL] = SUMS("u.model, ''", "", "u.model", "8 DESC, 3 DESC, 1"),
     [LEDGER_BY_DAY] = SUMS("u.at_s / 86400, ''", "", "u.at_s / 86400", "1"),
     [LEDGER_BY_PROVIDER] = SUMS("u.provider, ''", "", "u.provider", "8 DESC, 3 DESC, 1"),
+    [LEDGER_BY_REQUEST] = SUMS("u.request_id, ''", "", "u.request_id", "1"),
 };
 
 struct sums {
@@ -55,8 +58,50 @@ static void keep_sum(void *self, const struct store_value *row, int n)
     else if (all->by == LEDGER_BY_KEY)
         (void)snprintf(s->by, sizeof s->by, "%.*s (%s)",
                        (int)utf8_whole(name, strnlen(name, LEDGER_NAME_BYTES - 32)), name, id);
+    else if (all->by == LEDGER_BY_REQUEST)
+        (void)snprintf(s->by, sizeof s->by, "%.*s", (int)strcspn(name, "./"), name);
     else
         (void)snprintf(s->by, sizeof s->by, "%s", name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct ledger_sum *)a)->by, ((const struct ledger_sum *)b)->by);
+}
+
+static int by_cost(const void *a, const void *b)
+{
+    const struct ledger_sum *x = a, *y = b;
+    return x->cost != y->cost ? (x->cost < y->cost) - (x->cost > y->cost) : strcmp(x->by, y->by);
+}
+
+static void add(struct ledger_sum *to, const struct ledger_sum *part)
+{
+    to->requests += part->requests;
+    to->prompt_tokens += part->prompt_tokens;
+    to->cached_tokens += part->cached_tokens;
+    to->completion_tokens += part->completion_tokens;
+    to->bytes_sent += part->bytes_sent;
+    if (__builtin_add_overflow(to->cost, part->cost, &to->cost))
+        to->cost = INT64_MAX;
+    to->unpriced += part->unpriced;
+    to->estimated += part->estimated;
+}
+
+// Parts of one request become one; no database orders them all alike, so that this does.
+static void merge(struct sums *all)
+{
+    size_t n = 0;
+    if (all->n)
+        qsort(all->items, all->n, sizeof *all->items, by_name);
+    for (size_t i = 0; i < all->n; i++)
+        if (n && strcmp(all->items[n - 1].by, all->items[i].by) == 0)
+            add(&all->items[n - 1], &all->items[i]);
+        else
+            all->items[n++] = all->items[i];
+    all->n = n;
+    if (n)
+        qsort(all->items, n, sizeof *all->items, by_cost);
 }
 
 static void keep_number(void *self, const struct store_value *row, int n)
@@ -92,6 +137,8 @@ bool ledger_usage_sum(struct ledger *l, enum ledger_by by, int64_t since_s, int6
         free(all.items);
         all = (struct sums){0};
     }
+    if (by == LEDGER_BY_REQUEST)
+        merge(&all);
     *sums = ok && !all.items ? memory_array(struct ledger_sum, 1) : all.items;
     *n = all.n;
     return ok;

@@ -105,6 +105,11 @@ def booked():
                      sum(found.values()) == tokens and found)
         claim(f"its calls are booked by its id ({own or 'ours'})", status == 200 and mine and len(mine) > 1 and
               set(mine) == {f"{line['request']}.{i + 1}" for i in range(len(mine))}, (rows(), line, got["usage"]))
+        p = subprocess.run([BIN, "usage", "--by", "request", "--json"], env=dict(os.environ, HOME=s.home.name),
+                           capture_output=True, text=True)
+        one = [r for r in json.loads(p.stdout) if r["by"] == line["request"]]
+        claim("usage has one line for them", len(one) == 1 and one[0]["requests"] == len(mine) and
+              one[0]["prompt_tokens"] == tokens, p)
         claim("which the answer tells", h["x-request-id"] == own if own else
               "anybody-" + h["x-request-id"].removeprefix("req_") == line["request"], (h, line))
     claim("and by no other", not [i for i in rows() if i.startswith("own-")], rows())

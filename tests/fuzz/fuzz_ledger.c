@@ -52,7 +52,7 @@ static void read_all(struct ledger *l)
         free(keys);
     }
     check(!ledger_key_find(l, "sk-hearth-guess", 15, &found, NULL));
-    for (int by = LEDGER_BY_KEY; by <= LEDGER_BY_PROVIDER; by++)
+    for (int by = LEDGER_BY_KEY; by <= LEDGER_BY_REQUEST; by++)
         if (ledger_usage_sum(l, (enum ledger_by)by, 0, 0, NULL, &sums, &n, NULL)) {
             for (size_t i = 0; i < n; i++)
                 check(memchr(sums[i].by, 0, sizeof sums[i].by) != NULL);

@@ -353,6 +353,57 @@ static void usage_adds_up(void **state)
     ledger_close(l);
 }
 
+static void parts_of_a_request_are_summed(void **state)
+{
+    (void)state;
+    struct ledger *l = open_it();
+    struct ledger_key key = make_key(l, -1, -1, -1);
+    struct error err = {0};
+    struct ledger_sum *sums;
+    size_t n;
+    settle_as(l, &key, "key_r-1", "alpha", "p1", 200, 7);
+    settle_as(l, &key, "key_r-1/1", "alpha", "p1", 200, 5);
+    settle_as(l, &key, "key_r-11", "alpha", "p1", 200, -1);
+    settle_as(l, &key, "key_r-2.1", "alpha", "p1", 200, 30);
+    settle_as(l, &key, "key_r-2.2", "alpha", "p1", 200, 40);
+    settle_as(l, &key, "key_r-2.10/1", "alpha", "p1", 200, 50);
+    assert_true(ledger_flush(l, 60, &err));
+    assert_true(ledger_usage_sum(l, LEDGER_BY_REQUEST, 0, 0, key.id, &sums, &n, &err));
+    assert_int_equal(n, 3);
+    assert_string_equal(sums[0].by, "key_r-2");
+    assert_true(sums[0].requests == 3 && sums[0].cost == 120 && sums[0].prompt_tokens == 30);
+    assert_string_equal(sums[1].by, "key_r-1");
+    assert_true(sums[1].requests == 2 && sums[1].cost == 12);
+    assert_true(sums[2].requests == 1 && sums[2].unpriced == 1);
+    free(sums);
+    ledger_close(l);
+}
+
+// A lease is a sixteenth of what is left: what is free of it needs no database.
+static void what_needs_no_database_is_reserved_at_once(void **state)
+{
+    (void)state;
+    struct ledger *l = open_it();
+    struct ledger_key key = make_key(l, -1, -1, 1600);
+    struct error err = {0};
+    struct ledger_hold first, now, none;
+    assert_false(ledger_reserve_now(l, &key, 10, &none));  // nothing is leased yet
+    assert_false(none.open);
+    assert_true(ledger_reserve(l, &key, 10, &first, &err));
+    assert_true(ledger_reserve_now(l, &key, 90, &now));
+    assert_true(now.open);
+    assert_false(ledger_reserve_now(l, &key, 1, &none));
+    assert_true(ledger_reserve_now(l, NULL, INT64_MAX, &none));  // nobody's has no budget
+    ledger_cancel(l, &none);
+    settle(l, &now, "now", 90);
+    ledger_cancel(l, &first);
+    assert_true(spent_of(l, &key).total == 90);
+    struct ledger_health h;
+    ledger_health(l, &h);
+    assert_int_equal(h.refused, 0);
+    ledger_close(l);
+}
+
 static void sums_of_money_stop_at_a_bound(void **state)
 {
     (void)state;
@@ -445,6 +496,8 @@ int main(void)
         cmocka_unit_test(days_and_months_renew_and_never_go_back),
         cmocka_unit_test(what_one_process_does_not_use_another_gets),
         cmocka_unit_test(usage_adds_up),
+        cmocka_unit_test(parts_of_a_request_are_summed),
+        cmocka_unit_test(what_needs_no_database_is_reserved_at_once),
         cmocka_unit_test(sums_of_money_stop_at_a_bound),
         cmocka_unit_test(all_is_there_when_it_is_opened_again),
         cmocka_unit_test(no_secret_is_in_the_file),
