@@ -198,14 +198,17 @@ struct program *answer_grammar_compile(const struct answer_grammar *g, struct er
     struct answer_builder b = {.g = g, .p = program_new(), .err = err};
     uint32_t rest, root = program_rule(b.p, "the answer");
     b.json.p = b.own.p = b.p;
-    bool ok = answer_rest(&b, &rest);
+    bool ok = answer_rest(&b, &rest), finishes = false;
     if (ok) {
         program_set(b.p, root, with_thoughts(&b, rest));
+        finishes = true;
         ok = program_finish(b.p, root, err);
     }
     answer_calls_end(&b);
     if (ok)
         return b.p;
+    if (finishes && !g->tools)  // then it is what the text is held to
+        (void)error_wrap(err, "grammar");
     program_free(b.p);
     return NULL;
 }

@@ -117,7 +117,8 @@ def formats():
     claim("what cannot be compiled is named", status == 400 and "not" in a["error"]["message"] and
           a["error"]["param"] == "response_format.json_schema.schema", a)
     for members, param in (({"guided_regex": "(a"}, "guided_regex"), ({"grammar": "root ::= root"}, "grammar"),
-                           ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex")):
+                           ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex"),
+                           ({"guided_json": {"type": "string", "allOf": [{"pattern": "^a+$"}, {"pattern": "^b+$"}]}}, "guided_json")):
         status, a, _ = s.chat(**members)
         claim(f"and the member that it came in: {param}", status == 400 and a["error"]["param"] == param, a)
     status, a, _ = s.chat(response_format={"type": "json_object"}, max_tokens=5)

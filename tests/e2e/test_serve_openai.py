@@ -58,6 +58,9 @@ claim("openai: their usage", a.usage.prompt_tokens == sum(u.prompt_tokens for u 
       a.usage.completion_tokens == 2 * sum(u.completion_tokens for u in used), a.usage)
 a = c.completions.create(**p, prompt=three, echo=True)
 claim("openai: several with an echo", [k.text for k in a.choices] == [x + y for x, y in zip(three, alone)], a)
+k = c.completions.create(model=MODEL, prompt=three[2], echo=True, logprobs=1, max_tokens=0, temperature=0).choices[0]
+claim("openai: an echo with the prompt's logprobs", k.text == three[2] and k.logprobs.token_logprobs[0] is None and
+      max(k.logprobs.token_logprobs[1:]) <= 0 and len(k.logprobs.tokens) == len(k.logprobs.text_offset), k)
 texts = {i: "" for i in range(3)}
 chunks = list(c.completions.create(**p, prompt=three, echo=True, stream=True, stream_options={"include_usage": True}))
 for k in chunks:

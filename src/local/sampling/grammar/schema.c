@@ -634,6 +634,8 @@ struct program *schema_compile(const json_t *schema, struct error *err)
     bool ok = schema_add(&json, schema, NULL, &root, err);
     if (ok && program_finish(json.p, root, err))
         return json.p;
+    if (ok)
+        (void)error_wrap(err, "schema");
     if (ok && err->code == ERR_UNSUPPORTED) {
         struct schema_compiler c = {.root = schema, .err = err, .p = json.p};
         name_impossible(&c, schema);
