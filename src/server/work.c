@@ -121,8 +121,21 @@ static bool count(struct exchange *x, struct dialect_error *err)
     return true;
 }
 
+// Whose client left while it waited for a worker: nothing is rendered, compiled or loaded for it.
+static bool is_too_late(struct exchange *x, struct dialect_error *err)
+{
+    if (!exchange_is_gone(x))
+        return false;
+    if (x->route->action == DIALECT_CHAT)
+        metrics_abort(&x->server->metrics, x->call.model, &x->usage);
+    (void)dialect_refuse(err, PROBLEM_BUSY, NULL, "the answer was cancelled");
+    return true;
+}
+
 static bool go_on(struct exchange *x, struct dialect_error *err)
 {
+    if (is_too_late(x, err))
+        return false;
     if (!loading_ready(x, x->call.model))
         return true;
     return x->route->action == DIALECT_COUNT ? count(x, err) : start(x, err);

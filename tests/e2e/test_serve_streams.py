@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 from server import MODEL_ID, ROOT, Server, claim, finish
 
@@ -80,8 +81,38 @@ def deadlines():
     claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
 
 
+def gone_before_their_turn():
+    """Requests whose clients leave while all workers compile schemas are not begun."""
+    s = Server("--quiet")
+    slow = {"type": "string", "allOf": [{"pattern": "^(a|b)*a(a|b){14}$"}, {"pattern": "^(a|b)*b(a|b){13}c$"}]}
+    out = []
+    slow_ones = [threading.Thread(target=lambda: out.append(s.chat(guided_json=slow)[0])) for _ in range(24)]
+    for t in slow_ones:
+        t.start()
+    while not out:  # workers are at it
+        time.sleep(0.01)
+    body = json.dumps({"model": MODEL_ID, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}).encode()
+    leaving = [socket.create_connection(("127.0.0.1", s.port)) for _ in range(20)]
+    for c in leaving:
+        c.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    time.sleep(0.2)  # so that they are in the queue
+    for c in leaving:
+        c.close()
+    for t in slow_ones:
+        t.join()
+    claim("nothing goes on", s.wait_metric("hearth:requests_active", 1.0))
+    claim("what cannot be compiled is refused", set(out) == {400}, out)
+    rows = s.get("/metrics")[1].decode().splitlines()
+    tokens = [r for r in rows if r.startswith("vllm:prompt_tokens_total")]
+    claim("who left while waiting for a worker costs no token", all(r.endswith(" 0") for r in tokens), tokens)
+    aborted = [r for r in rows if r.startswith("vllm:request_success_total") and "abort" in r]
+    claim("but is counted", sum(float(r.rsplit(" ", 1)[1]) for r in aborted) == 20, aborted)
+    claim("it ends with 0", s.stop() == 0, s.logged()[-600:])
+
+
 many()
 unread()
+gone_before_their_turn()
 bounded_queue()
 deadlines()
 finish()
