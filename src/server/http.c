@@ -380,7 +380,7 @@ static enum MHD_Result dispatch(struct exchange *x)
             x->own->answer(x);
         else
             routes_models(x);
-        return look_again(x);
+        return x->head_ready ? respond(x) : look_again(x);  // also to who sends no more
     }
     bool long_job = x->own && x->own->kind >= ROUTE_LONG;
     x->deadline_ns = http_deadline(s->options.answer_s);
