@@ -62,6 +62,7 @@ struct chat_sampling {
     const float *bias_values;
     size_t n_bias;
     int n_choices;   // return sequences; -1: 1
+    int min_tokens;  // before so many new ones no token that ends the text is drawn
     int n_logprobs;  // -1: none; 0: the chosen token's only
 };
 void chat_sampling_unset(struct chat_sampling *s);

@@ -81,6 +81,18 @@ static bool read_top_k(struct chat_sampling *s, const json_t *body, struct diale
     return true;
 }
 
+// As other servers have it, for measurements: an answer of a length that is known.
+static bool read_min_tokens(struct chat_sampling *s, const json_t *body, struct dialect_error *err)
+{
+    bool never = false;
+    if (!member_int(body, "", "min_tokens", 0, TOKENS_MAX, &s->min_tokens, err) ||
+        !member_bool(body, "", "ignore_eos", &never, err))
+        return false;
+    if (never)
+        s->min_tokens = TOKENS_MAX;
+    return true;
+}
+
 bool openai_sampling(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
     struct chat_sampling *s = &c->request.sampling;
@@ -91,7 +103,7 @@ bool openai_sampling(struct dialect_call *c, const json_t *body, struct dialect_
            member_float(body, "", "presence_penalty", -2, 2, &s->presence_penalty, err) &&
            member_float(body, "", "frequency_penalty", -2, 2, &s->frequency_penalty, err) &&
            member_float(body, "", "repetition_penalty", 0.01, 100, &s->repetition_penalty, err) &&
-           read_top_k(s, body, err) && read_seed(s, body, err) &&
+           read_top_k(s, body, err) && read_min_tokens(s, body, err) && read_seed(s, body, err) &&
            member_int(body, "", "n", 1, CHOICES_MAX, &s->n_choices, err) &&
            member_stops(c, body, "stop", err) && read_biases(c, body, err);
 }

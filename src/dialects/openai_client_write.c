@@ -32,6 +32,8 @@ static const char *const known[] = {
     "min_p",
     "typical_p",
     "repetition_penalty",
+    "min_tokens",
+    "ignore_eos",
     "presence_penalty",
     "frequency_penalty",
     "seed",
@@ -226,8 +228,9 @@ static bool write_constraint(json_t *body, const struct chat_request *req, const
 static bool write_extensions(json_t *body, const struct chat_request *req, const json_t *own,
                              struct error *err)
 {
-    static const char *const names[] = {"top_k", "min_p", "typical_p", "repetition_penalty",
-                                        "chat_template_kwargs"};
+    static const char *const names[] = {
+        "top_k",      "min_p",      "typical_p",           "repetition_penalty",
+        "min_tokens", "ignore_eos", "chat_template_kwargs"};
     const struct chat_sampling *s = &req->sampling;
     for (size_t i = 0; own && i < sizeof names / sizeof *names; i++) {
         json_t *v = json_object_get(own, names[i]);

@@ -130,6 +130,8 @@ static json_t *chat_body(const json_t *body)
                                          "min_p",
                                          "typical_p",
                                          "repetition_penalty",
+                                         "min_tokens",
+                                         "ignore_eos",
                                          "chat_template_kwargs"};
     static const char *const of_schema[] = {"name", "description", "strict"};
     const json_t *text = json_object_get(body, "text"), *format = json_object_get(text, "format");

@@ -171,6 +171,7 @@ static struct engine_answer *submit(const struct local_model *m, const struct ch
         .prompt = prompt->ids,
         .n_prompt = prompt->n,
         .max_tokens = room_for(m, req, prompt->n),
+        .min_tokens = req->sampling.min_tokens,
         .n_choices = req->sampling.n_choices > 0 ? req->sampling.n_choices : 1,
         .stops = req->sampling.stops,
         .n_stops = req->sampling.n_stops,

@@ -35,6 +35,9 @@ def whole_answers():
     claim("a prompt seen before is told as cached",
           s.chat("word " * 60)[0] == 200 and
           s.chat("word " * 60)[1]["usage"]["prompt_tokens_details"]["cached_tokens"] > 0)
+    ends = {"logit_bias": {"0": 100, "2": 100}, "max_tokens": 12}
+    lengths = [s.chat(**ends, **k)[1]["usage"]["completion_tokens"] for k in ({}, {"min_tokens": 5}, {"ignore_eos": True})]
+    claim("min_tokens and ignore_eos hold the end off", lengths == [1, 6, 12], lengths)
     status, a, _ = s.chat(n=3, temperature=1, seed=7)
     claim("n gives so many choices", [c["index"] for c in a["choices"]] == [0, 1, 2], a)
     claim("a seed repeats them", s.chat(n=3, temperature=1, seed=7)[1]["choices"] == a["choices"])

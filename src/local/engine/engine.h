@@ -65,6 +65,7 @@ struct engine_request {  // copied by engine_submit
     const size_t *input_tokens;
     size_t n_inputs;
     int max_tokens;  // 0: only the prompt is computed (logprobs of what would come next)
+    int min_tokens;  // of each choice before an end is drawn; `grammar` may end it sooner
     int n_choices;   // return sequences that share the prompt; 0: 1
     struct sampling sampling;
     const struct slice *stops;  // stop strings; may span tokens; not part of the text

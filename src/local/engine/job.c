@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -148,6 +149,7 @@ struct job *job_new(const struct engine_request *r, const struct engine_model *m
     j->n_ends = r->n_ends;
     j->pooling = r->pooling;
     j->max_tokens = r->pooling ? 0 : r->max_tokens;
+    j->min_tokens = r->min_tokens;
     j->n_choices = count_choices(r);
     j->logprobs = r->n_top >= 0;
     j->n_top = r->n_top > 0 ? r->n_top : 0;
@@ -364,6 +366,13 @@ static void push_next(struct choice *c)
     answer_push(j->answer, &event);
 }
 
+static void forbid_ends(const struct job *j, float *logits, const struct engine_model *m)
+{
+    for (size_t i = 0; i < j->n_ends; i++)
+        if (j->ends[i] >= 0 && j->ends[i] < m->n_vocab)
+            logits[j->ends[i]] = -INFINITY;
+}
+
 bool choice_advance(struct choice *c, float *logits, const struct engine_model *m, int32_t *next)
 {
     struct job *j = c->job;
@@ -373,7 +382,10 @@ bool choice_advance(struct choice *c, float *logits, const struct engine_model *
     int32_t token = -1;
     if (!c->sampler)
         open_choice(c, m);
-    if (constraint_mask(&c->constraint, j->ends, j->n_ends, &mask, &err))
+    bool ready = constraint_mask(&c->constraint, j->ends, j->n_ends, &mask, &err);
+    if (ready && !mask && j->max_tokens && c->n_generated < j->min_tokens)
+        forbid_ends(j, logits, m);
+    if (ready)
         token = sampler_pick(c->sampler, logits, c->seq.n_tokens, mask,
                              j->logprobs ? &chosen : NULL, j->top, j->n_top, &err);
     if (token >= 0 && j->max_tokens && !job_is_end(j, token) &&

@@ -51,7 +51,7 @@ struct job {
     int32_t *prompt, *ends;
     size_t n_prompt, n_ends;
     enum pooling pooling;  // POOLING_NONE: text is wanted
-    int max_tokens, n_choices, n_top;
+    int max_tokens, min_tokens, n_choices, n_top;
     bool skip_special, logprobs, scores;
     const struct shown_token *shown;
     size_t n_shown;

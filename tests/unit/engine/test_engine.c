@@ -154,6 +154,28 @@ static void text_held_back_is_not_lost_at_the_end(void **state)
     check_stops("one \xc3", (const char *[]){" ?"}, 1, "one", FINISH_STOP);
 }
 
+// Where the script says the end, the first of all other tokens, which are alike, is drawn instead.
+static void an_end_is_not_drawn_before_so_many_tokens(void **state)
+{
+    (void)state;
+    static const int32_t script[] = {'a', SCRIPT_END, 'b', SCRIPT_END, SCRIPT_END, 'c', -1};
+    const int32_t *scripts[] = {script};
+    int32_t prompt[] = {SCRIPT}, ends[] = {SCRIPT_END, -1, SCRIPTED_VOCAB};
+    static const int tokens[] = {2, 2, 4, 4, 5, 6};
+    for (int least = 0; least < 6; least++) {
+        struct engine *e = scripted_engine(&roomy, scripts, 1);
+        struct engine_request r = request(prompt, 1, 6);
+        r.min_tokens = least;
+        r.ends = ends;
+        r.n_ends = 3;
+        struct result *got = run(e, &r);
+        assert_int_equal(got->n_tokens[0], tokens[least]);
+        assert_int_equal(got->finish[0], least < 5 ? FINISH_STOP : FINISH_LENGTH);
+        result_free(got);
+        engine_free(e);
+    }
+}
+
 // What the tokenizer held back comes before the text of a token that has its own.
 static void tokens_may_be_shown_with_a_text_of_their_own(void **state)
 {
@@ -583,6 +605,7 @@ int main(void)
         cmocka_unit_test(stop_strings_span_tokens_and_are_not_shown),
         cmocka_unit_test(of_several_stops_the_first_that_is_complete_wins),
         cmocka_unit_test(text_held_back_is_not_lost_at_the_end),
+        cmocka_unit_test(an_end_is_not_drawn_before_so_many_tokens),
         cmocka_unit_test(nothing_of_a_stop_is_ever_shown),
         cmocka_unit_test(tokens_may_be_shown_with_a_text_of_their_own),
         cmocka_unit_test(nan_logits_end_their_own_sequence_only),
