@@ -10,8 +10,14 @@
 
 // x, w [format->block_len]; w > 0, x finite and below 65520. Never fails: what is too small for a
 // half is zero.
-void fit_block(const struct format *f, const float *x, const float *w, struct block *out);
+typedef void (*fit_block_fn)(const struct format *f, const float *x, const float *w,
+                             struct block *out);
+void fit_block_plain(const struct format *f, const float *x, const float *w, struct block *out);
+void fit_block_avx2(const struct format *f, const float *x, const float *w, struct block *out);
+fit_block_fn fit_block_best(void);  // the fastest that this processor has; all give the same
 
-// The same, but only scales and mins count; the codes are as fit_block leaves them. Codes are then
-// chosen one by one with fit_code: the one whose value is nearest to x in group g, and that value.
+// With scales and mins as fit_block left them, codes can be chosen one by one: the one whose value
+// is nearest to x in group g, and that value.
 uint8_t fit_code(const struct format *f, const struct block *b, int group, float x, float *value);
+
+float round_inverse(double d);  // 1 / d, or 0 where that is none

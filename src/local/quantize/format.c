@@ -12,19 +12,27 @@ static void put_half(unsigned char *out, float v)
 }
 
 // 32 codes of 4 bits: code i in the low nibble of byte i, code i + 16 in its high one.
-static void put_nibbles(unsigned char *out, const uint8_t *code)
+static void put_nibbles(unsigned char *restrict out, const uint8_t *restrict code)
 {
     for (int i = 0; i < QK / 2; i++)
         out[i] = (unsigned char)((code[i] & 15) | (code[i + QK / 2] & 15) << 4);
 }
 
+// Bit `shift` of 8 codes, that of code i in bit i.
+static unsigned char bits_of_eight(const uint8_t *code, int shift)
+{
+    uint64_t eight = 0;
+    for (int i = 0; i < 8; i++)
+        eight |= (uint64_t)code[i] << (8 * i);
+    eight = eight >> shift & UINT64_C(0x0101010101010101);
+    return (unsigned char)(eight * UINT64_C(0x0102040810204080) >> 56);
+}
+
 // The fifth bits of 32 codes, code i in bit i.
 static void put_fifth_bits(unsigned char *out, const uint8_t *code)
 {
-    uint32_t bits = 0;
-    for (int i = 0; i < QK; i++)
-        bits |= (uint32_t)(code[i] >> 4) << i;
-    memcpy(out, &bits, sizeof bits);
+    for (int i = 0; i < QK / 8; i++)
+        out[i] = bits_of_eight(code + 8 * i, 4);
 }
 
 static void pack_q4_0(const struct block *b, unsigned char *out)
@@ -63,11 +71,21 @@ static void pack_q5_1(const struct block *b, unsigned char *out)
 }
 
 // 256 codes of 2 bits: 32 bytes hold 128 of them, those that are 32 apart in one byte.
-static void put_pairs(unsigned char *out, const uint8_t *code)
+static void put_pairs(unsigned char *restrict out, const uint8_t *restrict code)
 {
-    memset(out, 0, QK_K / 4);
-    for (int i = 0; i < QK_K; i++)
-        out[i / 128 * 32 + i % 32] |= (unsigned char)((code[i] & 3) << (i % 128 / 32 * 2));
+    for (int half = 0; half < 2; half++, out += 32, code += 128)
+        for (int i = 0; i < 32; i++)
+            out[i] = (unsigned char)((code[i] & 3) | (code[i + 32] & 3) << 2 |
+                                     (code[i + 64] & 3) << 4 | (code[i + 96] & 3) << 6);
+}
+
+// 32 bytes: bit g of byte i is bit `shift` of code i of group g, for 8 groups of 32 codes.
+static void put_high_bits(unsigned char *restrict out, const uint8_t *restrict code, int shift)
+{
+    memset(out, 0, 32);
+    for (int g = 0; g < QK_K / 32; g++, code += 32)
+        for (int i = 0; i < 32; i++)
+            out[i] |= (unsigned char)((code[i] >> shift & 1) << g);
 }
 
 static void pack_q2_k(const struct block *b, unsigned char *out)
@@ -82,9 +100,7 @@ static void pack_q2_k(const struct block *b, unsigned char *out)
 static void pack_q3_k(const struct block *b, unsigned char *out)
 {
     unsigned char *high = out, *scales = out + 96;
-    memset(high, 0, 32);
-    for (int i = 0; i < QK_K; i++)
-        high[i % 32] |= (unsigned char)((b->code[i] >> 2) << (i / 32));
+    put_high_bits(high, b->code, 2);
     put_pairs(out + 32, b->code);
     memset(scales, 0, 12);
     for (int g = 0; g < 16; g++) {
@@ -106,12 +122,11 @@ static void put_scales_and_mins(unsigned char *out, const struct block *b)
 }
 
 // 32 bytes hold 64 codes: those of an even group low, those of the odd one after it high.
-static void put_group_nibbles(unsigned char *out, const uint8_t *code)
+static void put_group_nibbles(unsigned char *restrict out, const uint8_t *restrict code)
 {
-    for (int i = 0; i < QK_K / 2; i++) {
-        const uint8_t *low = code + i / 32 * 64 + i % 32;
-        out[i] = (unsigned char)((low[0] & 15) | (low[32] & 15) << 4);
-    }
+    for (int g = 0; g < QK_K / 64; g++, out += 32, code += 64)
+        for (int i = 0; i < 32; i++)
+            out[i] = (unsigned char)((code[i] & 15) | (code[i + 32] & 15) << 4);
 }
 
 static void pack_q4_k(const struct block *b, unsigned char *out)
@@ -128,19 +143,20 @@ static void pack_q5_k(const struct block *b, unsigned char *out)
     put_half(out, b->d);
     put_half(out + 2, b->dmin);
     put_scales_and_mins(out + 4, b);
-    memset(high, 0, 32);
-    for (int i = 0; i < QK_K; i++)
-        high[i % 32] |= (unsigned char)((b->code[i] >> 4) << (i / 32));
+    put_high_bits(high, b->code, 4);
     put_group_nibbles(out + 48, b->code);
 }
 
-static void pack_q6_k(const struct block *b, unsigned char *out)
+static void pack_q6_k(const struct block *b, unsigned char *restrict out)
 {
-    memset(out, 0, 192);
-    for (int i = 0; i < QK_K; i++) {
-        int half = i / 128, r = i % 128;
-        out[half * 64 + r % 64] |= (unsigned char)((b->code[i] & 15) << (r / 64 * 4));
-        out[128 + half * 32 + r % 32] |= (unsigned char)((b->code[i] >> 4) << (r / 32 * 2));
+    for (int half = 0; half < 2; half++) {
+        const uint8_t *code = b->code + half * 128;
+        unsigned char *low = out + half * 64, *high = out + 128 + half * 32;
+        for (int i = 0; i < 64; i++)
+            low[i] = (unsigned char)((code[i] & 15) | (code[i + 64] & 15) << 4);
+        for (int i = 0; i < 32; i++)
+            high[i] = (unsigned char)(code[i] >> 4 | code[i + 32] >> 4 << 2 |
+                                      code[i + 64] >> 4 << 4 | code[i + 96] >> 4 << 6);
     }
     for (int g = 0; g < 16; g++)
         out[192 + g] = (unsigned char)(signed char)b->scale[g];

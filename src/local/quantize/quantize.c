@@ -37,16 +37,23 @@ static float inverse(float d)
     return isfinite(id) ? id : 0.0f;
 }
 
-static void round_q8_0(const float *x, unsigned char *out)
+static void round_q8_0(const float *restrict x, unsigned char *restrict out)
 {
-    float max = 0;
-    for (int i = 0; i < QK; i++)
-        if (fabsf(x[i]) > max)
-            max = fabsf(x[i]);
+    // roundf() for what is below 2^23: the number below a half does not carry what is below
+    // halfway.
+    const float half = 0x1.fffffep-2f;
+    float far[8] = {0}, max = 0;
+    for (int i = 0; i < QK; i += 8)
+        for (int k = 0; k < 8; k++)
+            far[k] = fabsf(x[i + k]) > far[k] ? fabsf(x[i + k]) : far[k];
+    for (int k = 0; k < 8; k++)
+        max = far[k] > max ? far[k] : max;
     float d = max / 127.0f, id = inverse(d);
     put_u16(out, f32_to_f16(d));
-    for (int i = 0; i < QK; i++)
-        out[2 + i] = (unsigned char)(signed char)roundf(x[i] * id);
+    for (int i = 0; i < QK; i++) {
+        float v = x[i] * id;
+        out[2 + i] = (unsigned char)(signed char)(int)(v + copysignf(half, v));
+    }
 }
 
 // How one block is rounded, and the largest magnitude whose half-precision value or scale is still
@@ -70,8 +77,17 @@ bool quantize_can(enum dtype type)
 // can hold.
 bool quantize_check(enum dtype type, const float *in, size_t n, struct error *err)
 {
+    enum { TOGETHER = 32 };
     float below = methods[type].round ? methods[type].below : 65520.0f;
-    for (size_t i = 0; i < n; i++) {
+    size_t good = 0;  // values that are certain to be
+    for (bool all = true; all && good + TOGETHER <= n;) {
+        int bad = 0;
+        for (size_t i = 0; i < TOGETHER; i++)
+            bad |= !(fabsf(in[good + i]) < below);
+        all = !bad;
+        good += all ? TOGETHER : 0;
+    }
+    for (size_t i = good; i < n; i++) {
         if (!isfinite(in[i]))
             return error_set(err, ERR_NUMERIC, "value %zu is %s", i,
                              isnan(in[i]) ? "not a number" : "infinite");
@@ -96,8 +112,8 @@ void quantize_weights(const float *importance, size_t n, float *weights)
                          : 1;
 }
 
-// Where nothing is known of the inputs. In blocks with a min large values count more: measured, see
-// docs/decisions.md 64.
+// Where nothing is known of the inputs, and the block has a min, large values count more: measured,
+// see docs/decisions.md 64.
 static void usual_weights(const struct format *f, const float *x, float *weights)
 {
     size_t len = (size_t)f->group_len;
@@ -107,7 +123,7 @@ static void usual_weights(const struct format *f, const float *x, float *weights
             squares += (double)x[i] * (double)x[i];
         float usual = (float)sqrt(squares / (double)len);
         for (size_t i = g; i < g + len; i++)
-            weights[i] = f->has_min && isnormal(usual) ? fabsf(x[i]) + usual : 1;
+            weights[i] = isnormal(usual) ? fabsf(x[i]) + usual : 1;
     }
 }
 
@@ -120,9 +136,12 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
     unsigned char *to = out;
     float weights[BLOCK_MAX];
     struct block b;
+    fit_block_fn fit = fit_block_best();
     assert(quantize_can(type) && n % len == 0);
     if (!quantize_check(type, in, n, err))
         return false;
+    for (size_t i = 0; f && i < len; i++)
+        weights[i] = 1;
     for (size_t i = 0; i < n; i += len, to += bytes) {
         if (!f) {
             methods[type].round(in + i, to);
@@ -130,9 +149,9 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
         }
         if (importance)
             quantize_weights(importance + i, len, weights);
-        else
+        else if (f->has_min)
             usual_weights(f, in + i, weights);
-        fit_block(f, in + i, weights, &b);
+        fit(f, in + i, weights, &b);
         f->pack(&b, to);
     }
     return true;

@@ -20,7 +20,6 @@
 #include "base/mapping.h"
 #include "local/quantize/format.h"
 #include "local/quantize/quantize.h"
-#include "local/quantize/round.h"
 
 enum { N = 32, BYTES_MAX = N * 4, WIDE = 256, WIDE_BYTES_MAX = WIDE * 4, ROWS_MAX = 8 };
 
@@ -209,83 +208,6 @@ static void no_importance_at_all_is_even_importance(void **state)
     }
 }
 
-// The search runs on whatever instructions there are; files must not depend on it.
-static void every_instruction_set_gives_the_same_bits(void **state)
-{
-    (void)state;
-    round_group_fn best = round_group_best();
-    struct rounding whole = {.lo = -8, .hi = 7}, table = {.lo = -3, .hi = 9, .n_mids = 2};
-    table.mids[0] = -1.5f, table.steps[0] = 4;
-    table.mids[1] = 3, table.steps[1] = 8;
-    for (uint64_t seed = 0; seed < 5000; seed++) {
-        float x[N], w[N], here[N], there[N];
-        struct group_sums a, b;
-        struct rounding *r = seed % 2 ? &whole : &table;
-        r->n = seed % 4 < 2 ? 16 : 32;
-        for (uint64_t i = 0; i < N; i++) {
-            x[i] = (float)((double)(hash_mix(seed * 64 + i) >> 11) * 0x1p-53 - 0.5);
-            w[i] = (float)(hash_mix(seed * 64 + 32 + i) % 1000) + 0.25f;
-        }
-        float inverse = (float)(1 + seed % 40), m = (float)(seed % 3) * 0.25f;
-        round_group_plain(r, x, w, inverse, m, here, &a);
-        best(r, x, w, inverse, m, there, &b);
-        assert_memory_equal(here, there, sizeof(float) * (size_t)r->n);
-        assert_memory_equal(&a, &b, sizeof a);
-        for (int i = 0; i < r->n; i++) {
-            float v = (x[i] + m) * inverse, level = here[i];
-            assert_true(level >= r->lo && level <= r->hi);
-            if (r == &whole && v > r->lo && v < r->hi)
-                assert_true(fabsf(level - v) <= 0.5f);
-        }
-    }
-}
-
-// Eight starts side by side are each what rounding alone says: their error is what reading the
-// levels back gives, and no scale near it does better.
-static void starts_tell_the_error_of_their_levels(void **state)
-{
-    (void)state;
-    round_starts_fn best = round_starts_best();
-    for (uint64_t seed = 0; seed < 2000; seed++) {
-        float x[N], w[N], level[N];
-        struct plain_sums p;
-        struct group_sums sums;
-        struct starts first, here, there;
-        struct rounding r = {.n = seed % 4 < 2 ? 16 : 32,
-                             .hi = 15,
-                             .has_min = seed % 3 != 0,
-                             .min_positive = seed % 3 == 1};
-        r.lo = r.has_min ? 0 : -8;
-        for (uint64_t i = 0; i < N; i++) {
-            x[i] = (float)((double)(hash_mix(seed * 64 + i) >> 11) * 0x1p-53 - 0.5);
-            w[i] = (float)(hash_mix(seed * 64 + 32 + i) % 1000) + 0.25f;
-        }
-        for (int k = 0; k < STARTS; k++) {
-            first.d[k] = k == 7 ? 0 : 0.04 + 0.01 * k;
-            first.m[k] = r.has_min ? 0.1 * k : 0;
-        }
-        sum_group(r.n, x, w, &p);
-        here = there = first;
-        round_starts_plain(&r, &p, x, w, &here);
-        best(&r, &p, x, w, &there);
-        assert_memory_equal(&here, &there, sizeof here);
-        for (int k = 0; k < STARTS; k++) {
-            double d = here.d[k], m = here.m[k];
-            round_group_plain(&r, x, w, round_inverse(first.d[k]), (float)first.m[k], level, &sums);
-            for (int move = -1; move <= 1; move++) {
-                double error = 0, near = d * (1 + 0.05 * move);
-                for (int i = 0; i < r.n; i++) {
-                    double miss = (double)x[i] - (near * (double)level[i] - m);
-                    error += (double)w[i] * miss * miss;
-                }
-                assert_true(move ? error >= here.error[k] - 1e-5 * p.wxx
-                                 : fabs(error - here.error[k]) <= 1e-5 * p.wxx);
-            }
-            assert_true(r.has_min ? !r.min_positive || m >= 0 : m == 0);
-        }
-    }
-}
-
 static void what_is_no_number_is_refused(void **state)
 {
     (void)state;
@@ -407,8 +329,6 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(importance_moves_the_error),
     cmocka_unit_test(large_values_count_more_beside_a_min),
     cmocka_unit_test(no_importance_at_all_is_even_importance),
-    cmocka_unit_test(every_instruction_set_gives_the_same_bits),
-    cmocka_unit_test(starts_tell_the_error_of_their_levels),
 };
 
 int main(void)

@@ -119,6 +119,30 @@ static void every_half_survives_a_round_trip(void **state)
     }
 }
 
+// Rows are read by the processor's vectors where it has any: all halves, infinities, NaNs and
+// subnormals among them, at every place of a row and from any address.
+static void a_row_of_halves_is_its_halves(void **state)
+{
+    (void)state;
+    enum { LEN = 37, ALL = 65536 };
+    static unsigned char bytes[2 * (ALL + LEN) + 1];
+    for (uint32_t i = 0; i < ALL + LEN; i++) {
+        uint16_t h = (uint16_t)i;
+        memcpy(bytes + 1 + 2 * i, &h, sizeof h);
+    }
+    for (uint32_t from = 0; from < ALL; from += LEN) {
+        float f[LEN], b[LEN];
+        dtype_to_f32(DTYPE_F16, bytes + 1 + 2 * from, f, LEN);
+        dtype_to_f32(DTYPE_BF16, bytes + 1 + 2 * from, b, LEN);
+        for (uint32_t i = 0; i < LEN; i++) {
+            float want_f = f16_to_f32((uint16_t)(from + i));
+            float want_b = bf16_to_f32((uint16_t)(from + i));
+            assert_memory_equal(&f[i], &want_f, sizeof want_f);
+            assert_memory_equal(&b[i], &want_b, sizeof want_b);
+        }
+    }
+}
+
 // Between neighbours the nearer wins, and the even one at the middle; checked for every finite
 // pair of halves with doubles, in which these sums are exact.
 static void rounding_is_to_nearest_even(void **state)
@@ -162,6 +186,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(names_and_numbers_lead_back),
     cmocka_unit_test(bytes_refuse_remainders_and_overflow),
     cmocka_unit_test(every_half_survives_a_round_trip),
+    cmocka_unit_test(a_row_of_halves_is_its_halves),
     cmocka_unit_test(rounding_is_to_nearest_even),
     cmocka_unit_test(rows_need_no_alignment),
 };

@@ -1,0 +1,157 @@
+// test_search.c - the search for a block's scales: the same on every processor, and none better
+// near what it finds.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/hash.h"
+#include "local/quantize/fit.h"
+
+enum { SEEDS = 300, KINDS = 6 };
+
+static double random_at(uint64_t seed, int i)
+{
+    return (double)(hash_mix(seed * 1024 + (uint64_t)i) >> 11) * 0x1p-53;
+}
+
+// Blocks as they come and as they hardly do: small and large, with outliers, of few values, on one
+// side of zero, mostly nothing, so small that scales are none.
+static void fill(uint64_t seed, float x[BLOCK_MAX], float w[BLOCK_MAX])
+{
+    static const double sizes[] = {1, 1e-3, 6.5e4, 1e-7, 1e-39};
+    double size = sizes[seed / KINDS % 5];
+    for (int i = 0; i < BLOCK_MAX; i++) {
+        double v = random_at(seed, i) * 2 - 1, of = random_at(seed, 512 + i);
+        switch (seed % KINDS) {
+        case 1: v = v * v * v; break;
+        case 2: v = of < 0.02 ? v : v / 20; break;
+        case 3: v = round(v * 3) / 4; break;
+        case 4: v = 0.3 + v / 4; break;
+        case 5: v = of < 0.9 ? 0 : v; break;
+        default: break;
+        }
+        x[i] = (float)(v * size);
+        w[i] = seed % 2 ? 1 : (float)(of * 4 + 1e-3);
+    }
+}
+
+static void blocks_are_the_same_with_every_instruction_set(void **state)
+{
+    (void)state;
+    fit_block_fn best = fit_block_best();
+    for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+        const struct format *f = format_of((enum dtype)type);
+        for (uint64_t seed = 0; f && seed < SEEDS; seed++) {
+            float x[BLOCK_MAX], w[BLOCK_MAX];
+            struct block a = {0}, b = {0};
+            fill(seed, x, w);
+            fit_block_plain(f, x, w, &a);
+            best(f, x, w, &b);
+            if (memcmp(&a, &b, sizeof a) != 0)
+                fail_msg("%s: block %d", dtype_name((enum dtype)type), (int)seed);
+        }
+    }
+}
+
+static void every_code_is_the_nearest(void **state)
+{
+    (void)state;
+    fit_block_fn best = fit_block_best();
+    for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+        const struct format *f = format_of((enum dtype)type);
+        for (uint64_t seed = 0; f && seed < SEEDS; seed++) {
+            float x[BLOCK_MAX], w[BLOCK_MAX], back[BLOCK_MAX], value;
+            unsigned char bytes[BLOCK_MAX * 2];
+            struct block b = {0};
+            fill(seed, x, w);
+            best(f, x, w, &b);
+            f->pack(&b, bytes);
+            dtype_to_f32((enum dtype)type, bytes, back, (size_t)f->block_len);
+            for (int i = 0; i < f->block_len; i++) {
+                (void)fit_code(f, &b, i / f->group_len, x[i], &value);
+                double far = fabs((double)value - (double)x[i]);
+                double size = fabs((double)x[i]) + fabs((double)value);
+                assert_true(fabs((double)back[i] - (double)x[i]) <= far + 1e-5 * size);
+            }
+        }
+    }
+}
+
+static double loss_with(const struct format *f, const struct block *b, const float *x,
+                        const float *w, double more_d, double more_dmin)
+{
+    double sum = 0;
+    for (int i = 0; i < f->block_len; i++) {
+        int g = i / f->group_len;
+        int level = f->levels ? f->levels[b->code[i]] : f->first + b->code[i];
+        double value =
+            (double)b->d * more_d * b->scale[g] * level - (double)b->dmin * more_dmin * b->min[g];
+        sum += (double)w[i] * pow((double)x[i] - value, 2);
+    }
+    return sum;
+}
+
+// Few blocks end before codes and scales agree wholly.
+static void hardly_a_scale_or_min_near_it_is_better(void **state)
+{
+    (void)state;
+    fit_block_fn best = fit_block_best();
+    for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+        const struct format *f = format_of((enum dtype)type);
+        int tries = 0, better = 0;
+        if (!f || f->power_of_two)
+            continue;
+        for (uint64_t seed = 0; seed < SEEDS; seed++) {
+            float x[BLOCK_MAX], w[BLOCK_MAX];
+            struct block b = {0};
+            fill(seed, x, w);
+            if (fabsf(x[0]) < 1e-4f)
+                continue;  // where the numbers that halves hold are far apart
+            best(f, x, w, &b);
+            double here = loss_with(f, &b, x, w, 1, 1) * (1 - 1e-9);
+            for (int k = -1; k <= 1; k += 2, tries += 2) {
+                better += loss_with(f, &b, x, w, 1 + 0.05 * k, 1) < here;
+                better += loss_with(f, &b, x, w, 1, 1 + 0.05 * k) < here;
+            }
+        }
+        print_message("%-7s %d of %d\n", dtype_name((enum dtype)type), better, tries);
+        assert_true(tries > SEEDS && better * 100 < tries);
+    }
+}
+
+static void nothing_becomes_nothing(void **state)
+{
+    (void)state;
+    const float x[BLOCK_MAX] = {0};
+    float w[BLOCK_MAX], back[BLOCK_MAX];
+    unsigned char bytes[BLOCK_MAX * 2];
+    for (int i = 0; i < BLOCK_MAX; i++)
+        w[i] = 1;
+    for (unsigned type = 0; type < DTYPE_COUNT; type++) {
+        const struct format *f = format_of((enum dtype)type);
+        struct block b = {0};
+        if (!f)
+            continue;
+        fit_block_best()(f, x, w, &b);
+        f->pack(&b, bytes);
+        dtype_to_f32((enum dtype)type, bytes, back, (size_t)f->block_len);
+        for (int i = 0; i < f->block_len; i++)
+            assert_true(back[i] == 0);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(blocks_are_the_same_with_every_instruction_set),
+    cmocka_unit_test(every_code_is_the_nearest),
+    cmocka_unit_test(hardly_a_scale_or_min_near_it_is_better),
+    cmocka_unit_test(nothing_becomes_nothing),
+};
+
+int main(void)
+{
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
