@@ -41,7 +41,11 @@ static const struct mix mixes[] = {
      .shared_value = DTYPE_COUNT,
      .attn_output = DTYPE_Q5_K,
      .fused = DTYPE_Q4_K},
-    {.name = "mxfp4", .file_type = 38, .common = false, EVENLY(DTYPE_MXFP4, DTYPE_Q6_K)},
+    {.name = "mxfp4",
+     .file_type = 38,
+     .common = false,
+     .only_experts = true,
+     EVENLY(DTYPE_MXFP4, DTYPE_Q8_0)},
     {.name = "iq4_xs",
      .file_type = 30,
      .common = true,
@@ -189,6 +193,8 @@ static enum dtype wanted(const struct mix *m, const struct mix_tensor *t)
     if (strcmp(t->name, "output.weight") == 0 ||
         (t->tied && strcmp(t->name, "token_embd.weight") == 0))
         return m->output;
+    if (m->only_experts && !ends_with(t->name, "_exps.weight"))
+        return DTYPE_Q8_0;
     if (in_small_mixture(m, t, &type))
         return type;
     if (ends_with(t->name, "attn_qkv.weight"))

@@ -38,7 +38,8 @@ struct mix {
     struct mix_rule value, down;
     enum dtype shared_value;  // of values that four or more heads share
     enum dtype attn_output;
-    enum dtype fused;  // of query, key and value in one
+    enum dtype fused;   // of query, key and value in one
+    bool only_experts;  // all but experts' matrices are Q8_0
 };
 
 // From narrow to wide; NULL after the last.

@@ -146,6 +146,18 @@ static void a_small_mixture_keeps_attention_wide(void **state)
     assert_int_equal(mix_dtype(mix_find("q4_k_m"), &t), DTYPE_Q4_K);
 }
 
+static void mxfp4_is_for_experts(void **state)
+{
+    (void)state;
+    assert_int_equal(of("mxfp4", "blk.3.ffn_down_exps.weight", 2880, 24, false), DTYPE_MXFP4);
+    assert_int_equal(of("mxfp4", "blk.3.ffn_gate_exps.weight", 2880, 24, false), DTYPE_MXFP4);
+    assert_int_equal(of("mxfp4", "blk.3.attn_q.weight", 2880, 24, false), DTYPE_Q8_0);
+    assert_int_equal(of("mxfp4", "blk.3.ffn_down.weight", 2880, 24, false), DTYPE_Q8_0);
+    assert_int_equal(of("mxfp4", "output.weight", 2880, 24, false), DTYPE_Q8_0);
+    assert_int_equal(of("mxfp4", "token_embd.weight", 2880, 24, false), DTYPE_Q8_0);
+    assert_int_equal(of("mxfp4", "blk.3.ffn_gate_inp.weight", 2880, 24, false), DTYPE_F32);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(names_are_found_in_any_case),
     cmocka_unit_test(the_output_is_wider),
@@ -155,6 +167,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(vectors_and_routers_stay_floats),
     cmocka_unit_test(odd_rows_get_smaller_blocks),
     cmocka_unit_test(a_small_mixture_keeps_attention_wide),
+    cmocka_unit_test(mxfp4_is_for_experts),
 };
 
 int main(void)
