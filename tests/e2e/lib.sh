@@ -8,10 +8,13 @@ export HOME=$tmp XDG_STATE_HOME= XDG_DATA_HOME= XDG_CONFIG_HOME= XDG_CACHE_HOME=
 unset HEARTH_MODEL HEARTH_HOME
 shared=../shared/data
 model=models/hearth-small.gguf
+short=${HEARTH_SHORT:-}  # in a short run (make asan-short), a few of many like cases are enough
 n_bad=0
 
 ok() { echo "ok $*"; }
 not_ok() { echo "not ok $1"; shift; printf '    %s\n' "$@"; n_bad=$((n_bad + 1)); }
+# beginning N FILE: in a short run a file of its first N bytes, else the file.
+beginning() { if [ -n "$short" ]; then head -c "$1" "$2" >"$tmp/beginning.txt"; echo "$tmp/beginning.txt"; else echo "$2"; fi; }
 skip() { echo "skip $*"; }
 claim() {  # claim NAME CONDITION...: runs the condition
   local name=$1; shift

@@ -23,6 +23,7 @@ PY
 n=0
 while read -r name prompt next; do
   n=$((n + 1))
+  [ -n "$short" ] && [ $((n % 3)) -ne 0 ] && continue
   hearth run "$tmp/$name" "$prompt" --raw --temperature 0 -n 3 --json
   claim "$name: the likeliest token comes next" eval '[ "$status" -eq 0 ] && py "o[\"sequences\"][0][\"tokens\"][0]==$next"'
   hearth quantize "$tmp/$name" "$tmp/$name.gguf" --type f16; claim "$name: becomes a GGUF file" test "$status" -eq 0
@@ -43,8 +44,9 @@ sed -i 's/"gptq"/"hqq"/' "$tmp/bad/config.json"; hearth run "$tmp/bad" x --raw
 claim "an unknown library is told" eval '[ "$status" -eq 1 ] && has err "hqq"'
 
 # --quantize: as from a file that `hearth quantize` wrote.
-text=docs/examples/declaration-of-independence.txt
+text=$(beginning 3000 docs/examples/declaration-of-independence.txt)
 for t in q8_0 q4_0 f16 q4_k_m q3_k_m iq4_xs; do
+  [ -z "$short" ] || case $t in q8_0 | q4_k_m) ;; *) continue ;; esac
   hearth quantize $model "$tmp/$t.gguf" --type $t
   hearth perplexity "$tmp/$t.gguf" $text --ctx 256 --json; mv "$tmp/out" "$tmp/file.json"
   hearth perplexity $model $text --ctx 256 --json --quantize $t

@@ -55,6 +55,7 @@ hearth run $model "$ask" --draft "$tmp/other.gguf"
 claim "a draft model with another tokenizer is refused, and why" eval '[ "$status" -eq 2 ] && has err "same tokenizer" && has err other.gguf && [ ! -s "$tmp/out" ]'
 hearth run $model "$ask" --draft "$tmp/nowhere.gguf"; claim "one that is not there too" eval '[ "$status" -eq 1 ] && has err nowhere'
 for t in f32 q8_0 q4_0; do
+  [ -n "$short" ] && [ $t != q8_0 ] && continue
   for when in off 7; do hearth_in "$tmp/copied" run $model --temperature 0.9 --seed 3 -n 40 --kv $t --speculate $when --json; cp "$tmp/out" "$tmp/kv.$when"; done
   claim "--kv $t gives an answer, the same with and without guesses" eval 'is_json && python3 -c "import json; a,b=(json.load(open(\"$tmp/kv.\"+w))[\"sequences\"] for w in (\"off\",\"7\")); assert a==b and a[0][\"tokens\"]"'
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `hearth summarize` on the shipped model: one go, the tree, several documents, plans, what is left out.
 . "$(dirname "$0")/lib.sh"
-document=docs/examples/declaration-of-independence.txt
+document=$(beginning 5000 docs/examples/declaration-of-independence.txt)
 # A small model may loop or not end its answer. Then the summary has a gap, which must be named, and the status
 # must say so: honest is 0 without gaps, 1 with them. What is tested is the program, whatever the model's talent.
 honest() { [ "$status" -eq "$(python3 -c "import json; print(1 if json.load(open('$tmp/out'))['coverage']['skipped'] else 0)")" ]; }
