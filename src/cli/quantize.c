@@ -149,6 +149,17 @@ static void tell_report(const char *to, const struct export_report *r)
         (void)fprintf(stderr, "the source was quantized already: what that lost stays lost\n");
 }
 
+// Ordinary matrices have next to none of such groups.
+static void warn_of_losses(const struct export_report *r)
+{
+    if (r->lost_share > 0.005)
+        log_warn(
+            "in '%s' %.1f %% of the groups of 32 values lose more than half: beside much larger "
+            "ones they get no scale. Compare the file's predictions (hearth perplexity "
+            "--against); q6_k, q8_0 or a type with small blocks (q4_0, q5_0) may keep them",
+            r->lost_most, 100 * r->lost_share);
+}
+
 static bool check_target(const struct settings *s, const char *to, struct error *err)
 {
     return !s->calibration || !file_same(s->calibration, to) ||
@@ -192,6 +203,7 @@ static int run(struct settings *s)
         return fail_error(&err);
     if (!s->quiet)
         tell_report(to, &report);
+    warn_of_losses(&report);
     return EXIT_DONE;
 }
 

@@ -55,6 +55,13 @@ for t in q8_0 q4_0 f16 q4_k_m q3_k_m iq4_xs; do
   hearth run $model "The quick" --raw --temperature 0 -n 16 --quantize $t
   claim "run --quantize $t says what the file says" eval '[ "$status" -eq 0 ] && cmp -s "$tmp/out" "$tmp/file.txt"'
 done
+# Blocks of 256 in which small groups get no scale beside large ones are told of, once.
+hearth quantize models/hearth-small.gguf "$tmp/lost.gguf" --type q4_k_s
+claim "what small groups lose beside large ones is told" eval '[ "$status" -eq 0 ] && [ "$(grep -c "lose more than half" "$tmp/err")" -eq 1 ] && has err "blk."'
+for t in q6_k q4_0; do
+  hearth quantize models/hearth-small.gguf "$tmp/lost.gguf" --type $t
+  claim "$t loses none, and nothing is told" eval '[ "$status" -eq 0 ] && ! has err "lose more than half"'
+done
 # Memory: what the type takes and one tensor's work, never all of the file. 205 MB as F16, 58 as Q4_0. AddressSanitizer would keep what was freed.
 peak() { ASAN_OPTIONS="${ASAN_OPTIONS:-}:quarantine_size_mb=1" python3 -c 'import resource, subprocess, sys; r = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
 print(9 ** 9 if r else resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)' "$HEARTH_BIN" "$@" 2>"$tmp/err"; }

@@ -23,6 +23,10 @@ struct export_report {
     int64_t other_cols;       // of the last of those: values in a row, which no block divides
     const char *other_type;   // what it became
     int n_quantized;          // tensors that the source already had in blocks
+    // The matrix with the largest share of groups of 32 values that lost more than half of their
+    // squares, since their block's largest group leaves them no scale. Of some of its rows.
+    double lost_share;
+    char lost_most[80];
 };
 
 struct export_options {

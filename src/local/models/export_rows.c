@@ -18,6 +18,8 @@ enum {
     CHUNK_BYTES = 16 << 20,  // of floats in memory at once, or one row if that is longer
     ITEM_VALUES = 8192,      // what makes an item of work worthwhile
     FEEDBACK_ROWS = 8,       // rows that are rounded together, so that what they share is read once
+    LOSS_ROWS = 8,           // of so many rows one is asked what it lost
+    LOSS_GROUP = 32,
 };
 
 static bool put_bytes(struct export *e, const struct piece *p, const void *bytes, uint64_t n)
@@ -55,6 +57,11 @@ int64_t export_source_row(const struct piece *p, int64_t r)
     return d ? r / d * d + r % 2 * (d / 2) + r % d / 2 : r;
 }
 
+// Groups of values that are not all zero, and those of them that hardly anything is left of.
+struct lost {
+    size_t n_groups, n_lost;
+};
+
 // Rows [from, from + n) of a tensor, on their way from file to file.
 struct chunk {
     const struct piece *p;
@@ -67,6 +74,7 @@ struct chunk {
     struct error *errors;        // [threads]; the code is 0 where nothing went wrong
     const struct care *care;     // NULL: nothing is known of the inputs
     struct care_tally *tallies;  // [threads]
+    struct lost *lost;           // [threads]
 };
 
 static void read_rows(const struct chunk *c, int64_t from, int64_t to)
@@ -86,6 +94,46 @@ static void keep_rows(const struct chunk *c, char *out, int64_t from, int64_t to
 {
     for (int64_t i = from; i < to; i++, out += c->row_bytes)
         tensor_view_read(c->v, export_source_row(c->p, c->from + i), 1, out);
+}
+
+// Only groups that share their block's scale can be lost beside larger ones.
+static void count_lost(const struct chunk *c, int64_t from, int64_t to, struct lost *lost)
+{
+    enum dtype type = c->p->dtype;
+    if (dtype_info(type)->block_len <= LOSS_GROUP)
+        return;
+    float *back = memory_array(float, (size_t)c->cols);
+    for (int64_t r = from; r < to; r++) {
+        const float *row = c->numbers + r * c->cols;
+        if ((c->from + r) % LOSS_ROWS)
+            continue;
+        dtype_to_f32(type, c->out + c->row_bytes * (uint64_t)r, back, (size_t)c->cols);
+        for (int64_t i = 0; i < c->cols; i += LOSS_GROUP) {
+            float squares = 0, wrong = 0;
+            for (int64_t k = i; k < i + LOSS_GROUP; k++) {
+                squares += row[k] * row[k];
+                wrong += (row[k] - back[k]) * (row[k] - back[k]);
+            }
+            lost->n_groups += squares > 0;
+            lost->n_lost += wrong > squares / 2;
+        }
+    }
+    free(back);
+}
+
+static void tell_lost(const struct export *e, const struct chunk *c, int n_threads)
+{
+    struct lost sum = {0};
+    for (int i = 0; i < n_threads; i++) {
+        sum.n_groups += c->lost[i].n_groups;
+        sum.n_lost += c->lost[i].n_lost;
+    }
+    double share = sum.n_groups ? (double)sum.n_lost / (double)sum.n_groups : 0;
+    struct export_report *r = e->o->report;
+    if (!r || !(share > r->lost_share))
+        return;
+    r->lost_share = share;
+    memcpy(r->lost_most, c->p->name, sizeof r->lost_most);
 }
 
 static void convert_rows(void *self, int item, int worker)
@@ -117,7 +165,9 @@ static void convert_rows(void *self, int item, int worker)
         row += c->cols;
         out += c->row_bytes;
     }
-    if (!ok)
+    if (ok)
+        count_lost(c, from, to, &c->lost[worker]);
+    else
         error_wrap(err, "tensor '%s': row %" PRId64, c->p->name, c->from + bad);
 }
 
@@ -214,11 +264,14 @@ bool export_rows(struct export *e, const struct piece *p, const struct tensor_vi
     c.out = memory_new((size_t)most, c.row_bytes);
     c.errors = memory_array(struct error, n_threads);
     c.tallies = memory_array(struct care_tally, n_threads);
+    c.lost = memory_array(struct lost, n_threads);
     bool ok = convert(e, &c, numbers, rows, most);
     free(c.numbers);
     free(c.out);
     for (size_t i = 0; c.care && i < n_threads; i++)
         add_tally(e, &c.tallies[i]);
+    tell_lost(e, &c, (int)n_threads);
+    free(c.lost);
     free(c.tallies);
     free(c.errors);
     return ok;
