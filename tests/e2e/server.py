@@ -25,6 +25,25 @@ def claim(name, good, seen=""):
         print("    " + repr(seen)[-1500:], flush=True)
 
 
+def until(what, seconds=60):
+    """What is true before long; the last value."""
+    end = time.time() + seconds
+    while not (value := what()) and time.time() < end:
+        time.sleep(0.02)
+    return value
+
+
+def bearer(key):
+    return {"authorization": "Bearer " + key}
+
+
+def keys(home, *args):
+    """What `hearth keys` of the ledger in this folder prints."""
+    p = subprocess.run([BIN, "keys", *args, "--json"], env=dict(os.environ, HEARTH_HOME=home), capture_output=True, text=True)
+    assert p.returncode == 0, p
+    return json.loads(p.stdout) if p.stdout else None
+
+
 class Server:
     def __init__(self, *options, model=MODEL, wait=True, hearth_home=None):
         self.home = tempfile.TemporaryDirectory()

@@ -4,9 +4,8 @@ vendor's key that is wrong, a spent budget and a missing price over HTTP."""
 import http.client
 import json
 import signal
-import time
 
-from vendors import Double, Gateway, claim, finish
+from vendors import Double, Gateway, claim, finish, until
 
 double = Double()
 gateway = Gateway(double, prices={"unit": "usd_per_million_tokens", "models": [
@@ -31,13 +30,6 @@ def reload(change):
     with open(gateway.config, "w") as f:
         f.write(change(before))
     gateway.process.send_signal(signal.SIGHUP)
-
-
-def until(what, seconds=30):
-    end = time.time() + seconds
-    while not (value := what()) and time.time() < end:
-        time.sleep(0.02)
-    return value
 
 
 claim("routes are listed", models()[:3] == ["via-openai", "via-anthropic", "via-google"], models())

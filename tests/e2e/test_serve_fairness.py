@@ -2,14 +2,13 @@
 """What keys say of each other at a local model: whose prompts' pages are shared, who goes first, who gets how much of it;
 and that a ledger of an earlier version is taken over."""
 import concurrent.futures as futures
-import json
 import os
 import sqlite3
 import subprocess
 import tempfile
 import time
 
-from server import BIN, MODEL_ID, Server, claim, finish
+from server import BIN, MODEL_ID, Server, bearer, claim, finish, keys
 
 home = tempfile.TemporaryDirectory()
 ENV = dict(os.environ, HEARTH_HOME=home.name)
@@ -17,14 +16,12 @@ PREFIX = " ".join(f"word{i}" for i in range(200))
 
 
 def key(name, *args):
-    p = subprocess.run([BIN, "keys", "create", "--name", name, *args], env=ENV, capture_output=True, text=True)
-    assert p.returncode == 0, p
-    return p.stdout.strip()
+    return keys(home.name, "create", "--name", name, *args)["key"]
 
 
 def ask(s, secret, text, n=2):
     status, a, _ = s.post("/v1/chat/completions", {"model": MODEL_ID, "messages": [{"role": "user", "content": text}], "max_tokens": n,
-                                                   "temperature": 0}, {"authorization": "Bearer " + secret})
+                                                   "temperature": 0}, bearer(secret))
     assert status == 200, (status, a)
     return a["usage"]
 
@@ -87,9 +84,9 @@ def earlier_version():
             db.execute(f"ALTER TABLE ledger_keys DROP COLUMN {column}")
         db.execute("UPDATE ledger_meta SET version = 1")
     db.close()
-    p = subprocess.run([BIN, "keys", "list", "--json"], env=ENV, capture_output=True, text=True)
-    rows = json.loads(p.stdout)
-    claim("a ledger of version 1 is taken over", len(rows) == 7 and all((k["priority"], k["weight"], k["share_prefixes"]) == (0, 1, False) for k in rows), p)
+    rows = keys(home.name, "list")
+    claim("a ledger of version 1 is taken over", len(rows) == 7 and
+          all((k["priority"], k["weight"], k["share_prefixes"]) == (0, 1, False) for k in rows), rows)
 
 
 def main():

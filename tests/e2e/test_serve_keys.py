@@ -4,13 +4,10 @@ API; then with the vendors' own packages, where they are installed (tools/openai
 import http.client
 import json
 import os
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 
-from server import BIN, MODEL_ID, ROOT, Server, claim, finish
+from server import BIN, MODEL_ID, ROOT, Server, bearer, claim, finish, until, keys as keys_of
 
 HI = [{"role": "user", "content": "hello"}]
 GEMINI = f"/v1beta/models/{MODEL_ID}:generateContent"
@@ -18,24 +15,7 @@ home = tempfile.TemporaryDirectory()
 
 
 def keys(*args):
-    p = subprocess.run([BIN, "keys", *args, "--json"], env=dict(os.environ, HEARTH_HOME=home.name),
-                       capture_output=True, text=True)
-    assert p.returncode == 0, p
-    return json.loads(p.stdout) if p.stdout else None
-
-
-def until(what, seconds=60):
-    """What is true before long; the last value."""
-    end = time.time() + seconds
-    while True:
-        value = what()
-        if value or time.time() > end:
-            return value
-        time.sleep(0.05)
-
-
-def bearer(key):
-    return {"authorization": "Bearer " + key}
+    return keys_of(home.name, *args)
 
 
 def fresh(*args):

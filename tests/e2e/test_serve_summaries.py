@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from server import BIN, MODEL, MODEL_ID, Server, claim, finish
+from server import BIN, MODEL, MODEL_ID, Server, claim, finish, until
 
 s = Server()
 TEXT = "\n\n".join(f"Day {i} of the voyage.\n\nThe ship sailed {i * 7} miles to the north, and the crew saw {i} whales. "
@@ -86,13 +86,6 @@ def rows():
     found = dict(db.execute("SELECT request_id, prompt_tokens FROM ledger_usage"))
     db.close()
     return found
-
-
-def until(what, seconds=20):
-    end = time.time() + seconds
-    while not (value := what()) and time.time() < end:
-        time.sleep(0.02)
-    return value
 
 
 def booked():

@@ -4,9 +4,8 @@ configuration is read again; clients are told no more than that this vendor cann
 import os
 import signal
 import tempfile
-import time
 
-from vendors import KEY, Double, Gateway, claim, finish, provider_lines
+from vendors import KEY, Double, Gateway, claim, finish, provider_lines, until
 
 DIALECTS = {"/v1/chat/completions": {"messages": [{"role": "user", "content": "hello"}]},
             "/v1/messages": {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 5}}
@@ -14,13 +13,6 @@ DIALECTS = {"/v1/chat/completions": {"messages": [{"role": "user", "content": "h
 FILES = {"line": (KEY + "\n", True), "windows": (KEY + "\r\n", True), "blanks": (KEY + " \t \n\n", True),
          "empty": ("", False), "blank": (" \r\n", False), "two": (KEY + "\nx", False), "gone": (None, False),
          "unread": (KEY, None)}
-
-
-def until(what, seconds=30):
-    end = time.time() + seconds
-    while not (value := what()) and time.time() < end:
-        time.sleep(0.02)
-    return value
 
 
 def write(name, text):

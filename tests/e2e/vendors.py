@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from server import BIN, MODEL, ROOT, Server, claim, finish  # noqa: F401  (tests import them from here)
+from server import BIN, MODEL, ROOT, Server, claim, finish, until  # noqa: F401  (tests import them from here)
 
 DOUBLE = os.environ.get("HEARTH_DOUBLE", os.path.join(os.path.dirname(BIN), "tests/double/vendor_double"))
 KEY = "double-key-0123456789"
