@@ -19,6 +19,16 @@ void chat_sampling_unset(struct chat_sampling *s)
     };
 }
 
+const char *const chat_service_names[CHAT_SERVICES] = {"", "batch", "flex", "priority"};
+
+enum chat_service chat_service_of(struct slice name)
+{
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++)
+        if (slice_is(name, chat_service_names[i]))
+            return (enum chat_service)i;
+    return SERVICE_USUAL;
+}
+
 void chat_usage_add(struct chat_usage *sum, const struct chat_usage *u)
 {
     bool known = sum->cost_picousd >= 0 && u->cost_picousd >= 0;

@@ -149,6 +149,17 @@ enum chat_finish {
     CHAT_CANCELLED
 };
 
+// Which of its services a vendor says that it answered by: they have prices of their own.
+enum chat_service {
+    SERVICE_USUAL,
+    SERVICE_BATCH,
+    SERVICE_FLEX,
+    SERVICE_PRIORITY,
+    CHAT_SERVICES,
+};
+extern const char *const chat_service_names[CHAT_SERVICES];  // "batch" ...; the usual's is ""
+enum chat_service chat_service_of(struct slice name);        // USUAL for other names
+
 struct chat_usage {
     int64_t prompt_tokens;                                 // cached ones included
     int64_t cached_tokens;                                 // read from a cache
@@ -159,6 +170,7 @@ struct chat_usage {
     double queued_s, prefill_s, decode_s;     // 0 where unknown
     int64_t bytes_sent, bytes_received;       // that left this machine, and came back
     int64_t cost_picousd;                     // -1: unknown price
+    enum chat_service service;
     bool estimated;  // counted here, since a vendor's answer was cut or did not say
 };
 

@@ -76,6 +76,12 @@ static json_t *price_json(const struct price *p)
     json_object_set_new(o, "source", json_string(p->source));
     set_rates(o, &p->rates);
     json_object_set_new(o, "tiers", tiers);
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++) {
+        json_t *service = p->services[i] ? json_object() : json_null();
+        if (p->services[i])
+            set_rates(service, p->services[i]);
+        json_object_set_new(o, chat_service_names[i], service);
+    }
     json_object_set_new(o, "per_request", json_real((double)p->per_request / 1e12));
     json_object_set_new(o, "context", count_json(p->context));
     json_object_set_new(o, "max_output", count_json(p->max_output));
@@ -101,6 +107,16 @@ static void print_tiers(const struct price *p)
         (void)printf("    above %-36" PRId64 " %10s %10s\n", p->tiers[i].above,
                      per_million(r->input, in), per_million(r->output, out));
     }
+}
+
+static void print_services(const struct price *p)
+{
+    char in[32], out[32];
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++)
+        if (p->services[i])
+            (void)printf("    %-40s %10s %10s\n", chat_service_names[i],
+                         per_million(p->services[i]->input, in),
+                         per_million(p->services[i]->output, out));
 }
 
 static void print_fee(const struct price *p)
@@ -131,6 +147,7 @@ static int list(const struct prices *p, const char *filter, bool json)
                      per_million(e->rates.output, out), per_million(e->rates.cache_read, read),
                      e->from);
         print_tiers(e);
+        print_services(e);
         print_fee(e);
     }
     struct buf text = {0};

@@ -31,6 +31,9 @@ static void read_usage(struct anthropic_client_state *s, const json_t *u)
     take_count(json_object_get(u, "cache_creation"), "ephemeral_1h_input_tokens", &s->cache_1h);
     take_count(u, "output_tokens", &to->completion_tokens);
     take_count(out, "thinking_tokens", &to->reasoning_tokens);
+    struct slice service = client_text(u, "service_tier");
+    if (service.len)
+        to->service = chat_service_of(service);
     to->cached_tokens = s->cache_read;
     to->cache_write_1h_tokens = s->cache_1h < s->cache_write ? s->cache_1h : s->cache_write;
     to->cache_write_5m_tokens = s->cache_write - to->cache_write_1h_tokens;

@@ -25,6 +25,7 @@ static void read_usage(struct client_answer *a, const json_t *body)
         .cache_write_5m_tokens = client_count(in, "cache_write_tokens"),
         .completion_tokens = client_tokens(u, "completion_tokens"),
         .reasoning_tokens = client_count(out, "reasoning_tokens"),
+        .service = chat_service_of(client_text(body, "service_tier")),
     };
     if (!in)  // as DeepSeek writes it
         a->usage.cached_tokens = client_count(u, "prompt_cache_hit_tokens");

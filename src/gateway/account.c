@@ -186,9 +186,10 @@ static void fill(const struct gateway_answer *f, const struct attempt *a, const 
     (void)snprintf(u->outcome, sizeof u->outcome, "%s", outcome);
 }
 
-static int64_t cost_of(const struct gateway_answer *f, const struct attempt *a)
+static int64_t cost_of(struct gateway_answer *f, const struct attempt *a)
 {
     const struct price *p = account_price(f, a->candidate);
+    f->usage.estimated |= p && !price_tells(p, &f->usage);
     return p ? price_of(p, &f->usage) : a->candidate->local ? 0 : -1;
 }
 

@@ -139,6 +139,17 @@ static bool read_ranges(const json_t *o, struct price *p, struct price_tier *tie
     return true;
 }
 
+static void read_services(const json_t *o, struct price_rates rates[CHAT_SERVICES], struct price *p)
+{
+    static const char *const behind[CHAT_SERVICES] = {"", "_batches", "_flex", "_priority"};
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++) {
+        read_rates(o, behind[i], &rates[i]);
+        if (rates[i].output == -1 && p->rates.output == 0)
+            rates[i].output = 0;  // embeddings
+        p->services[i] = rates[i].input >= 0 && rates[i].output >= 0 ? &rates[i] : NULL;
+    }
+}
+
 static bool flag(const json_t *o, const char *member)
 {
     return json_is_true(json_object_get(o, member));
@@ -181,7 +192,7 @@ static bool has_mode(const json_t *o)
 
 // False: nothing in it that is a price by tokens.
 static bool read_entry(const char *key, const json_t *o, const char *day, struct price *p,
-                       struct price_tier *tiers)
+                       struct price_tier *tiers, struct price_rates services[CHAT_SERVICES])
 {
     const char *provider = json_get_text(o, "litellm_provider");
     const char *source = json_get_text(o, "source");
@@ -203,6 +214,7 @@ static bool read_entry(const char *key, const json_t *o, const char *day, struct
          strcmp(json_get_text(o, "mode") ? json_get_text(o, "mode") : "", "embedding") != 0))
         return false;
     p->rates.output = p->rates.output < 0 ? 0 : p->rates.output;
+    read_services(o, services, p);
     qsort(tiers, p->n_tiers, sizeof *tiers, compare_tiers);
     for (size_t i = 0; i < p->n_tiers; i++)
         fill_from(&tiers[i].rates, i ? &tiers[i - 1].rates : &p->rates);
@@ -228,6 +240,7 @@ bool price_table_read_litellm(struct price_table *t, const struct json_t *top, c
     bool any = false;
     for (void *i = json_object_iter(object); i; i = json_object_iter_next(object, i)) {
         struct price_tier tiers[PRICE_TIERS_MAX];
+        struct price_rates services[CHAT_SERVICES];
         struct price p;
         char name[2 * PRICE_NAME_BYTES];
         const char *key = json_object_iter_key(i);
@@ -236,7 +249,7 @@ bool price_table_read_litellm(struct price_table *t, const struct json_t *top, c
         // program's, of thousands of models.
         if (strcmp(key, "sample_spec") == 0)
             continue;
-        if (!read_entry(key, json_object_iter_value(i), day, &p, tiers))
+        if (!read_entry(key, json_object_iter_value(i), day, &p, tiers, services))
             t->n_left_out++;
         else if (!known(seen, &p, name) && price_table_add(t, &p, NULL))
             json_object_set_new_nocheck(seen, name, json_true());

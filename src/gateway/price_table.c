@@ -125,6 +125,14 @@ static bool tiers_good(const struct price *p)
     return good;
 }
 
+static bool services_good(const struct price *p)
+{
+    bool good = true;
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++)
+        good = good && (!p->services[i] || rates_good(p->services[i], true));
+    return good;
+}
+
 bool price_table_add(struct price_table *t, const struct price *p, struct error *err)
 {
     const char *what = NULL;
@@ -138,6 +146,8 @@ bool price_table_add(struct price_table *t, const struct price *p, struct error 
         what = "'source' says where the price was read, without spaces";
     else if (!rates_good(&p->rates, true))
         what = "a price is from 0 to a million dollars per million tokens";
+    else if (!services_good(p))
+        what = "'batch', 'flex' and 'priority' have 'input' and 'output', and prices as the rest";
     else if (!tiers_good(p))
         what = "'tiers' are at most 8, by 'above', ascending, with prices as the rest";
     else if (p->per_request < 0 || p->per_request > PRICE_REQUEST_MAX)
@@ -153,6 +163,12 @@ bool price_table_add(struct price_table *t, const struct price *p, struct error 
     for (size_t i = 0; i < p->n_tiers; i++)
         tiers[i] = p->tiers[i];
     kept.tiers = tiers;
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++)
+        if (p->services[i]) {
+            struct price_rates *rates = arena_new(&t->arena, struct price_rates, 1);
+            *rates = *p->services[i];
+            kept.services[i] = rates;
+        }
     kept.provider = arena_text(&t->arena, slice_str(p->provider));
     kept.model = arena_text(&t->arena, slice_str(p->model));
     kept.from = arena_text(&t->arena, slice_str(p->from));
@@ -227,6 +243,21 @@ static bool read_tiers(const json_t *o, struct price_tier tiers[PRICE_TIERS_MAX]
     return true;
 }
 
+static bool read_services(const json_t *o, struct price_rates rates[CHAT_SERVICES], struct price *p,
+                          const char **strange)
+{
+    static const char *const names[] = {RATE_NAMES, NULL};
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++) {
+        const json_t *v = json_object_get(o, chat_service_names[i]);
+        *strange = chat_service_names[i];
+        if (v && (!json_is_object(v) || !only_members(v, names, strange)))
+            return false;
+        read_rates(v, &rates[i]);
+        p->services[i] = v ? &rates[i] : NULL;
+    }
+    return true;
+}
+
 static bool read_abilities(const json_t *o, struct price *p, const char **strange)
 {
     const json_t *list = json_object_get(o, "abilities"), *item;
@@ -263,16 +294,17 @@ static int tokens(int64_t n)
 
 static bool read_model(struct price_table *t, const json_t *o, size_t i, struct error *err)
 {
-    static const char *const names[] = {"provider",   "model",     "from",        "source",
-                                        RATE_NAMES,   "tiers",     "per_request", "context",
-                                        "max_output", "abilities", NULL};
+    static const char *const names[] = {
+        "provider", "model",    "from",        "source",  RATE_NAMES,   "tiers",     "batch",
+        "flex",     "priority", "per_request", "context", "max_output", "abilities", NULL};
     struct price_tier tiers[PRICE_TIERS_MAX];
+    struct price_rates services[CHAT_SERVICES];
     struct price p = {.tiers = tiers};
     const char *strange = NULL;
     if (!json_is_object(o))
         return error_set(err, ERR_FORMAT, "models[%zu] is no object", i);
     if (!only_members(o, names, &strange) || !read_tiers(o, tiers, &p.n_tiers, &strange) ||
-        !read_abilities(o, &p, &strange))
+        !read_services(o, services, &p, &strange) || !read_abilities(o, &p, &strange))
         return error_set(err, ERR_FORMAT, "models[%zu]: '%.40s' is no member of a price, or wrong",
                          i, strange);
     p.provider = text_member(o, "provider");
@@ -386,6 +418,14 @@ static void write_model(struct buf *out, const struct price *p)
         write_rates(out, &p->tiers[i].rates);
         buf_text_add(out, i + 1 == p->n_tiers ? "}]" : "}");
     }
+    for (int i = SERVICE_BATCH; i < CHAT_SERVICES; i++)
+        if (p->services[i]) {
+            struct buf rates = {0};
+            write_rates(&rates, p->services[i]);
+            buf_printf(out, ", \"%s\": {%s}", chat_service_names[i],
+                       buf_text(&rates) + strlen(", "));
+            buf_release(&rates);
+        }
     if (p->per_request)
         write_number(out, "per_request", p->per_request, 12);
     if (p->context)

@@ -3,9 +3,11 @@
 //
 // Hearth's format is JSON: {"unit": "usd_per_million_tokens", "models": [{"provider", "model",
 // "from", "source", "input", "output", "cache_read", "cache_write_5m", "cache_write_1h",
-// "reasoning", "tiers": [{"above", and rates}], "per_request" (USD), "context", "max_output",
-// "abilities": ["tools", "schema", "vision", "reasoning"]}]}; provider, model, from, source, input
-// and output must be there. Nothing in a file is trusted. Threads: read only once it is read.
+// "reasoning", "tiers": [{"above", and rates}], "batch", "flex", "priority":
+// {rates}, "per_request" (USD), "context",
+// "max_output", "abilities": ["tools", "schema", "vision", "reasoning"]}]}; provider, model, from,
+// source, input and output must be there. Nothing in a file is trusted. Threads: read only once it
+// is read.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +36,7 @@ struct price_table {
     struct price *items;  // by provider, model and day once it is sorted
     size_t n, capacity;
     size_t n_left_out;   // entries of LiteLLM's that are no model's price by tokens
-    struct arena arena;  // the texts and tiers
+    struct arena arena;  // the texts, tiers and services' rates
 };
 
 // Reads either format; `name` is what errors call the text. `day` is from when LiteLLM's prices,

@@ -163,10 +163,10 @@ static int64_t clamp(int64_t n, int64_t most)
     return n < 0 ? 0 : n > most ? most : n;
 }
 
-// Every rate told: what a tier does not say of input and output is as in the base price.
-static struct price_rates rates_at(const struct price *p, size_t tier)
+// Every rate told: what a tier or a service does not say of input and output is as in the base
+// price.
+static struct price_rates whole_rates(struct price_rates r, const struct price *p)
 {
-    struct price_rates r = tier ? p->tiers[tier - 1].rates : p->rates;
     r.input = r.input < 0 ? p->rates.input : r.input;
     r.output = r.output < 0 ? p->rates.output : r.output;
     r.cache_read = r.cache_read < 0 ? r.input : r.cache_read;
@@ -174,6 +174,11 @@ static struct price_rates rates_at(const struct price *p, size_t tier)
     r.cache_write_1h = r.cache_write_1h < 0 ? r.input : r.cache_write_1h;
     r.reasoning = r.reasoning < 0 ? r.output : r.reasoning;
     return r;
+}
+
+static struct price_rates rates_at(const struct price *p, size_t tier)
+{
+    return whole_rates(tier ? p->tiers[tier - 1].rates : p->rates, p);
 }
 
 // Which rates a prompt of so many tokens has: 0 is the base price, else the tier behind it.
@@ -185,10 +190,16 @@ static size_t tier_of(const struct price *p, int64_t prompt_tokens)
     return tier;
 }
 
+bool price_tells(const struct price *p, const struct chat_usage *u)
+{
+    return u->service == SERVICE_USUAL || p->services[u->service];
+}
+
 int64_t price_of(const struct price *p, const struct chat_usage *u)
 {
     int64_t prompt = clamp(u->prompt_tokens, INT64_MAX), left = prompt;
-    struct price_rates r = rates_at(p, tier_of(p, prompt));
+    const struct price_rates *service = p->services[u->service];
+    struct price_rates r = service ? whole_rates(*service, p) : rates_at(p, tier_of(p, prompt));
     // A part of the prompt is never more than the prompt, whatever a vendor says.
     int64_t read = clamp(u->cached_tokens, left);
     left -= read;

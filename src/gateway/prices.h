@@ -30,6 +30,8 @@ struct price {
     struct price_rates rates;
     const struct price_tier *tiers;  // by `above`, ascending
     size_t n_tiers;
+    // Of the vendor's other services, without tiers; NULL: not told.
+    const struct price_rates *services[CHAT_SERVICES];
     int64_t per_request;      // 0: none
     int context, max_output;  // tokens; 0: not known
     bool knows_abilities;     // else nothing is known about these
@@ -59,7 +61,9 @@ void prices_add_local(struct prices *p, const char *name, const struct price_rat
 // All entries, the user's first, each table by provider, model and day.
 size_t prices_count(const struct prices *p);
 const struct price *prices_at(const struct prices *p, size_t i);
-// What an answer cost. Exact: integers only; saturates at INT64_MAX.
+// What an answer cost. Exact: integers only; saturates at INT64_MAX. By the usual rates where those
+// of its service are not told: then price_tells is false.
+bool price_tells(const struct price *p, const struct chat_usage *u);
 int64_t price_of(const struct price *p, const struct chat_usage *u);
 // The most that a request can cost with so many prompt tokens at most and so many of answer, times
 // n choices: the dearest of the rates that may apply to n such prompts, since not every vendor

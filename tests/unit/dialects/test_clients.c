@@ -142,6 +142,9 @@ static void a_count_that_is_none_is_told_as_such(void **state)
 {
     static const char openai[] = "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"a\"},"
                                  "\"finish_reason\":\"stop\"}],\"usage\":%s}",
+                      flex[] =
+                          "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"a\"},"
+                          "\"finish_reason\":\"stop\"}],\"service_tier\":\"flex\",\"usage\":%s}",
                       anthropic[] = "{\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":%s}",
                       gemini[] = "{\"candidates\":[{\"index\":0,\"finishReason\":\"STOP\"}],"
                                  "\"usageMetadata\":%s}";
@@ -149,18 +152,34 @@ static void a_count_that_is_none_is_told_as_such(void **state)
         const struct dialect_client *client;
         const char *body, *usage;
         int prompt, completion;
+        enum chat_service service;
     } cases[] = {
-        {&client_openai, openai, "{\"prompt_tokens\":5,\"completion_tokens\":3}", 5, 3},
-        {&client_openai, openai, "{\"prompt_tokens\":-10,\"completion_tokens\":3}", -1, 3},
-        {&client_openai, openai, "{\"prompt_tokens\":\"10\",\"completion_tokens\":3}", -1, 3},
+        {&client_openai, flex, "{\"prompt_tokens\":5,\"completion_tokens\":3}", 5, 3, SERVICE_FLEX},
+        {&client_anthropic, anthropic,
+         "{\"input_tokens\":5,\"output_tokens\":3,\"service_tier\":\"priority\"}", 5, 3,
+         SERVICE_PRIORITY},
+        {&client_anthropic, anthropic,
+         "{\"input_tokens\":5,\"output_tokens\":3,\"service_tier\":\"standard\"}", 5, 3,
+         SERVICE_USUAL},
+        {&client_openai, openai, "{\"prompt_tokens\":5,\"completion_tokens\":3}", 5, 3,
+         SERVICE_USUAL},
+        {&client_openai, openai, "{\"prompt_tokens\":-10,\"completion_tokens\":3}", -1, 3,
+         SERVICE_USUAL},
+        {&client_openai, openai, "{\"prompt_tokens\":\"10\",\"completion_tokens\":3}", -1, 3,
+         SERVICE_USUAL},
         {&client_openai, openai,
-         "{\"prompt_tokens\":9223372036854775807,\"completion_tokens\":1e99}", -1, -1},
-        {&client_anthropic, anthropic, "{\"input_tokens\":5,\"output_tokens\":3}", 5, 3},
-        {&client_anthropic, anthropic, "{\"input_tokens\":null,\"output_tokens\":true}", 0, -1},
-        {&client_anthropic, anthropic, "{\"input_tokens\":5,\"cache_read_input_tokens\":-1}", -1,
-         0},
-        {&client_gemini, gemini, "{\"promptTokenCount\":5,\"thoughtsTokenCount\":3}", 5, 3},
-        {&client_gemini, gemini, "{\"promptTokenCount\":[5],\"thoughtsTokenCount\":-3}", -1, -1},
+         "{\"prompt_tokens\":9223372036854775807,\"completion_tokens\":1e99}", -1, -1,
+         SERVICE_USUAL},
+        {&client_anthropic, anthropic, "{\"input_tokens\":5,\"output_tokens\":3}", 5, 3,
+         SERVICE_USUAL},
+        {&client_anthropic, anthropic, "{\"input_tokens\":null,\"output_tokens\":true}", 0, -1,
+         SERVICE_USUAL},
+        {&client_anthropic, anthropic, "{\"input_tokens\":5,\"cache_read_input_tokens\":-1}", -1, 0,
+         SERVICE_USUAL},
+        {&client_gemini, gemini, "{\"promptTokenCount\":5,\"thoughtsTokenCount\":3}", 5, 3,
+         SERVICE_USUAL},
+        {&client_gemini, gemini, "{\"promptTokenCount\":[5],\"thoughtsTokenCount\":-3}", -1, -1,
+         SERVICE_USUAL},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -181,6 +200,7 @@ static void a_count_that_is_none_is_told_as_such(void **state)
         assert_int_equal(counted.n, 1);
         assert_int_equal(counted.usage.prompt_tokens, cases[i].prompt);
         assert_int_equal(counted.usage.completion_tokens, cases[i].completion);
+        assert_int_equal(counted.usage.service, cases[i].service);
         c->release(s);
         free(s);
         buf_release(&body);

@@ -127,6 +127,30 @@ static void a_request_above_a_tier_is_wholly_at_its_prices(void **state)
     price_table_release(&t);
 }
 
+// What a vendor says that it answered by, at any length; where the table does not know it, as
+// usual.
+static void services_have_their_prices(void **state)
+{
+    struct price_table t;
+    (void)state;
+    read_table(&t, ENTRY(",\"input\":2,\"output\":10,\"cache_read\":0.2,\"tiers\":[{\"above\":50,"
+                         "\"input\":4,\"output\":20}],\"batch\":{\"input\":1,\"output\":5},"
+                         "\"priority\":{\"input\":3.5,\"output\":17,\"cache_read\":0.35}"));
+    const struct price *p = &t.items[0];
+    struct chat_usage u = {.prompt_tokens = 100, .cached_tokens = 40, .completion_tokens = 10};
+    static const int64_t costs[CHAT_SERVICES] = {60 * 4 + 40 * 4 + 10 * 20, 100 * 1 + 10 * 5,
+                                                 60 * 4 + 40 * 4 + 10 * 20, 210 + 14 + 170};
+    for (int i = 0; i < CHAT_SERVICES; i++) {
+        u.service = (enum chat_service)i;
+        assert_int_equal(price_of(p, &u), costs[i] * 1000000);
+        assert_int_equal(price_tells(p, &u), i != SERVICE_FLEX);
+    }
+    price_table_release(&t);
+    refused(ENTRY(",\"input\":1,\"output\":1,\"flex\":{\"input\":1}"), "'flex'");
+    refused(ENTRY(",\"input\":1,\"output\":1,\"batch\":7"), "'batch'");
+    refused(ENTRY(",\"input\":1,\"output\":1,\"batch\":{\"inputs\":7}"), "'inputs'");
+}
+
 static void every_kind_of_token_has_its_price(void **state)
 {
     struct price_table t;
@@ -295,7 +319,8 @@ static const char litellm[] =
     "\"gpt-4o\":{\"litellm_provider\":\"openai\",\"mode\":\"chat\",\"input_cost_per_token\":2.5e-"
     "06,"
     "\"output_cost_per_token\":1e-05,\"cache_read_input_token_cost\":1.25e-06,\"max_input_tokens\":"
-    "128000,"
+    "128000,\"input_cost_per_token_batches\":1.25e-06,\"output_cost_per_token_batches\":5e-06,"
+    "\"input_cost_per_token_flex\":1e-06,"
     "\"max_output_tokens\":\"16384\",\"supports_function_calling\":true,\"supports_vision\":true},"
     "\"openai/"
     "gpt-4o\":{\"litellm_provider\":\"openai\",\"input_cost_per_token\":9,\"output_cost_per_"
@@ -337,6 +362,9 @@ static void litellms_table_is_taken_over(void **state)
     const struct price *p = price_table_find(&t, "openai", "gpt-4o", "2026-11-26");
     assert_int_equal(p->rates.input, 2500000);
     assert_int_equal(p->rates.cache_read, 1250000);
+    assert_non_null(p->services[SERVICE_BATCH]);
+    assert_int_equal(p->services[SERVICE_BATCH]->output, 5000000);
+    assert_null(p->services[SERVICE_FLEX]);  // half a price is none
     assert_int_equal(p->context, 128000);
     assert_int_equal(p->max_output, 0);
     assert_true(p->knows_abilities && p->tools && p->vision && !p->schema);
@@ -438,6 +466,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(numbers_are_read_to_the_last_pico_dollar),
     cmocka_unit_test(what_makes_no_sense_is_refused_by_name),
     cmocka_unit_test(a_request_above_a_tier_is_wholly_at_its_prices),
+    cmocka_unit_test(services_have_their_prices),
     cmocka_unit_test(every_kind_of_token_has_its_price),
     cmocka_unit_test(impossible_usage_costs_no_more_than_its_totals),
     cmocka_unit_test(no_request_within_its_bound_costs_more),
