@@ -294,7 +294,10 @@ static void begin_waiting(struct post_endpoint *e)
         if (begin(p))
             continue;
         (void)error_set(&err, ERR_INTERNAL, "%s", no_begin);
+        bool last = !e->first;
         p->on_end(p->self, POST_REFUSED, &err);
+        if (last)
+            return;
     }
 }
 
@@ -370,12 +373,11 @@ static enum post_outcome outcome_of(struct post *p, CURLcode code, struct error 
 static void on_done(struct loop_transfer *t, int code)
 {
     struct post *p = (struct post *)(void *)((char *)t - offsetof(struct post, transfer));
-    struct post_endpoint *e = p->endpoint;
     struct error err = {0};
     enum post_outcome outcome = outcome_of(p, (CURLcode)code, &err);
     finish(p);
-    p->on_end(p->self, outcome, &err);
-    begin_waiting(e);
+    begin_waiting(p->endpoint);
+    p->on_end(p->self, outcome, &err);  // the last of the endpoint's posts may give that up
 }
 
 void post_stop(struct post *p)
