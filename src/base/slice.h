@@ -41,5 +41,5 @@ static inline struct slice slice_sub(struct slice a, size_t from, size_t len)
         from = a.len;
     if (len > a.len - from)
         len = a.len - from;
-    return (struct slice){a.ptr + from, len};
+    return (struct slice){from ? a.ptr + from : a.ptr, len};  // also of an empty one at NULL
 }
