@@ -48,7 +48,8 @@ def tokenize(vocab, raw):
 def text_of(vocab, tokens):
     piece, out = ctypes.create_string_buffer(4096), []
     for t in tokens:
-        out.append(piece.raw[: llama_cpp.llama_token_to_piece(vocab, t, piece, len(piece), 0, False)])
+        n = llama_cpp.llama_token_to_piece(vocab, t, piece, len(piece), 0, False)
+        out.append(piece.raw[:n])
     return b"".join(out)
 
 
