@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """The header `anthropic-beta` of Anthropic's clients: it reaches Anthropic, once, also when the request is tried again,
 and nobody else."""
-import http.server
+import http.client
 import json
-import threading
 
-from vendors import Double, Gateway, claim, finish, request_of
+from vendors import Answering, Double, Gateway, claim, finish, request_of, serve_vendor
 
 ANSWERS = {
     "/v1/messages": {"id": "x", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
@@ -18,28 +17,16 @@ asked = []  # (path, values of the header) of each request
 refuse = []  # statuses that come first
 
 
-class Vendor(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
+class Vendor(Answering):
     def do_POST(self):
         self.rfile.read(int(self.headers["content-length"]))
         asked.append((self.path, self.headers.get_all("anthropic-beta")))
         status = refuse.pop() if refuse else 200
         body = json.dumps(ANSWERS[self.path] if status == 200 else {"error": {"message": "busy"}}).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer(status, body)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
-server.daemon_threads = True
-threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-at = f"http://127.0.0.1:{server.server_address[1]}"
+at = serve_vendor(Vendor)
 double = Double()
 gateway = Gateway(double, options=("--allow-vendors",), providers=[
     "  a:", "    dialect: anthropic", f"    base_url: {at}", "    key_env: ANTHROPIC_API_KEY", "    retries: 1",
@@ -84,5 +71,4 @@ claim("what no header can hold is refused", status == 400 and b"anthropic-beta" 
 
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)
-server.shutdown()
 finish()

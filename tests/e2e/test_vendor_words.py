@@ -3,13 +3,11 @@
 errors, of ends and of blocked prompts, images. Clients with other words get what they have for it, and nothing
 vanishes in silence."""
 import base64
-import http.server
 import json
 import os
 import re
-import threading
 
-from vendors import KEY, KEY_VARIABLES, Double, Gateway, claim, finish, request_of
+from vendors import KEY, KEY_VARIABLES, Answering, Double, Gateway, claim, finish, request_of, serve_vendor
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40).decode()
 SECRET = "sk-vendor-0123456789abcdefABCDEF"
@@ -19,12 +17,7 @@ USAGE_A = {"input_tokens": 11, "output_tokens": 7}
 answers = {}  # what a model answers: (status, body) or a list of chunks, which are an answer in pieces
 
 
-class Vendor(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
+class Vendor(Answering):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         gemini = re.search(r"/models/([^:]+):(\w+)", self.path)
@@ -36,17 +29,10 @@ class Vendor(http.server.BaseHTTPRequestHandler):
                            isinstance(c, dict) else c for c in said).encode()
         else:
             data = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("content-type", "text/event-stream" if streamed and status == 200 else "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.answer(status, data, "text/event-stream" if streamed and status == 200 else "application/json")
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Vendor)
-server.daemon_threads = True
-threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-at = f"http://127.0.0.1:{server.server_address[1]}"
+at = serve_vendor(Vendor)
 double = Double()
 providers = []
 for name, dialect, url, variable, retries in (("o", "openai", at + "/v1", "OPENAI_API_KEY", 0),
@@ -328,5 +314,4 @@ for part in (errors, ends, blocked, images, failed_calls, fewer_choices):
     part()
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)
-server.shutdown()
 finish()

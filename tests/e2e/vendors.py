@@ -1,6 +1,7 @@
 """The double of the vendors' APIs (tests/double), and a `hearth serve` with it behind; for tests/e2e/test_gateway*.py."""
 import atexit
 import http.client
+import http.server
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 
 from server import BIN, MODEL, ROOT, Server, claim, finish, until  # noqa: F401  (tests import them from here)
@@ -23,6 +25,29 @@ PRICES = {
     "google": {"input": 1.25, "output": 10.5, "cache_read": 0.31, "reasoning": 11.25,
                "tiers": [{"above": 200000, "input": 2.5, "output": 15, "cache_read": 0.625, "reasoning": 15.5}]},
 }
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Of a vendor that a test makes for itself."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, data, kind="application/json"):
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def serve_vendor(handler):
+    """On a free port while the test runs; its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    return f"http://127.0.0.1:{server.server_address[1]}"
 
 
 class Double:

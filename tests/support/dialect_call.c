@@ -36,6 +36,14 @@ void dialect_case_begin(struct dialect_case *d, const char *method, const char *
                         q->sampling.n_logprobs >= 0 || q->score_prompt);
 }
 
+void dialect_case_read(struct dialect_case *d, const char *path, const char *json)
+{
+    dialect_case_begin(d, "POST", path, json);
+    if (!d->read)
+        print_error("%s: %s\n", json, d->err.text);
+    assert_true(d->read);
+}
+
 void dialect_case_end(struct dialect_case *d)
 {
     dialect_call_release(&d->call);

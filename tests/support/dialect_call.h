@@ -18,6 +18,8 @@ struct dialect_case {
 // Reads a request of JSON to a path ("/v1/messages?beta=true"); fails the test if no route has it.
 void dialect_case_begin(struct dialect_case *d, const char *method, const char *path,
                         const char *json);
+// The same by POST; fails the test, with why, if the request is refused.
+void dialect_case_read(struct dialect_case *d, const char *path, const char *json);
 void dialect_case_end(struct dialect_case *d);
 // The messages as JSON, as a template would see them.
 const char *dialect_case_messages(struct dialect_case *d);

@@ -20,17 +20,9 @@ static const struct dialect *const dialect = &dialect_openai_responses;
     IN ",\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"strict\":true,"                        \
        "\"description\":\"d\",\"parameters\":{\"type\":\"object\"}}]"
 
-static void read_request(struct dialect_case *r, const char *text)
-{
-    dialect_case_begin(r, "POST", "/v1/responses", text);
-}
-
 static void read_well(struct dialect_case *r, const char *text)
 {
-    read_request(r, text);
-    if (!r->read)
-        print_error("%s: %s\n", text, r->err.text);
-    assert_true(r->read);
+    dialect_case_read(r, "/v1/responses", text);
 }
 
 // Thoughts, text, two calls, text again; the first token has no text of its own, and one stands
