@@ -14,7 +14,7 @@ section "checks";                           make -s check
 section "tests under ASan and UBSan";       make -s -j"$jobs" asan-short
 section "threads under TSan";               make -s -j"$jobs" tsan-short
 section "64-bit Arm, emulated";             make -s neon
-section "fuzzing, a few seconds each";      make -s fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
+section "fuzzing, a few seconds each";      FUZZ_SEED=1 make -s fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
 section "clients and browsers of others (skipped where they cannot be had)"
 for venv in hub sdk openai; do timeout 300 tools/$venv-venv || echo "not made: tools/$venv-venv"; done
 tools/page-browser || echo "not made: tools/page-browser"

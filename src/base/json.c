@@ -82,7 +82,7 @@ static void quote_numbers(struct slice text, struct buf *out)
         } else if (c == '"') {
             in_text = !in_text;
         } else if (!in_text && (c == '-' || (c >= '0' && c <= '9'))) {
-            while (i + n < text.len && strchr("0123456789+-.eE", text.ptr[i + n]))
+            while (i + n < text.len && byte_of(text.ptr[i + n], "0123456789+-.eE"))
                 n++;
             buf_text_add(out, "\"\\u0000");
             buf_add(out, text.ptr + i, n);

@@ -34,6 +34,12 @@ static inline bool slice_starts(struct slice a, struct slice prefix)
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
+// Whether c is one of the set's bytes; zero, with which the set ends, is none of them.
+static inline bool byte_of(char c, const char *set)
+{
+    return c && strchr(set, c);
+}
+
 // Clamped to the slice: never points outside it.
 static inline struct slice slice_sub(struct slice a, size_t from, size_t len)
 {

@@ -112,7 +112,7 @@ static bool is_delimiter_row(struct slice s)
 {
     size_t dashes = 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (!strchr("|:- \t", s.ptr[i]) || !s.ptr[i])
+        if (!byte_of(s.ptr[i], "|:- \t"))
             return false;
         dashes += s.ptr[i] == '-';
     }
@@ -123,7 +123,7 @@ static bool is_delimiter_row(struct slice s)
 static size_t marker_bytes(struct slice s, bool in_paragraph)
 {
     size_t i = 0;
-    if (s.len && strchr("-*+", s.ptr[0]) && s.ptr[0]) {
+    if (s.len && byte_of(s.ptr[0], "-*+")) {
         i = 1;
     } else {
         while (i < s.len && i < 9 && isdigit((unsigned char)s.ptr[i]))

@@ -60,7 +60,7 @@ static bool is_roman(struct slice s)
     if (s.len && (s.ptr[s.len - 1] == '.' || s.ptr[s.len - 1] == ':'))
         s.len--;
     for (size_t i = 0; i < s.len; i++) {
-        if (!strchr("IVXLC", s.ptr[i]) || !s.ptr[i])
+        if (!byte_of(s.ptr[i], "IVXLC"))
             return false;
     }
     return s.len > 0 && s.len <= 8;
@@ -105,7 +105,7 @@ static int division_level(struct slice s)
                                           "the",    "seven", "eight", "nine", "ten",  "first",
                                           "second", "third", "a",     "b",    "c"};
     struct slice first = word(s, 0), second = word(s, 1);
-    if (second.len && strchr(".:-", second.ptr[second.len - 1]))
+    if (second.len && byte_of(second.ptr[second.len - 1], ".:-"))
         second.len--;
     bool numbered = is_roman(second) || is_number(second);
     for (size_t i = 0; i < sizeof spelled / sizeof *spelled && !numbered; i++)
@@ -140,7 +140,7 @@ static int looks_like_heading(struct slice s)
         return level;
     if (is_roman(s) || (is_number(s) && s.ptr[s.len - 1] == '.'))
         return 2;
-    return is_capitals(s) && !strchr(",;", s.ptr[s.len - 1]) ? 2 : 0;
+    return is_capitals(s) && !byte_of(s.ptr[s.len - 1], ",;") ? 2 : 0;
 }
 
 // Bytes of "- ", "* " or "12. " in front, with the indentation; 0 if there is none.
@@ -149,7 +149,7 @@ static size_t marker_bytes(struct slice s)
     size_t i = 0, digits = 0;
     while (i < s.len && s.ptr[i] == ' ')
         i++;
-    if (i < s.len && strchr("-*+", s.ptr[i]) && s.ptr[i]) {
+    if (i < s.len && byte_of(s.ptr[i], "-*+")) {
         i++;
     } else {
         while (i < s.len && isdigit((unsigned char)s.ptr[i]) && digits < 3) {

@@ -58,7 +58,7 @@ struct headers {
 static bool is_token(const char *text, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!isalnum((unsigned char)text[i]) && !strchr("!#$%&'*+-.^_`|~", text[i]))
+        if (!isalnum((unsigned char)text[i]) && !byte_of(text[i], "!#$%&'*+-.^_`|~"))
             return false;
     return n > 0;
 }

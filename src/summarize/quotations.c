@@ -38,7 +38,7 @@ struct quotations {
 
 static bool is_mark(char c)
 {
-    return strchr(" -*", c) != NULL;
+    return byte_of(c, " -*");
 }
 
 static struct slice without_mark(struct slice s)
@@ -91,7 +91,7 @@ static size_t word_count(struct slice s)
 static bool ends_with_stop(struct slice s)
 {
     return s.len > 0 &&
-           ((unsigned char)s.ptr[s.len - 1] >= 0x80 || strchr(".!?\"')]", s.ptr[s.len - 1]));
+           ((unsigned char)s.ptr[s.len - 1] >= 0x80 || byte_of(s.ptr[s.len - 1], ".!?\"')]"));
 }
 
 static const char *place_of(struct slice text, struct slice words)

@@ -113,9 +113,7 @@ void sentences_cut_whole(struct splitter *s, struct buf *text)
     size_t keep = 0;
     for (size_t at = 0; splitter_next(s, all, &at, &sentence);) {
         size_t end = (size_t)(sentence.ptr - all.ptr) + sentence.len;
-        char last = sentence.ptr[sentence.len - 1];
-        bool whole = at < all.len || strchr(".!?\"')", last) != NULL;
-        if (whole && last)
+        if (at < all.len || byte_of(sentence.ptr[sentence.len - 1], ".!?\"')"))
             keep = end;
     }
     if (keep > 0) {

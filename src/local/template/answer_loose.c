@@ -52,7 +52,7 @@ static json_t *marked(struct slice s, size_t *i, struct slice quote)
 static struct slice word(struct slice s, size_t *i)
 {
     size_t start = *i;
-    while (*i < s.len && !strchr(",:=]})", s.ptr[*i]))
+    while (*i < s.len && !byte_of(s.ptr[*i], ",:=]})"))
         ++*i;
     struct slice w = slice_sub(s, start, *i - start);
     while (w.len && is_white(w.ptr[w.len - 1]))

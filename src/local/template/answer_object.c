@@ -64,7 +64,7 @@ static enum verdict take_value(struct cursor *c, struct slice *out)
         }
     }
     *out = slice_sub(c->s, start, c->i - start);
-    if (c->i == c->s.len && (depth > 0 || c->i == start || !strchr("}]", c->s.ptr[c->i - 1])))
+    if (c->i == c->s.len && (depth > 0 || c->i == start || !byte_of(c->s.ptr[c->i - 1], "}]")))
         return NEED_MORE;
     return c->i > start ? GOOD : BAD;
 }
@@ -245,7 +245,7 @@ enum verdict object_tail(struct slice s, int depth, size_t *used)
                 return v == NEED_MORE && s.len >= TAIL_BYTES_MAX ? BAD : v;
             continue;
         }
-        if (!strchr("},:-.0123456789truefalsn", peek(&c)) || !peek(&c))
+        if (!byte_of(peek(&c), "},:-.0123456789truefalsn"))
             return BAD;
         depth -= peek(&c) == '}';
         c.i++;

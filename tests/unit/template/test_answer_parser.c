@@ -336,6 +336,16 @@ static void text_is_no_control_token(void **state)
     expect_however_cut(o, slice_str("a \xFF[ARGS]b"), "text a b", 1);
 }
 
+// A zero byte ends no value: it was taken for a bracket where the text ended with it.
+static void zero_bytes_are_bytes(void **state)
+{
+    (void)state;
+    static const char text[] = "<tool_call>{\"name\":\"now\",\"arguments\":\0[1";
+    struct answer a = {.format = ANSWER_HERMES};
+    for (size_t i = 0; i < sizeof text; i++)  // half a call, however it was cut
+        expect_pieces(options_of(&a, 0), slice_of(text, sizeof text - 1), &i, 1, true, "");
+}
+
 static void without_tools_calls_are_text(void **state)
 {
     (void)state;
@@ -634,6 +644,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(answers_are_read_however_they_are_cut),
     cmocka_unit_test(marks_may_be_control_tokens),
     cmocka_unit_test(text_is_no_control_token),
+    cmocka_unit_test(zero_bytes_are_bytes),
     cmocka_unit_test(without_tools_calls_are_text),
     cmocka_unit_test(the_prompt_may_have_begun_the_thoughts),
     cmocka_unit_test(one_call_is_enough_if_so_asked),
