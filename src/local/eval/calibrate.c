@@ -270,6 +270,26 @@ size_t calibration_tokens(const struct calibration *c)
     return c->n_windows * (size_t)c->ctx;
 }
 
+int calibration_ctx(const struct calibration *c)
+{
+    return c->ctx;
+}
+
+int32_t *calibration_kept_out(const struct calibration *c, size_t most, size_t *n)
+{
+    size_t ctx = (size_t)c->ctx, n_held = 0, passed = 0;
+    for (size_t w = 0; w < c->n_windows; w++)
+        n_held += is_held(c, w);
+    if (most > n_held)
+        most = n_held;
+    int32_t *tokens = memory_array(int32_t, most * ctx);
+    *n = 0;
+    for (size_t w = 0; w < c->n_windows; w++)
+        if (is_held(c, w) && passed++ * most / n_held == *n && *n < most)
+            memcpy(tokens + (*n)++ * ctx, c->tokens + w * ctx, ctx * sizeof *tokens);
+    return tokens;
+}
+
 void calibration_free(struct calibration *c)
 {
     if (!c)

@@ -12,6 +12,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/slice.h"
 
@@ -36,6 +37,10 @@ struct calibration *calibration_new(struct model *m, const struct tokenizer *t, 
                                     const struct calibration_options *o, struct error *err);
 void calibration_free(struct calibration *c);            // NULL is fine
 size_t calibration_tokens(const struct calibration *c);  // that are read of the text
+int calibration_ctx(const struct calibration *c);        // tokens of a window, at most those asked
+// Windows that were kept out, `most` at most, spread over the text: [*n, calibration_ctx], the
+// caller's.
+int32_t *calibration_kept_out(const struct calibration *c, size_t most, size_t *n);
 
 // By a tensor's name in GGUF files. *found is false for what is no matrix, or was not seen. What
 // *out points to lives until the next call. False with err only if reading the text again failed
