@@ -14,6 +14,7 @@
     FILE(documents_js, "/page/documents.js", "documents.js", JS)                                   \
     FILE(dom_js, "/page/dom.js", "dom.js", JS)                                                     \
     FILE(engine_js, "/page/engine.js", "engine.js", JS)                                            \
+    FILE(images_js, "/page/images.js", "images.js", JS)                                            \
     FILE(inline_js, "/page/inline.js", "inline.js", JS)                                            \
     FILE(key_js, "/page/key.js", "key.js", JS)                                                     \
     FILE(markdown_js, "/page/markdown.js", "markdown.js", JS)                                      \

@@ -6,6 +6,7 @@ import { ApiError, streamChat, streamSummary } from "./api.js";
 import { clear, forModel, load, messages, save } from "./conversation.js";
 import { readFiles } from "./documents.js";
 import { announce, byId, copyText, el } from "./dom.js";
+import { imageUrls } from "./images.js";
 import { MessageView } from "./message.js";
 import { currentModel, parameters, systemPrompt } from "./settings.js";
 
@@ -162,11 +163,15 @@ async function runChat(message, signal, paint) {
   };
   for await (const chunk of streamChat(body, signal)) {
     const choice = chunk.choices?.[0];
-    const { content, reasoning_content: thoughts } = choice?.delta ?? {};
-    if (content || thoughts) {
+    const { content, reasoning_content: thoughts, images } = choice?.delta ?? {};
+    const urls = imageUrls(images);
+    if (content || thoughts || urls.length) {
       firstAt ||= performance.now();
       message.text += content ?? "";
       message.thoughts = (message.thoughts ?? "") + (thoughts ?? "");
+      if (urls.length) {
+        message.images = [...(message.images ?? []), ...urls];
+      }
       paint();
     }
     usage = chunk.usage ?? usage;
@@ -339,15 +344,17 @@ export function clearConversation() {
   byId("composer").dispatchEvent(new Event("rested"));
 }
 
-// Whoever reads the end goes on reading it when the room for it changes.
+// Whoever reads the end goes on reading it when the room for it changes, or an image takes its own.
 function keepEndInSight() {
   let atEnd = true;
   scroller().addEventListener("scroll", () => { atEnd = isAtEnd(); });
-  new ResizeObserver(() => {
+  const keepUp = () => {
     if (atEnd) {
       scrollToEnd();
     }
-  }).observe(scroller());
+  };
+  new ResizeObserver(keepUp).observe(scroller());
+  scroller().addEventListener("load", keepUp, true);
 }
 
 export function initChat() {

@@ -1,7 +1,8 @@
 // conversation.js - what was said, in this browser's localStorage; nothing is kept on the server.
 //
-// A message: {role, text, thoughts?, note?, model?, error?, request?}. `request` is of a user who
-// asked for a summary: {names, words, style, ask}; the documents themselves are not stored.
+// A message: {role, text, thoughts?, note?, model?, error?, images?, request?}. `request` is of a
+// user who asked for a summary: {names, words, style, ask}; the documents themselves are not
+// stored, nor are images, a few of which would take all the room: a line says so after a reload.
 
 const KEY = "hearth.conversation";
 const MESSAGES_MAX = 2000;
@@ -17,6 +18,9 @@ function readMessage(m) {
     if (typeof m[name] === "string") {
       message[name] = m[name];
     }
+  }
+  if (m.imagesLost > 0) {
+    message.imagesLost = Number(m.imagesLost);
   }
   if (m.request && Array.isArray(m.request.names)) {
     message.request = {
@@ -38,10 +42,14 @@ export function load() {
   }
 }
 
+function withoutImages({ images, ...message }) {
+  return images ? { ...message, imagesLost: images.length } : message;
+}
+
 // False where there is no room, or storing is not allowed.
 export function save() {
   try {
-    localStorage.setItem(KEY, JSON.stringify(messages.slice(-MESSAGES_MAX)));
+    localStorage.setItem(KEY, JSON.stringify(messages.slice(-MESSAGES_MAX).map(withoutImages)));
     return true;
   } catch {
     return false;

@@ -1,5 +1,6 @@
 // message.js - how one message looks: text, thoughts, what happened to it, what can be done with it.
 import { el } from "./dom.js";
+import { imageElement } from "./images.js";
 import { showMarkdown } from "./markdown.js";
 
 function documentLine(request) {
@@ -32,9 +33,21 @@ export class MessageView {
     this.thoughtsTitle = el("summary", {}, "Thoughts");
     this.thoughtsFold = el("details", { class: "thoughts", hidden: true }, this.thoughtsTitle, this.thoughts);
     this.text = el("div", { class: "markdown" });
+    this.images = el("div", { class: "images" });
     this.waiting = el("p", { class: "waiting", hidden: true });
     this.problem = el("div", { class: "problem", role: "alert", hidden: true });
-    this.body.append(this.thoughtsFold, this.text, this.waiting, this.problem);
+    this.body.append(this.thoughtsFold, this.text, this.images, this.waiting, this.problem);
+  }
+
+  // Images are the longest of what comes: each is made once.
+  showImages() {
+    const { images = [], imagesLost: n } = this.message;
+    if (n && !this.images.firstChild) {
+      this.images.append(el("p", { class: "note" }, n > 1 ? `${n} images were not kept.` : "An image was not kept."));
+    }
+    for (let i = this.images.children.length; i < images.length; i++) {
+      this.images.append(imageElement(images[i], i));
+    }
   }
 
   // state: undefined for what has ended, else what is being waited for.
@@ -48,8 +61,9 @@ export class MessageView {
     this.thoughts.textContent = m.thoughts ?? "";
     this.thoughtsTitle.textContent = state && !m.text ? "Thinking…" : "Thoughts";
     showMarkdown(this.text, m.text);
+    this.showImages();
     this.element.classList.toggle("streaming", Boolean(state && m.text));
-    this.waiting.hidden = !state || Boolean(m.text && !state.always);
+    this.waiting.hidden = !state || Boolean((m.text || m.images) && !state.always);
     this.waiting.textContent = state ? state.text : "";
     this.note.hidden = !m.note;
     this.note.textContent = m.note ?? "";
