@@ -13,7 +13,7 @@
 #include "dialects/turns.h"
 
 enum { TOKENS_MAX = 1 << 24 };
-enum block { BLOCK_NONE, BLOCK_TEXT, BLOCK_THINKING, BLOCK_TOOL };
+enum block { BLOCK_NONE, BLOCK_TEXT, BLOCK_THINKING, BLOCK_TOOL, BLOCK_SERVER };
 
 struct state {
     int64_t n_prompt;
@@ -270,10 +270,11 @@ static void open_block(struct dialect_call *c, enum block kind, const struct cha
     end_event(out);
 }
 
-// Of a blob of the vendor's: the signature of the thoughts before it, or a block of its own. False
-// if it is neither.
+// Of a blob of the vendor's: the signature of the thoughts before it, thoughts that only it can
+// read, or a block of a tool that it runs. False if it is none.
 struct marked {
     struct slice signature, data;
+    const json_t *block;
 };
 static bool read_blob(const char *vendor, const json_t *value, struct marked *out)
 {
@@ -282,11 +283,13 @@ static bool read_blob(const char *vendor, const json_t *value, struct marked *ou
     *out = (struct marked){0};
     if (strcmp(vendor, "anthropic") != 0)
         return false;
-    if (json_is_string(signature))
+    if (anthropic_is_server_block(value))
+        out->block = value;
+    else if (json_is_string(signature))
         out->signature = json_slice(signature);
     else if (json_is_string(data))
         out->data = json_slice(data);
-    return out->signature.len || out->data.len;
+    return out->signature.len || out->data.len || out->block;
 }
 
 static void write_redacted(struct slice data, struct buf *out)
@@ -294,6 +297,37 @@ static void write_redacted(struct slice data, struct buf *out)
     buf_text_add(out, "{\"type\":\"redacted_thinking\",\"data\":");
     json_write_text(out, data);
     buf_char(out, '}');
+}
+
+// As the vendor streams it: what a tool is asked for comes behind its beginning.
+static void write_server_block(struct dialect_call *c, const json_t *block, struct buf *out)
+{
+    struct state *s = c->state;
+    json_t *head = json_copy((json_t *)block);
+    const json_t *input = json_object_get(block, "input");
+    struct buf text = {0};
+    if (json_object_size(input) > 0) {
+        json_write(&text, input, JSON_STYLE_COMPACT);
+        json_object_set_new(head, "input", json_object());
+    }
+    write_start(c, out);
+    close_block(s, out);
+    begin_event("content_block_start", out);
+    buf_printf(out, ",\"index\":%d,\"content_block\":", s->index);
+    json_write(out, head, JSON_STYLE_COMPACT);
+    end_event(out);
+    s->open = BLOCK_SERVER;
+    if (text.len) {
+        begin_event("content_block_delta", out);
+        buf_printf(out, ",\"index\":%d,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":",
+                   s->index);
+        json_write_text(out, buf_view(&text));
+        buf_char(out, '}');
+        end_event(out);
+    }
+    close_block(s, out);
+    buf_release(&text);
+    json_decref(head);
 }
 
 static void write_blob(struct dialect_call *c, const struct chat_event *e, struct buf *out)
@@ -314,6 +348,8 @@ static void write_blob(struct dialect_call *c, const struct chat_event *e, struc
         end_event(out);
         s->open = BLOCK_TEXT;  // whatever has no more to say
         close_block(s, out);
+    } else if (m.block) {
+        write_server_block(c, m.block, out);
     }
     json_decref(value);
 }
@@ -482,7 +518,9 @@ static void write_blobs(const struct dialect_choice *choice, size_t n_parts, con
         if (known && !taken) {
             buf_text_add(out, *comma);
             *comma = ",";
-            if (m.data.len)
+            if (m.block)
+                json_write(out, m.block, JSON_STYLE_COMPACT);
+            else if (m.data.len)
                 write_redacted(m.data, out);
             else
                 write_thoughts(slice_str(""), m.signature, out);

@@ -9,4 +9,8 @@
 bool anthropic_messages(struct dialect_call *c, const json_t *body, struct dialect_error *err);
 // tools and tool_choice.
 bool anthropic_tools(struct dialect_call *c, const json_t *body, struct dialect_error *err);
+// Whether a block of an assistant's is of a tool that the vendor runs itself: a use of it or what
+// it gave ("server_tool_use", "web_search_tool_result"). Such blocks are blobs (CHAT_BLOB) as they
+// came.
+bool anthropic_is_server_block(const json_t *block);
 int anthropic_write_error(const struct dialect_error *err, struct buf *out);

@@ -18,6 +18,8 @@ static void release(void *state)
 {
     struct anthropic_client_state *s = state;
     buf_release(&s->signature);
+    buf_release(&s->arguments);
+    json_decref(s->block);
     client_answer_release(&s->answer);
 }
 

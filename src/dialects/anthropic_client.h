@@ -4,13 +4,21 @@
 #include "dialects/client_impl.h"
 
 // What a block of an answer is.
-enum anthropic_block { ANTHROPIC_OTHER, ANTHROPIC_TEXT, ANTHROPIC_THINKING, ANTHROPIC_TOOL };
+enum anthropic_block {
+    ANTHROPIC_OTHER,
+    ANTHROPIC_TEXT,
+    ANTHROPIC_THINKING,
+    ANTHROPIC_TOOL,
+    ANTHROPIC_SERVER  // of a tool that the vendor runs
+};
 
 struct anthropic_client_state {
     struct client_answer answer;  // first
     enum anthropic_block open;
     bool got_arguments;    // of the call that is open
     struct buf signature;  // of the thoughts that are open
+    json_t *block;         // of the vendor's own that is open, or NULL
+    struct buf arguments;  // of it, as they come
     int64_t input, cache_read, cache_write, cache_1h;
     bool ended;  // message_stop came
 };

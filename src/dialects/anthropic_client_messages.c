@@ -3,13 +3,14 @@
 // System messages that come first are the request's `system`; later ones are messages of the role
 // system. Results of tools that follow each other are blocks of one user's message, which the text
 // after them joins. Thoughts are written only with their signature, as the blob they came in: the
-// vendor takes no others.
+// vendor takes no others. So are blocks of the tools that it runs itself.
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "dialects/anthropic.h"
 #include "dialects/anthropic_client.h"
 
 #define VENDOR "Anthropic"
@@ -174,13 +175,14 @@ static void add_calls_until(json_t *blocks, const json_t *calls, size_t *written
         add_call(blocks, json_array_get(calls, *written));
 }
 
-static bool is_thought(const json_t *blob)
+// Signed thoughts, and blocks of tools that the vendor runs.
+static bool is_block(const json_t *blob)
 {
     const json_t *value = json_object_get(blob, "value");
     struct slice type = client_text(value, "type");
     return slice_is(client_text(blob, "vendor"), "anthropic") &&
            ((slice_is(type, "thinking") && client_text(value, "signature").len) ||
-            slice_is(type, "redacted_thinking"));
+            slice_is(type, "redacted_thinking") || anthropic_is_server_block(value));
 }
 
 // Blobs tell how much of the text, and how many calls, came before them.
@@ -190,7 +192,7 @@ static void add_said(json_t *blocks, const struct chat_message *m)
     const json_t *calls = client_calls(m);
     for (size_t i = 0; i < json_array_size(m->blobs); i++) {
         const json_t *blob = json_array_get(m->blobs, i);
-        if (!is_thought(blob))
+        if (!is_block(blob))
             continue;
         size_t before = (size_t)client_count(blob, "calls");
         add_text_until(blocks, m->text, &n_text,

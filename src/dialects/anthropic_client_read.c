@@ -1,15 +1,17 @@
 // anthropic_client_read.c - the events of a message, and whole messages.
 //
 // input_tokens leaves out what was read from or written to a cache: the prompt is all three. The
-// usage of message_delta is cumulative, what it leaves out is as message_start told it. Events,
-// blocks and deltas of unknown types are passed over.
+// usage of message_delta is cumulative, what it leaves out is as message_start told it. Blocks of
+// tools that the vendor runs itself are blobs, for who has its words. Events, blocks and deltas of
+// unknown types are passed over.
 #include <string.h>
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "dialects/anthropic.h"
 #include "dialects/anthropic_client.h"
 
-enum { SIGNATURE_MAX = 1 << 20 };
+enum { SIGNATURE_MAX = 1 << 20, ARGUMENTS_MAX = 8 << 20 };
 
 static void take_count(const json_t *u, const char *key, int64_t *n)
 {
@@ -94,6 +96,25 @@ static void push_input(struct anthropic_client_state *s, struct chat_sink *sink,
     buf_release(&text);
 }
 
+static void begin_server_block(struct anthropic_client_state *s, const json_t *block)
+{
+    s->open = ANTHROPIC_SERVER;
+    json_decref(s->block);
+    s->block = json_copy((json_t *)block);
+    buf_clear(&s->arguments);
+}
+
+static void end_server_block(struct anthropic_client_state *s, struct chat_sink *sink)
+{
+    json_t *input = s->arguments.len ? json_parse(buf_view(&s->arguments), NULL) : NULL;
+    if (json_is_object(input))
+        json_object_set(s->block, "input", input);
+    client_push_blob(sink, 0, "anthropic", s->block);
+    json_decref(input);
+    json_decref(s->block);
+    s->block = NULL;
+}
+
 // A block begins; in a whole message it is all there.
 static bool begin_block(struct anthropic_client_state *s, struct chat_sink *sink,
                         const json_t *block, struct error *err)
@@ -119,6 +140,8 @@ static bool begin_block(struct anthropic_client_state *s, struct chat_sink *sink
         s->got_arguments = json_object_size(input) > 0;
         if (s->got_arguments)
             push_input(s, sink, input);
+    } else if (anthropic_is_server_block(block)) {
+        begin_server_block(s, block);
     }
     return true;
 }
@@ -129,6 +152,8 @@ static void end_block(struct anthropic_client_state *s, struct chat_sink *sink)
         push_signature(sink, buf_view(&s->signature));
     if (s->open == ANTHROPIC_TOOL && !s->got_arguments)
         client_push_arguments(&s->answer, sink, 0, slice_str("{}"));
+    if (s->open == ANTHROPIC_SERVER)
+        end_server_block(s, sink);
     s->open = ANTHROPIC_OTHER;
 }
 
@@ -144,6 +169,10 @@ static bool read_delta(struct anthropic_client_state *s, struct chat_sink *sink,
         struct slice json = client_text(delta, "partial_json");
         s->got_arguments = s->got_arguments || json.len > 0;
         client_push_arguments(&s->answer, sink, 0, json);
+    } else if (slice_is(type, "input_json_delta") && s->open == ANTHROPIC_SERVER) {
+        buf_slice(&s->arguments, client_text(delta, "partial_json"));
+        if (s->arguments.len > ARGUMENTS_MAX)
+            return client_malformed(err, "arguments without an end");
     } else if (slice_is(type, "signature_delta") && s->open == ANTHROPIC_THINKING) {
         buf_slice(&s->signature, client_text(delta, "signature"));
         if (s->signature.len > SIGNATURE_MAX)

@@ -53,6 +53,19 @@ static bool block_type(const json_t *block, const char *at, struct slice *type,
     return needed(block, at, "type", type, err);
 }
 
+bool anthropic_is_server_block(const json_t *block)
+{
+    static const char *const ends[] = {"_tool_use", "_tool_result"};
+    const char *type = json_get_text(block, "type");
+    size_t n = type ? strlen(type) : 0;
+    bool is = false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t len = strlen(ends[i]);
+        is = is || (n > len && strcmp(type + n - len, ends[i]) == 0);
+    }
+    return is;
+}
+
 static void add_text(struct buf *to, struct slice text)
 {
     if (to->len && text.len)
@@ -233,6 +246,11 @@ static bool read_block(struct reading *r, const json_t *block, const char *at,
         return false;
     if (r->assistant && slice_is(type, "tool_use"))
         return read_tool_use(r, block, at, err);
+    if (r->assistant && anthropic_is_server_block(block)) {
+        turns_blob(r->blobs, "anthropic", json_incref((json_t *)block), r->said.text.len,
+                   json_array_size(r->calls));
+        return true;
+    }
     bool redacted = slice_is(type, "redacted_thinking");
     if (r->assistant && (redacted || slice_is(type, "thinking")))
         return read_thoughts(r, block, at, redacted, err);

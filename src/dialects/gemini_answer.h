@@ -34,12 +34,12 @@ struct gemini_state {
     struct gemini_choice choices[GEMINI_CHOICES];
 };
 
-// What of a vendor's blob is Gemini's: a signature, or what it said of the prompt.
+// What of a vendor's blob is Gemini's: a signature, what it said of the prompt, or a whole part.
 struct gemini_mark {
     json_t *value;  // a new reference that holds the rest; NULL: nothing is
     struct slice signature;
     bool thought;
-    const json_t *feedback;
+    const json_t *feedback, *part;
 };
 struct gemini_mark gemini_read_mark(const char *vendor, struct slice blob);
 

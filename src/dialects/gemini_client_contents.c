@@ -5,7 +5,8 @@
 // joins. A text that is no JSON object is a result's "output". Images that are behind an address
 // are fileData if the address tells their type.
 //
-// Signatures stand in the part they came with. Models from 3 refuse a call of their own without
+// Code that the vendor ran, and its results, are parts as they came. Signatures stand in the part
+// they came with. Models from 3 refuse a call of their own without
 // one; for a call that another model made, the vendor documents a value that says so.
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "dialects/gemini_client.h"
+#include "dialects/gemini_code.h"
 #include "dialects/turns.h"
 
 #define VENDOR "Gemini"
@@ -177,13 +179,13 @@ static void add_calls_until(struct said *s, size_t end)
         json_array_append_new(s->parts, call_part(json_array_get(calls, s->n_calls)));
 }
 
-// The part before a signature takes it, or one without text.
+// The part before a signature takes it, or one without text. Parts of code have their own.
 static void sign(struct said *s, const json_t *value)
 {
     json_t *last = json_array_get(s->parts, json_array_size(s->parts) - 1);
     json_t *signature = json_object_get(value, "thoughtSignature");
     bool thought = json_is_true(json_object_get(value, "thought"));
-    if (!last || thought || json_object_get(last, "thoughtSignature")) {
+    if (!last || thought || gemini_is_code(last) || json_object_get(last, "thoughtSignature")) {
         last = text_part(slice_str(""));
         if (thought)
             json_object_set_new(last, "thought", json_true());
@@ -213,13 +215,16 @@ static void add_said(json_t *parts, const struct chat_message *m, const char *mo
     for (size_t i = 0; i < json_array_size(m->blobs); i++) {
         const json_t *blob = json_array_get(m->blobs, i), *value = json_object_get(blob, "value");
         size_t n_calls = (size_t)client_count(blob, "calls");
-        if (!slice_is(client_text(blob, "vendor"), "gemini") ||
-            !client_text(value, "thoughtSignature").len)
+        bool code = gemini_is_code(value), is_signed = client_text(value, "thoughtSignature").len;
+        if (!slice_is(client_text(blob, "vendor"), "gemini") || (!code && !is_signed))
             continue;
         add_text_until(&s, n_calls ? m->text.len : (size_t)client_count(blob, "bytes"));
         add_calls_until(&s, n_calls);
-        sign(&s, value);
-        any = true;
+        if (code)
+            json_array_append(s.parts, (json_t *)value);
+        else
+            sign(&s, value);
+        any = any || is_signed;
     }
     add_text_until(&s, m->text.len);
     add_calls_until(&s, SIZE_MAX);

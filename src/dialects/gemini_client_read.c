@@ -2,12 +2,14 @@
 //
 // A chunk has the shape of a whole answer. Thoughts are counted apart from what is said, and are
 // added here; the usage of each chunk is of all so far. A call comes whole, its id may be missing.
-// A signature belongs to the part that it stands in, and is pushed behind it.
+// A signature belongs to the part that it stands in, and is pushed behind it. Code that the vendor
+// ran is a blob for who has its words, else a text.
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
 #include "dialects/gemini_client.h"
+#include "dialects/gemini_code.h"
 
 static void read_usage(struct client_answer *a, const json_t *body)
 {
@@ -89,15 +91,34 @@ static void push_media(struct chat_sink *sink, int choice, const json_t *part,
     json_decref(more);
 }
 
-static bool read_part(struct client_answer *a, struct chat_sink *sink, int choice,
+// As it is for who has these words, else as a text.
+static void push_code(const struct gemini_client_state *s, struct chat_sink *sink, int choice,
+                      const json_t *part)
+{
+    struct buf text = {0};
+    if (is_own(s)) {
+        client_push_blob(sink, choice, "gemini", part);
+        return;
+    }
+    gemini_code_text(part, &text);
+    client_push_text(sink, CHAT_TEXT, choice, buf_view(&text));
+    buf_release(&text);
+}
+
+static bool read_part(struct gemini_client_state *s, struct chat_sink *sink, int choice,
                       const json_t *part, struct slice answer_id, struct error *err)
 {
+    struct client_answer *a = &s->answer;
     const json_t *call = json_object_get(part, "functionCall");
     bool thought = json_is_true(json_object_get(part, "thought"));
     json_t *signature = json_object_get(part, "thoughtSignature");
     const json_t *inlined = json_object_get(part, "inlineData");
     if (client_text(inlined, "data").len) {
         push_media(sink, choice, part, inlined);
+        return true;
+    }
+    if (gemini_is_code(part)) {
+        push_code(s, sink, choice, part);
         return true;
     }
     if (json_is_object(call)) {
@@ -128,7 +149,7 @@ static bool read_candidate(struct gemini_client_state *s, struct chat_sink *sink
     if (!c)
         return true;
     for (size_t i = 0; i < json_array_size(parts); i++) {
-        if (!read_part(&s->answer, sink, (int)index, json_array_get(parts, i), answer_id, err))
+        if (!read_part(s, sink, (int)index, json_array_get(parts, i), answer_id, err))
             return false;
     }
     read_finish(s, c, candidate);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "dialects/gemini.h"
+#include "dialects/gemini_code.h"
 #include "dialects/members.h"
 #include "dialects/turns.h"
 
@@ -145,13 +146,20 @@ static bool read_media(struct reading *r, const json_t *part, const char *at,
 static void read_signature(struct reading *r, const json_t *part)
 {
     const json_t *signature = gemini_member(part, "thoughtSignature", "thought_signature", NULL);
-    if (!r->model || json_string_length(signature) == 0)
+    if (!r->model || json_string_length(signature) == 0 || gemini_is_code(part))
         return;
     json_t *value = json_object();
     if (json_is_true(json_object_get(part, "thought")))
         json_object_set_new(value, "thought", json_true());
     json_object_set(value, "thoughtSignature", (json_t *)signature);
     turns_blob(r->blobs, "gemini", value, r->text.len, json_array_size(r->calls));
+}
+
+static bool is_bare_signature(const json_t *part)
+{
+    size_t n = 1 + (json_object_get(part, "thought") != NULL);
+    return gemini_member(part, "thoughtSignature", "thought_signature", NULL) &&
+           json_object_size(part) == n;
 }
 
 static bool read_part(struct reading *r, const json_t *part, const char *at,
@@ -173,7 +181,12 @@ static bool read_part(struct reading *r, const json_t *part, const char *at,
         return read_result(r, result, p.text, err);
     if (!inner && json_object_get(part, "text"))
         return read_text(r, part, at, err);
-    if (gemini_member(part, "thoughtSignature", "thought_signature", NULL))
+    if (r->model && !inner && gemini_is_code(part)) {
+        turns_blob(r->blobs, "gemini", json_incref((json_t *)part), r->text.len,
+                   json_array_size(r->calls));
+        return true;
+    }
+    if (is_bare_signature(part))
         return true;
     return read_media(r, part, at, err);
 }

@@ -117,6 +117,10 @@ static void write_blob(struct dialect_call *c, const struct chat_event *e, struc
     if (m.feedback) {
         json_write(&part, m.feedback, JSON_STYLE_COMPACT);
         s->feedback = slice_of(arena_text(c->arena, buf_view(&part)), part.len);
+    } else if (m.part) {
+        end_call(c, e->choice, out);
+        json_write(&part, m.part, JSON_STYLE_COMPACT);
+        write_part_chunk(c, e->choice, buf_view(&part), NULL, out);
     } else if (m.value && choice->calling && !m.thought && !choice->signature.len) {
         choice->signature = slice_of(arena_text(c->arena, m.signature), m.signature.len);
     } else if (m.value) {

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "dialects/answer.h"
 #include "dialects/gemini_answer.h"
+#include "dialects/gemini_code.h"
 #include "dialects/turns.h"
 
 static const char *finish_reason(enum chat_finish f, bool malformed)
@@ -46,7 +47,10 @@ struct gemini_mark gemini_read_mark(const char *vendor, struct slice blob)
     m.thought = json_is_true(json_object_get(m.value, "thought"));
     m.signature = json_is_string(signature) ? json_slice(signature) : slice_str("");
     m.feedback = json_object_get(m.value, "promptFeedback");
-    if (!m.signature.len && !m.feedback) {
+    m.part = gemini_is_code(m.value) ? m.value : NULL;
+    if (m.part)
+        m.signature = slice_str("");  // it is in the part
+    if (!m.signature.len && !m.feedback && !m.part) {
         json_decref(m.value);
         m.value = NULL;
     }
@@ -178,6 +182,7 @@ struct candidate {  // while its parts are written
     const struct dialect_choice *choice;
     const char *malformed, *comma;
     size_t n_blobs;  // that were written
+    bool any_part;   // of the vendor's own
 };
 
 // The next mark if it stands behind this many parts.
@@ -186,7 +191,7 @@ static struct gemini_mark next_mark(struct candidate *w, size_t n_parts)
     while (w->n_blobs < w->choice->n_blobs && w->choice->blobs[w->n_blobs].n_parts == n_parts) {
         const struct dialect_blob *b = &w->choice->blobs[w->n_blobs];
         struct gemini_mark m = gemini_read_mark(b->vendor, buf_view(&b->value));
-        if (m.signature.len)
+        if (m.signature.len || m.part)
             return m;
         json_decref(m.value);
         w->n_blobs++;
@@ -199,7 +204,11 @@ static void write_marks(struct candidate *w, size_t n_parts, struct buf *out)
     for (struct gemini_mark m; (m = next_mark(w, n_parts)).value; w->n_blobs++) {
         buf_text_add(out, w->comma);
         w->comma = ",";
-        gemini_write_text(slice_str(""), m.thought, m.signature, out);
+        w->any_part = w->any_part || m.part;
+        if (m.part)
+            json_write(out, m.part, JSON_STYLE_COMPACT);
+        else
+            gemini_write_text(slice_str(""), m.thought, m.signature, out);
         json_decref(m.value);
     }
 }
@@ -215,7 +224,7 @@ static void write_part(struct candidate *w, size_t i, struct buf *out)
     if (thoughts && !s->thoughts)
         return;
     struct gemini_mark m = next_mark(w, i + 1);
-    bool taken = m.value && m.thought == thoughts && p->kind != CHAT_MEDIA;
+    bool taken = m.signature.len && m.thought == thoughts && p->kind != CHAT_MEDIA;
     struct slice signature = taken ? m.signature : slice_str("");
     if (p->kind == CHAT_MEDIA) {
         const struct dialect_media *d = &w->choice->media[p->start];
@@ -251,7 +260,7 @@ static void write_candidate(struct dialect_call *c, const struct dialect_choice 
         write_part(&w, i, out);
         write_marks(&w, i + 1, out);
     }
-    if (!choice->text.len && choice->n_tools + choice->n_media == 0) {
+    if (!choice->text.len && choice->n_tools + choice->n_media == 0 && !w.any_part) {
         buf_text_add(out, w.comma);
         gemini_write_text(slice_str(""), false, slice_str(""), out);
     }

@@ -1,25 +1,27 @@
 #!/usr/bin/env python3
 """What a vendor says beside its text reaches a client with the same words as it was said, streamed or not: names of
-errors, of ends and of blocked prompts, images. Clients with other words get what they have for it, and nothing
+errors, of ends and of blocked prompts, images, what tools did that the vendor runs itself. Clients with other words get what they have for it, and nothing
 vanishes in silence."""
 import base64
 import json
 import os
 import re
 
-from vendors import KEY, KEY_VARIABLES, Answering, Double, Gateway, claim, finish, request_of, serve_vendor
+from vendors import KEY, KEY_VARIABLES, Answering, Double, Gateway, claim, finish, request_of, serve_vendor, until
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40).decode()
 SECRET = "sk-vendor-0123456789abcdefABCDEF"
 HOST = "gpu-7.internal.example"
 USAGE = {"promptTokenCount": 11, "candidatesTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 18}
 USAGE_A = {"input_tokens": 11, "output_tokens": 7}
+bodies = []  # that vendors were asked with
 answers = {}  # what a model answers: (status, body) or a list of chunks, which are an answer in pieces
 
 
 class Vendor(Answering):
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        bodies.append(asked)
         gemini = re.search(r"/models/([^:]+):(\w+)", self.path)
         model = gemini[1] if gemini else asked["model"]
         streamed = gemini[2] == "streamGenerateContent" if gemini else asked.get("stream", False)
@@ -266,6 +268,115 @@ def images():
           "image/png, 10248 bytes" in err and PNG not in out, (status, out, err))
 
 
+def anthropic_events(content):
+    """A stream of these blocks; what a tool is asked for comes in pieces."""
+    events = [{"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "model": "m",
+                                                    "content": [], "stop_reason": None, "usage": USAGE_A}}]
+    for i, block in enumerate(content):
+        given, pieces = dict(block), []
+        if "input" in block:
+            text = json.dumps(block["input"])
+            given["input"], pieces = {}, [{"type": "input_json_delta", "partial_json": p} for p in (text[:5], text[5:])]
+        elif "text" in block:
+            given["text"], pieces = "", [{"type": "text_delta", "text": block["text"]}]
+        events += [{"type": "content_block_start", "index": i, "content_block": given}]
+        events += [{"type": "content_block_delta", "index": i, "delta": p} for p in pieces]
+        events += [{"type": "content_block_stop", "index": i}]
+    return events + [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": USAGE_A},
+                     {"type": "message_stop"}]
+
+
+def blocks_of(events):
+    """The blocks of a stream, put together as the vendor's package does."""
+    blocks, inputs = [], {}
+    for e in events:
+        if e["type"] == "content_block_start":
+            assert e["index"] == len(blocks), e
+            blocks.append(dict(e["content_block"]))
+        elif e["type"] == "content_block_delta" and "text" in e["delta"]:
+            blocks[e["index"]]["text"] += e["delta"]["text"]
+        elif e["type"] == "content_block_delta":
+            inputs[e["index"]] = inputs.get(e["index"], "") + e["delta"]["partial_json"]
+    for i, text in inputs.items():
+        blocks[i]["input"] = json.loads(text)
+    return blocks
+
+
+def vendors_tools():
+    """What tools did that the vendor itself runs: Anthropic's blocks, Gemini's code."""
+    content = [
+        {"type": "text", "text": "Let me see."},
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "a \"sea\""}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [
+            {"type": "web_search_result", "url": "https://example.org/", "title": "Sea", "encrypted_content": "Eq=="}]},
+        {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "f", "server_name": "s", "input": {}},
+        {"type": "mcp_tool_result", "tool_use_id": "mcptoolu_1", "is_error": False,
+         "content": [{"type": "text", "text": "wet"}]},
+        {"type": "text", "text": "It is wide."}]
+    answers["search"] = 200, {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": content,
+                              "stop_reason": "end_turn", "stop_sequence": None, "usage": USAGE_A}
+    answers["search", True] = 200, anthropic_events(content)
+    parts = [{"text": "See: "}, {"executableCode": {"language": "PYTHON", "code": "print(6 * 7)\n"},
+                                 "thoughtSignature": "c2ln"},
+             {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "42\n"}}, {"text": "So 42."}]
+    answers["code"] = 200, {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP",
+                                            "index": 0}], "usageMetadata": USAGE}
+    answers["code", True] = 200, [
+        {"candidates": [{"content": {"role": "model", "parts": [p]}, "index": 0}]} for p in parts] + [
+        {"candidates": [{"content": {"parts": []}, "finishReason": "STOP", "index": 0}], "usageMetadata": USAGE}]
+    for stream in (False, True):
+        how = "streamed" if stream else "whole"
+        v = ask("anthropic", "a/search", stream)[1]
+        got = blocks_of(v) if stream else v["content"]
+        claim(f"an Anthropic client gets blocks of tools that the vendor runs as they were, {how}", got == content, got)
+        v = ask("gemini", "g/code", stream)[1]
+        got = [p for c in (v if stream else [v]) for d in c["candidates"] for p in d["content"]["parts"]
+               if p.get("text") != ""]
+        claim(f"a Gemini client gets code and its result as they were, {how}", got == parts, got)
+        for dialect in ("openai", "responses", "gemini"):
+            path, body, headers = request_of(dialect, "a/search", "hi", stream=stream, max_tokens=50)
+            data = gateway.request("POST", path, body, headers)[1].decode()
+            claim(f"{dialect}: Anthropic's are left out, and its texts are there, {how}", "Let me see." in data and
+                  "It is wide." in data and "srvtoolu" not in data and "Eq==" not in data, data)
+        for dialect in ("openai", "responses", "anthropic"):
+            v = ask(dialect, "g/code", stream)[1]
+            text = "".join(t for e in (v if stream else [v]) for t in said_in(dialect, e))
+            claim(f"{dialect}: Gemini's code is a text between fences, {how}", text ==
+                  "See: \n```python\nprint(6 * 7)\n```\n\n```\n42\n```\nSo 42.", text)
+
+    history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": content}, {"role": "user", "content": "on"}]
+    status, v = ask("anthropic", "a/search", messages=history)
+    claim("Anthropic gets its blocks back as they were", status == 200 and bodies[-1]["messages"][1]["content"] == content,
+          (v, bodies[-1]))
+    answers["plain"] = 200, {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "well"}, "finish_reason": "stop"}]}
+    status, v = ask("anthropic", "o/plain", messages=history)
+    claim("... others only the texts", status == 200 and bodies[-1]["messages"][1] == {
+        "role": "assistant", "content": "Let me see.\nIt is wide."}, (v, bodies[-1]))
+    status, v = ask("anthropic", "a/search", messages=[{"role": "user", "content": content[2:3]}])
+    claim("a user has no such blocks", status == 400 and "web_search_tool_result" in v["error"]["message"], v)
+    turns = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": parts},
+             {"role": "user", "parts": [{"text": "on"}]}]
+    status, v = ask("gemini", "g/code", contents=turns)
+    claim("Gemini gets its code back as it was", status == 200 and bodies[-1]["contents"] == turns, (v, bodies[-1]))
+    status, v = ask("gemini", "o/plain", contents=turns)
+    claim("... others only the texts of it", status == 200 and bodies[-1]["messages"][1]["content"] == "See: So 42.",
+          (v, bodies[-1]))
+    status, v = ask("gemini", "g/code", contents=[{"role": "user", "parts": parts[1:2]}])
+    claim("a user has no such parts", status == 400 and "contents[0].parts[0]" in v["error"]["message"], v)
+
+
+def said_in(dialect, e):
+    """The texts in an event of a stream, or a whole answer."""
+    if dialect == "openai":
+        return [c.get("delta", c.get("message", {})).get("content") or "" for c in e["choices"]]
+    if dialect == "anthropic":
+        return [e["delta"]["text"]] if e["type"] == "content_block_delta" else [b["text"] for b in e.get("content", [])]
+    if e.get("type") == "response.output_text.delta":
+        return [e["delta"]]
+    return [c["text"] for o in e.get("output", []) for c in o.get("content", [])]
+
+
 def failed_calls():
     """A call that Gemini's model made up wrongly: paid for as the vendor says."""
     end = {"content": {"role": "model", "parts": []}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0,
@@ -274,7 +385,6 @@ def failed_calls():
     answers["malformed"] = 200, {"candidates": [end], "usageMetadata": USAGE}
     answers["malformed", True] = 200, [{"candidates": [end], "usageMetadata": USAGE}]
     answers["begun"] = 200, [first, {"candidates": [end], "usageMetadata": USAGE}]
-    n = len(gateway.rows())
     for stream in (False, True):
         how = "streamed" if stream else "whole"
         status, v = ask("gemini", "again/malformed", stream)
@@ -288,7 +398,7 @@ def failed_calls():
     status, v = ask("openai", "again/begun", True)
     claim("behind a text it is an error at the end", status == 200 and "MALFORMED_FUNCTION_CALL" in
           v[-1]["error"]["message"], v)
-    rows = gateway.wait_rows(n + 9)[n:]
+    rows = until(lambda: (found := [r for r in gateway.rows() if r["provider"] == "again"])[8:] and found) or []
     claim("each was asked once, and is booked as the vendor stated", len(rows) == 9 and all(
         (r["prompt_tokens"], r["completion_tokens"], r["reasoning_tokens"], r["estimated"]) == (11, 7, 2, 0)
         for r in rows), rows)
@@ -310,7 +420,7 @@ def fewer_choices():
           "1 of 3" in err, (status, out, err))
 
 
-for part in (errors, ends, blocked, images, failed_calls, fewer_choices):
+for part in (errors, ends, blocked, images, vendors_tools, failed_calls, fewer_choices):
     part()
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)

@@ -203,12 +203,22 @@ case("anthropic", "the usage at the end is of all", [start()] + said(0, "x") + e
      expect=['text 0 "x"', 'finish 0 stop "END"', "usage 15 4 0 0 15 0"])
 case("anthropic", "a refusal", [start()] + said(0, "x") + ending("refusal"),
      expect=['text 0 "x"', "finish 0 filtered", "usage 10 0 0 0 15 0"])
-case("anthropic", "unknown events, blocks and deltas", [start(), ["tick", '{"type": "tick"}']] + block(
-    0, {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
-    [{"type": "input_json_delta", "partial_json": '{"q"'}]) + said(1, "x")[:2] + [
+case("anthropic", "unknown events, blocks and deltas", [start(), ["tick", '{"type": "tick"}'], [
+    "content_block_start", '{"type": "content_block_start", "index": 0, "content_block": {"type": "smell", "input": {}}}'], [
+    "content_block_delta", '{"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", '
+                           '"partial_json": "{}"}}']] + said(0, "")[-1:] + said(1, "x")[:2] + [
         ["content_block_delta", '{"type": "content_block_delta", "index": 1, "delta": {"type": "smell_delta"}}']] +
      said(1, "y")[1:] + ending("model_context_window_exceeded"),
      expect=['text 0 "xy"', "finish 0 length", "usage 10 0 0 0 15 0"])
+found = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [
+    {"type": "web_search_result", "url": "https://example.org/", "title": "t", "encrypted_content": "Eq=="}]}
+case("anthropic", "blocks of tools that the vendor runs", [start()] + block(
+    0, {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+    [{"type": "input_json_delta", "partial_json": p} for p in ("", '{"query":', ' "q"}')]) + block(1, found, []) +
+     said(2, "x") + ending("end_turn"),
+     expect=['blob 0 anthropic {"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query":"q"}}',
+             "blob 0 anthropic " + json.dumps(found, separators=(",", ":")), 'text 0 "x"', "finish 0 stop",
+             "usage 10 0 0 0 15 0"])
 case("anthropic", "an error in the stream", [start()] + said(0, "x")[:2] + [["error", json.dumps(
     {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"})]],
      expect=['text 0 "x"'], error="busy Overloaded (529 overloaded_error)")
@@ -266,8 +276,13 @@ case("gemini", "an answer that is blocked", [gemini([{"text": "a"}]), gemini([],
      expect=['text 0 "a"', "finish 0 filtered"])
 case("gemini", "a call that went wrong is paid for", [gemini([], "MALFORMED_FUNCTION_CALL", u=COUNTED)],
      expect=["usage 30 12 0 0 48 40"], error="upstream the vendor's answer failed: MALFORMED_FUNCTION_CALL")
-case("gemini", "unknown parts", [gemini([{"executableCode": {"code": "1", "language": "PYTHON"}}, {"text": "x"}],
-                                        "STOP")], expect=['text 0 "x"', "finish 0 stop"])
+case("gemini", "unknown parts", [["", '{"candidates":[{"content":{"parts":[{"smell":{}},{"text":"x"}]},'
+                                      '"finishReason":"STOP"}]}']], expect=['text 0 "x"', "finish 0 stop"])
+case("gemini", "code that the vendor ran is a text for others", [
+    gemini([{"executableCode": {"code": "a = '```'\nprint(a)", "language": "PYTHON"}},
+            {"codeExecutionResult": {"outcome": "OUTCOME_FAILED", "output": "no\n"}}, {"text": "x"}], "STOP")],
+     expect=["text 0 " + json.dumps("\n````python\na = '```'\nprint(a)\n````\n\nThe code failed:\n\n```\nno\n```\nx"),
+             "finish 0 stop"])
 case("gemini", "cut, with what was used so far", [gemini([{"text": "a"}], u=COUNTED)],
      expect=['text 0 "a"', "usage 30 12 0 0 48 40"], error="upstream cut")
 exhausted = {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}

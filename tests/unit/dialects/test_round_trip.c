@@ -104,6 +104,14 @@ static void think(struct made *m, json_t *raw, json_t *blobs, struct slice said)
     for (size_t i = 0; i < n; i++) {
         const char *t = text(&m->r);
         size_t bytes = i == 0 ? 0 : said.len;
+        if (below(&m->r, 4) == 0) {
+            add_blob(m, blobs, "anthropic",
+                     json_pack("{s:s, s:s, s:{s:s}}", "type",
+                               often(&m->r) ? "server_tool_use" : "web_fetch_tool_result", "id",
+                               "srvtoolu_1", "input", "query", t),
+                     bytes, 0);
+            continue;
+        }
         if (below(&m->r, 3) == 0) {
             add_blob(m, blobs, "anthropic",
                      json_pack("{s:s, s:s}", "type", "redacted_thinking", "data", "x+/="), bytes,
@@ -138,6 +146,11 @@ static void set_assistant(struct made *m, struct chat_message *to)
     if (m->words == GEMINI && often(&m->r))
         add_blob(m, blobs, "gemini", json_pack("{s:s}", "thoughtSignature", "c2ln"), to->text.len,
                  n ? 1 : 0);
+    if (m->words == GEMINI && often(&m->r))
+        add_blob(m, blobs, "gemini",
+                 json_pack("{s:{s:s, s:s}, s:s}", "executableCode", "language", "PYTHON", "code",
+                           text(&m->r), "thoughtSignature", "c2lo"),
+                 to->text.len, n);
     if (m->words == OPENAI && often(&m->r))
         json_object_set_new(raw, "reasoning_content", json_string(text(&m->r)));
     if (n)

@@ -87,6 +87,21 @@ static void say_call(struct answering *a, int choice)
         say_blob(a, choice, "{\"thoughtSignature\":\"c2ln\"}");
 }
 
+// Of the vendor's own, beside thoughts and text.
+static const char *const blocks[] = {
+    "{\"type\":\"redacted_thinking\",\"data\":\"x\"}",
+    "{\"type\":\"server_tool_use\",\"id\":\"srvtoolu_1\",\"name\":\"web_search\",\"input\":{"
+    "\"query\":"
+    "\"a \\\"b\\\"\"}}",
+    "{\"type\":\"mcp_tool_use\",\"id\":\"mcptoolu_1\",\"name\":\"f\",\"server_name\":\"s\","
+    "\"input\":{}}",
+    "{\"type\":\"web_search_tool_result\",\"tool_use_id\":\"srvtoolu_1\",\"content\":[{\"type\":"
+    "\"web_search_result\",\"url\":\"https://example.org/\",\"encrypted_content\":\"Eq==\"}]}"};
+static const char *const code[] = {
+    "{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"print(1)\"}}",
+    "{\"executableCode\":{\"language\":\"PYTHON\",\"code\":\"1\"},\"thoughtSignature\":\"c2ln\"}",
+    "{\"codeExecutionResult\":{\"outcome\":\"OUTCOME_OK\",\"output\":\"1\\n\"}}"};
+
 // Whole answers in OpenAI's words keep thoughts, text and calls, but not their order.
 static void say_one(struct answering *a, int choice)
 {
@@ -107,7 +122,9 @@ static void say_one(struct answering *a, int choice)
         } else if (what == 2) {
             say_call(a, choice);
         } else if (a->words == ANTHROPIC) {
-            say_blob(a, choice, "{\"type\":\"redacted_thinking\",\"data\":\"x\"}");
+            say_blob(a, choice, blocks[below(&a->r, 4)]);
+        } else if (a->words == GEMINI && what == 3) {
+            say_blob(a, choice, code[below(&a->r, 3)]);
         } else if (what == 4) {
             say_image(a, choice);
         }
