@@ -32,7 +32,8 @@ struct chat_message {
     const struct json_t *parts;
     // What only its vendor can read and wants back (signatures of thoughts): an array of
     // {"vendor","value"}, each with the value as it came and what is before it of this message, in
-    // "bytes" of its text and "calls"; or NULL. See CHAT_BLOB.
+    // "bytes" of its text and "calls" (and, if there are any, "media": parts that are no text); or
+    // NULL. See CHAT_BLOB.
     const struct json_t *blobs;
 };
 

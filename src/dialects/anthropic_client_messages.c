@@ -216,7 +216,9 @@ static json_t *content_of(const struct chat_message *m, struct error *err)
 {
     json_t *blocks = json_array();
     bool ok = true;
-    if (m->role == ROLE_ASSISTANT && (m->raw || m->blobs))
+    if (m->role == ROLE_ASSISTANT && client_has_media(m))
+        ok = client_lacks(VENDOR, "an image in an assistant's message", err);
+    else if (m->role == ROLE_ASSISTANT && (m->raw || m->blobs))
         add_said(blocks, m);
     else if (m->parts)
         ok = add_parts(blocks, m->parts, err);

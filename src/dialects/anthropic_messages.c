@@ -291,7 +291,7 @@ static void add_message(struct reading *r, size_t before)
     struct turns *t = r->turns;
     struct slice text = kept(r, &r->said.text);
     if (r->assistant)
-        turns_assistant(t, text, kept(r, &r->thoughts), json_incref(r->calls), r->blobs);
+        turns_assistant(t, text, kept(r, &r->thoughts), json_incref(r->calls), r->blobs, NULL);
     else if (r->said.text.len || r->said.mixed || t->n == before)  // results need no text beside
         turns_text(t, r->user ? ROLE_USER : ROLE_SYSTEM, text, said_parts(&r->said));
 }

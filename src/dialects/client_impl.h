@@ -40,6 +40,8 @@ bool client_check_constraint(const struct chat_constraint *c, const char *vendor
 void client_write_body(struct client_request *out, json_t *body);
 // The parts of "data:image/png;base64,AAAA". False if it is no such URL.
 bool client_data_url(struct slice url, struct slice *media_type, struct slice *data);
+// Whether a message has parts that are no text: in one of an assistant's few vendors take any.
+bool client_has_media(const struct chat_message *m);
 // The calls of an assistant's message, or NULL.
 const json_t *client_calls(const struct chat_message *m);
 // The name of the tool that a result is of: its own, or that of the call with its id before it.

@@ -69,6 +69,16 @@ bool client_asks_messages(const struct chat_request *req, const char *vendor, st
     return true;
 }
 
+bool client_has_media(const struct chat_message *m)
+{
+    for (size_t i = 0; i < json_array_size(m->parts); i++) {
+        struct slice type = client_text(json_array_get(m->parts, i), "type");
+        if (!slice_is(type, "text") && !slice_is(type, "refusal"))
+            return true;
+    }
+    return false;
+}
+
 static bool matters(float value, float neutral)
 {
     return !isnan(value) && value != neutral;

@@ -160,7 +160,8 @@ static json_t *call_part(const json_t *call)
 struct said {  // an assistant's message while its parts are written
     const struct chat_message *m;
     json_t *parts;
-    size_t n_text, n_calls;
+    size_t n_text, n_calls;   // bytes and calls that were written
+    size_t n_parts, n_media;  // of the message's own parts; and of those that are no text
 };
 
 static void add_text_until(struct said *s, size_t end)
@@ -172,11 +173,41 @@ static void add_text_until(struct said *s, size_t end)
     }
 }
 
+// The same of a message that is not all text: whole parts.
+static bool add_parts_until(struct said *s, size_t bytes, size_t media, struct error *err)
+{
+    for (; s->n_parts < json_array_size(s->m->parts); s->n_parts++) {
+        const json_t *part = json_array_get(s->m->parts, s->n_parts);
+        bool is_text = slice_is(client_text(part, "type"), "text");
+        size_t n_text = s->n_text + client_text(part, "text").len;
+        if (is_text ? n_text > bytes : s->n_media >= media)
+            break;
+        json_t *made = part_of(part, err);
+        if (!made)
+            return false;
+        json_array_append_new(s->parts, made);
+        s->n_text = is_text ? n_text : s->n_text;
+        s->n_media += !is_text;
+    }
+    return true;
+}
+
 static void add_calls_until(struct said *s, size_t end)
 {
     const json_t *calls = client_calls(s->m);
     for (; s->n_calls < end && s->n_calls < json_array_size(calls); s->n_calls++)
         json_array_append_new(s->parts, call_part(json_array_get(calls, s->n_calls)));
+}
+
+static bool add_said_until(struct said *s, size_t bytes, size_t media, size_t calls,
+                           struct error *err)
+{
+    if (!client_has_media(s->m))
+        add_text_until(s, calls ? s->m->text.len : bytes);
+    else if (!add_parts_until(s, calls ? SIZE_MAX : bytes, calls ? SIZE_MAX : media, err))
+        return false;
+    add_calls_until(s, calls);
+    return true;
 }
 
 // The part before a signature takes it, or one without text. Parts of code have their own.
@@ -208,30 +239,33 @@ static void sign_foreign(struct said *s)
     }
 }
 
-static void add_said(json_t *parts, const struct chat_message *m, const char *model)
+static bool add_said(json_t *parts, const struct chat_message *m, const char *model,
+                     struct error *err)
 {
     struct said s = {.m = m, .parts = parts};
     bool any = false;
     for (size_t i = 0; i < json_array_size(m->blobs); i++) {
         const json_t *blob = json_array_get(m->blobs, i), *value = json_object_get(blob, "value");
-        size_t n_calls = (size_t)client_count(blob, "calls");
         bool code = gemini_is_code(value), is_signed = client_text(value, "thoughtSignature").len;
         if (!slice_is(client_text(blob, "vendor"), "gemini") || (!code && !is_signed))
             continue;
-        add_text_until(&s, n_calls ? m->text.len : (size_t)client_count(blob, "bytes"));
-        add_calls_until(&s, n_calls);
+        if (!add_said_until(&s, (size_t)client_count(blob, "bytes"),
+                            (size_t)client_count(blob, "media"),
+                            (size_t)client_count(blob, "calls"), err))
+            return false;
         if (code)
             json_array_append(s.parts, (json_t *)value);
         else
             sign(&s, value);
         any = any || is_signed;
     }
-    add_text_until(&s, m->text.len);
-    add_calls_until(&s, SIZE_MAX);
+    if (!add_said_until(&s, m->text.len, SIZE_MAX, SIZE_MAX, err))
+        return false;
     if (!any && client_model_version(model) >= SIGNED)
         sign_foreign(&s);
     if (json_array_size(parts) == 0)
         json_array_append_new(parts, text_part(m->text));
+    return true;
 }
 
 static bool is_system(const struct chat_message *m)
@@ -255,10 +289,8 @@ static bool add_message(json_t *contents, const struct chat_request *req, size_t
     bool joins = i > 0 && req->messages[i - 1].role == ROLE_TOOL;
     if (is_system(m))
         return client_lacks(VENDOR, "a system message after others", err);
-    if (m->role == ROLE_ASSISTANT) {
-        add_said(new_content(contents, "model"), m, model);
-        return true;
-    }
+    if (m->role == ROLE_ASSISTANT)
+        return add_said(new_content(contents, "model"), m, model, err);
     json_t *parts =
         joins ? json_object_get(json_array_get(contents, json_array_size(contents) - 1), "parts")
               : new_content(contents, "user");

@@ -16,8 +16,8 @@ struct reading {  // one content while its parts are read
     bool model;
     struct buf text, thoughts;
     json_t *calls, *blobs;
-    json_t *parts;  // all that a user says, as OpenAI's parts
-    bool mixed;     // the text is not all
+    json_t *parts;   // all that is said, as OpenAI's parts
+    size_t n_media;  // of them that are no text
 };
 
 const json_t *gemini_member(const json_t *o, const char *camel, const char *snake, const char **key)
@@ -86,7 +86,7 @@ static bool read_text(struct reading *r, const json_t *part, const char *at,
         !member_bool(part, at, "thought", &thought, err))
         return false;
     buf_slice(thought ? &r->thoughts : &r->text, text);
-    if (!r->model && !thought)
+    if (!thought)
         json_array_append_new(r->parts, turns_text_part(text));
     return true;
 }
@@ -127,7 +127,7 @@ static json_t *media_part(const json_t *part)
 static bool read_media(struct reading *r, const json_t *part, const char *at,
                        struct dialect_error *err)
 {
-    json_t *made = r->model ? NULL : media_part(part);
+    json_t *made = media_part(part);
     const char *key;
     if (!gemini_member(part, "inlineData", "inline_data", &key))
         (void)gemini_member(part, "fileData", "file_data", &key);
@@ -136,10 +136,23 @@ static bool read_media(struct reading *r, const json_t *part, const char *at,
                               "'%s': only text, calls of functions by the model and responses to "
                               "them are supported",
                               at);
+    if (r->model && json_is_true(json_object_get(part, "thought"))) {
+        json_decref(made);  // as thoughts that are a text: the vendor takes none
+        return true;
+    }
     dialect_note_media(r->turns->c, at, key);
     json_array_append_new(r->parts, made);
-    r->mixed = true;
+    r->n_media++;
     return true;
+}
+
+// What only the vendor knows, behind what was read so far.
+static void add_blob(struct reading *r, json_t *value)
+{
+    turns_blob(r->blobs, "gemini", value, r->text.len, json_array_size(r->calls));
+    json_t *blob = json_array_get(r->blobs, json_array_size(r->blobs) - 1);
+    if (r->n_media)
+        json_object_set_new(blob, "media", json_integer((json_int_t)r->n_media));
 }
 
 // It belongs to what was read just before.
@@ -152,7 +165,7 @@ static void read_signature(struct reading *r, const json_t *part)
     if (json_is_true(json_object_get(part, "thought")))
         json_object_set_new(value, "thought", json_true());
     json_object_set(value, "thoughtSignature", (json_t *)signature);
-    turns_blob(r->blobs, "gemini", value, r->text.len, json_array_size(r->calls));
+    add_blob(r, value);
 }
 
 static bool is_bare_signature(const json_t *part)
@@ -182,8 +195,7 @@ static bool read_part(struct reading *r, const json_t *part, const char *at,
     if (!inner && json_object_get(part, "text"))
         return read_text(r, part, at, err);
     if (r->model && !inner && gemini_is_code(part)) {
-        turns_blob(r->blobs, "gemini", json_incref((json_t *)part), r->text.len,
-                   json_array_size(r->calls));
+        add_blob(r, json_incref((json_t *)part));
         return true;
     }
     if (is_bare_signature(part))
@@ -224,9 +236,10 @@ static bool read_content(struct turns *t, const json_t *content, const char *at,
     r.parts = dialect_keep(t->c, json_array());
     bool ok = read_parts(&r, content, at, err);
     if (ok && r.model)
-        turns_assistant(t, keep(&r, &r.text), keep(&r, &r.thoughts), json_incref(r.calls), r.blobs);
-    else if (ok && (r.text.len || r.mixed || t->n == before))
-        turns_text(t, ROLE_USER, keep(&r, &r.text), r.mixed ? r.parts : NULL);
+        turns_assistant(t, keep(&r, &r.text), keep(&r, &r.thoughts), json_incref(r.calls), r.blobs,
+                        r.n_media ? r.parts : NULL);
+    else if (ok && (r.text.len || r.n_media || t->n == before))
+        turns_text(t, ROLE_USER, keep(&r, &r.text), r.n_media ? r.parts : NULL);
     json_decref(r.calls);
     buf_release(&r.text);
     buf_release(&r.thoughts);
@@ -242,7 +255,7 @@ static bool read_system(struct turns *t, const json_t *body, struct dialect_erro
         return true;
     r.parts = dialect_keep(t->c, json_array());
     bool ok = read_parts(&r, system, key, err);
-    if (ok && r.mixed)
+    if (ok && r.n_media)
         ok = dialect_refuse(err, PROBLEM_UNSUPPORTED, key, "'%s': only text is supported", key);
     if (ok && r.text.len)
         turns_text(t, ROLE_SYSTEM, keep(&r, &r.text), NULL);

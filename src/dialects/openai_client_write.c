@@ -128,6 +128,10 @@ static json_t *write_message(const struct chat_message *m, bool own, struct erro
     static const char *const texts[] = {"name", "tool_call_id", "reasoning_content"};
     // Parts of texts only are those of another vendor, and simple servers take none.
     bool mixed = m->parts && (own || !only_texts(m->parts));
+    if (m->role == ROLE_ASSISTANT && !own && client_has_media(m)) {
+        (void)client_lacks(VENDOR, "an image in an assistant's message", err);
+        return NULL;
+    }
     json_t *o = json_object(), *parts = mixed ? write_parts(m, err) : NULL;
     const json_t *calls = client_calls(m), *role = json_object_get(m->raw, "role");
     json_object_set_new(o, "role",

@@ -137,7 +137,7 @@ static struct slice kept(const struct reading *r, const struct buf *b)
 static void end_message(struct reading *r)
 {
     if (r->spoken)
-        turns_assistant(&r->turns, kept(r, &r->text), kept(r, &r->thoughts), r->calls, NULL);
+        turns_assistant(&r->turns, kept(r, &r->text), kept(r, &r->thoughts), r->calls, NULL, NULL);
     else
         json_decref(r->calls);
     r->calls = json_array();

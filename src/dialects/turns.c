@@ -145,10 +145,10 @@ static json_t *message(const char *role, struct slice content)
 }
 
 void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls,
-                     const json_t *blobs)
+                     const json_t *blobs, const json_t *parts)
 {
     bool called = json_array_size(calls) > 0, marked = json_array_size(blobs) > 0;
-    if (!called && thoughts.len == 0 && !marked) {
+    if (!called && thoughts.len == 0 && !marked && !parts) {
         json_decref(calls);
         turns_text(t, ROLE_ASSISTANT, text, NULL);
         return;
@@ -162,6 +162,7 @@ void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, 
     json_decref(calls);
     struct chat_message *m = add(t, ROLE_ASSISTANT, text);
     m->raw = raw;
+    m->parts = parts;
     m->blobs = marked ? blobs : NULL;
 }
 

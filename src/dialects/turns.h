@@ -36,9 +36,9 @@ void turns_text(struct turns *t, enum chat_role role, struct slice text, const j
 void turns_call(struct turns *t, json_t *calls, const char *id, const char *name,
                 const json_t *arguments);
 // An assistant's message; thoughts may be empty; takes over calls, an array that may be empty.
-// `blobs` may be NULL or empty.
+// `blobs` may be NULL or empty; `parts` (NULL: all is text) lives as long as the call.
 void turns_assistant(struct turns *t, struct slice text, struct slice thoughts, json_t *calls,
-                     const json_t *blobs);
+                     const json_t *blobs, const json_t *parts);
 // The result of a call, by its id; without one (NULL) of the first unanswered call of this name.
 // Its message, to which parts and blobs may be added; NULL if there are too many.
 struct chat_message *turns_result(struct turns *t, const char *id, const char *name,

@@ -264,6 +264,10 @@ def refusals_in_the_clients_words():
             "systemInstruction": {"parts": [{"text": "x"}]}, "contents": [{"parts": [
                 {"text": "a"}, {key: {"mimeType": "image/png", "data": "aGk="}}]}]})
         claim("of Google's", a["error"]["message"].startswith(f"'contents[0].parts[1].{key}': only"), a)
+    _, a, _ = s.post(f"/v1beta/models/{MODEL_ID}:generateContent", {"contents": [
+        {"parts": [{"text": "a"}]}, {"role": "model", "parts": [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}]},
+        {"parts": [{"text": "b"}]}]})
+    claim("of a model's turn", a["error"]["message"].startswith("'contents[1].parts[0].inlineData': only"), a)
     _, a, _ = s.post("/v1/messages", {"model": MODEL_ID, "max_tokens": 5, "system": "x", "messages": [
         {"role": "user", "content": [{"type": "image", "source": {
             "type": "base64", "media_type": "image/png", "data": "aGk="}}]}]})

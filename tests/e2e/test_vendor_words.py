@@ -16,6 +16,8 @@ USAGE = {"promptTokenCount": 11, "candidatesTokenCount": 5, "thoughtsTokenCount"
 USAGE_A = {"input_tokens": 11, "output_tokens": 7}
 bodies = []  # that vendors were asked with
 answers = {}  # what a model answers: (status, body) or a list of chunks, which are an answer in pieces
+answers["plain"] = 200, {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+    {"index": 0, "message": {"role": "assistant", "content": "well"}, "finish_reason": "stop"}]}
 
 
 class Vendor(Answering):
@@ -263,6 +265,32 @@ def images():
                                             "index": 0}], "usageMetadata": USAGE}
     v = ask("gemini", "g/only")[1]
     claim("an image alone has no text beside it", v["candidates"][0]["content"]["parts"] == parts[1:2], v)
+    turns = [{"role": "user", "parts": [{"text": "hi"}]}, {"role": "model", "parts": parts + [
+        {"inlineData": {"mimeType": "image/png", "data": PNG}}, {"text": "", "thoughtSignature": "ZW5k"}]},
+        {"role": "user", "parts": [{"text": "on"}]}]
+    status, v = ask("gemini", "g/image", contents=turns)
+    claim("Gemini gets its images back, each with its signature, where they stood", status == 200 and
+          bodies[-1]["contents"] == turns, str(bodies[-1])[:800])
+    turns[1]["parts"] = [{"inlineData": {"mimeType": "image/png", "data": PNG}, "thought": True}, parts[1]]
+    status, v = ask("gemini", "g/image", contents=turns)
+    claim("... but not those of its thoughts", status == 200 and bodies[-1]["contents"][1]["parts"] == parts[1:2],
+          bodies[-1])
+    n = len(bodies)
+    for model in ("o/one", "a/end_turn"):
+        status, v = ask("gemini", model, contents=turns)
+        claim(f"{model}: others' assistants have no images", status == 400 and len(bodies) == n and
+              "an image in an assistant's message" in v["error"]["message"], v)
+    url = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}}
+    messages = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [{"type": "text", "text": "x"}, url]},
+                {"role": "user", "content": "on"}]
+    status, v = ask("openai", "g/image", messages=messages)
+    claim("an image that an OpenAI client's assistant has goes to Gemini, too", status == 200 and
+          bodies[-1]["contents"][1]["parts"] == [{"text": "x"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}],
+          bodies[-1])
+    status, v = ask("openai", "a/end_turn", messages=messages)
+    claim("... and is not left out for Anthropic", status == 400 and "an image in" in v["error"]["message"], v)
+    status, v = ask("openai", "o/plain", messages=messages)
+    claim("... OpenAI's own words go on", status == 200 and bodies[-1]["messages"] == messages, bodies[-1])
     status, out, err = gateway.hearth("run", "--config", gateway.config, "g/image", "hi")
     claim("hearth run says what it does not show", status == 0 and "see: there" in out and
           "image/png, 10248 bytes" in err and PNG not in out, (status, out, err))
@@ -348,8 +376,6 @@ def vendors_tools():
     status, v = ask("anthropic", "a/search", messages=history)
     claim("Anthropic gets its blocks back as they were", status == 200 and bodies[-1]["messages"][1]["content"] == content,
           (v, bodies[-1]))
-    answers["plain"] = 200, {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "well"}, "finish_reason": "stop"}]}
     status, v = ask("anthropic", "o/plain", messages=history)
     claim("... others only the texts", status == 200 and bodies[-1]["messages"][1] == {
         "role": "assistant", "content": "Let me see.\nIt is wide."}, (v, bodies[-1]))

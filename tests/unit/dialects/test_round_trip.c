@@ -137,6 +137,8 @@ static void set_assistant(struct made *m, struct chat_message *to)
     json_t *raw = json_object(), *calls = json_array(), *blobs = keep(m, json_array());
     to->role = ROLE_ASSISTANT;
     to->text = slice_str(text(&m->r));
+    if (m->words == GEMINI && below(&m->r, 3) == 0)
+        set_parts(m, to);
     json_object_set_new(raw, "role", json_string("assistant"));
     json_object_set_new(raw, "content", json_string(to->text.ptr));
     for (size_t i = 0; i < n; i++)
@@ -156,9 +158,11 @@ static void set_assistant(struct made *m, struct chat_message *to)
     if (n)
         json_object_set(raw, "tool_calls", calls);
     json_decref(calls);
+    for (size_t i = 0; to->parts && i < json_array_size(blobs); i++)
+        json_object_set_new(json_array_get(blobs, i), "media", json_integer(1));
     to->blobs = json_array_size(blobs) > 0 ? blobs : NULL;
     keep(m, raw);
-    if (json_object_size(raw) > 2 || to->blobs)
+    if (json_object_size(raw) > 2 || to->blobs || to->parts)
         to->raw = raw;
 }
 
