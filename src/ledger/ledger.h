@@ -135,6 +135,11 @@ struct ledger_sum {
 // NULL: everybody's. A new block that the caller frees.
 bool ledger_usage_sum(struct ledger *l, enum ledger_by by, int64_t since_s, int64_t until_s,
                       const char *key_id, struct ledger_sum **sums, size_t *n, struct error *err);
+// The same by request, where the time has no more than so many rows (of parts, too); else false
+// with err (ERR_LIMIT), since all of them are read to find the most expensive.
+bool ledger_usage_requests(struct ledger *l, int64_t since_s, int64_t until_s, const char *key_id,
+                           int64_t rows_max, struct ledger_sum **sums, size_t *n,
+                           struct error *err);
 // What a key has spent in its day, month and ever, and what is held or leased now.
 struct ledger_spent {
     int64_t day, month, total, held;

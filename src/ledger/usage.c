@@ -17,7 +17,8 @@
     "CAST(sum(CASE WHEN picousd > 0 THEN picousd ELSE 0 END) AS BIGINT), count(CASE WHEN picousd " \
     "< 0 THEN 1 END), CAST(sum(estimated) AS BIGINT) FROM ledger_usage u " joined                  \
     "WHERE u.at_s >= CAST($1 AS BIGINT) AND u.at_s < CAST($2 AS BIGINT) AND (CAST($3 AS BIGINT) "  \
-    "< 0 OR u.key_number = CAST($3 AS BIGINT)) GROUP BY " group " ORDER BY " order
+    "< 0 OR u.key_number = CAST($3 AS BIGINT)) GROUP BY " group " ORDER BY " order                 \
+    " LIMIT CAST($4 AS BIGINT)"
 static const char *const sql_sums[] = {
     [LEDGER_BY_KEY] = SUMS("coalesce(k.name, ''), coalesce(k.id, '')",
                            "LEFT JOIN ledger_keys k ON k.number = u.key_number ", "k.name, k.id",
@@ -122,17 +123,23 @@ static bool key_number(struct ledger *l, struct store *s, const char *id, int64_
     return *number > 0 || error_set(err, ERR_NOT_FOUND, "there is no key '%.40s'", id);
 }
 
-bool ledger_usage_sum(struct ledger *l, enum ledger_by by, int64_t since_s, int64_t until_s,
-                      const char *key_id, struct ledger_sum **sums, size_t *n, struct error *err)
+static bool sum(struct ledger *l, enum ledger_by by, int64_t since_s, int64_t until_s,
+                const char *key_id, int64_t rows_max, struct ledger_sum **sums, size_t *n,
+                struct error *err)
 {
     struct sums all = {.by = by};
     int64_t number = -1;
     struct store *s = ledger_second(l, err);
     bool ok = s && (!key_id || key_number(l, s, key_id, &number, err));
-    struct store_value v[] = {
-        {.number = since_s}, {.number = until_s ? until_s : INT64_MAX}, {.number = number}};
-    ok = ok && l->ops->run(s, sql_sums[by], v, 3, keep_sum, &all, err);
+    struct store_value v[] = {{.number = since_s},
+                              {.number = until_s ? until_s : INT64_MAX},
+                              {.number = number},
+                              {.number = rows_max < INT64_MAX ? rows_max + 1 : rows_max}};
+    ok = ok && l->ops->run(s, sql_sums[by], v, 4, keep_sum, &all, err);
     ledger_second_end(l);
+    if (ok && all.n > (uint64_t)rows_max)
+        ok = error_set(err, ERR_LIMIT, "there are more than %" PRId64 " requests in that time",
+                       rows_max);
     if (!ok) {
         free(all.items);
         all = (struct sums){0};
@@ -142,6 +149,18 @@ bool ledger_usage_sum(struct ledger *l, enum ledger_by by, int64_t since_s, int6
     *sums = ok && !all.items ? memory_array(struct ledger_sum, 1) : all.items;
     *n = all.n;
     return ok;
+}
+
+bool ledger_usage_sum(struct ledger *l, enum ledger_by by, int64_t since_s, int64_t until_s,
+                      const char *key_id, struct ledger_sum **sums, size_t *n, struct error *err)
+{
+    return sum(l, by, since_s, until_s, key_id, INT64_MAX, sums, n, err);
+}
+
+bool ledger_usage_requests(struct ledger *l, int64_t since_s, int64_t until_s, const char *key_id,
+                           int64_t rows_max, struct ledger_sum **sums, size_t *n, struct error *err)
+{
+    return sum(l, LEDGER_BY_REQUEST, since_s, until_s, key_id, rows_max, sums, n, err);
 }
 
 static void keep_spent(void *self, const struct store_value *row, int n)

@@ -9,7 +9,7 @@
 #include "ledger/money.h"
 
 #define BOUND_MAX INT64_C(1000000000)  // of requests and tokens a minute
-enum { CONCURRENCY_MAX = 1 << 20, AMOUNT_BYTES = 48 };
+enum { CONCURRENCY_MAX = 1 << 20, AMOUNT_BYTES = 48, DAY_S = 86400 };
 
 // A number of dollars, or its decimal text, since a double has no exact cents. Absent: *amount
 // stays.
@@ -152,7 +152,8 @@ static bool read_by(struct slice value, enum ledger_by *by)
     static const char *const names[] = {[LEDGER_BY_KEY] = "key",
                                         [LEDGER_BY_MODEL] = "model",
                                         [LEDGER_BY_DAY] = "day",
-                                        [LEDGER_BY_PROVIDER] = "provider"};
+                                        [LEDGER_BY_PROVIDER] = "provider",
+                                        [LEDGER_BY_REQUEST] = "request"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         *by = (enum ledger_by)i;
         if (slice_is(value, names[i]))
@@ -161,18 +162,43 @@ static bool read_by(struct slice value, enum ledger_by *by)
     return false;
 }
 
+// The day of an end that is a date is included.
+static bool read_moment(struct slice value, int64_t now, bool is_end, int64_t *at_s,
+                        struct dialect_error *err)
+{
+    struct error why = {0};
+    if (!date_parse(value, now, -1, at_s, &why))
+        return dialect_refuse(err, PROBLEM_REQUEST, NULL, "%s", why.text);
+    if (is_end && memchr(value.ptr, '-', value.len))
+        *at_s += DAY_S;
+    return true;
+}
+
+static bool read_limit(struct slice value, int *limit, struct dialect_error *err)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < value.len && n <= ADMIN_LINES_MAX; i++) {
+        bool is_digit = value.ptr[i] >= '0' && value.ptr[i] <= '9';
+        n = is_digit ? n * 10 + (value.ptr[i] - '0') : INT64_C(1) << 40;
+    }
+    *limit = (int)(n <= ADMIN_LINES_MAX ? n : 0);
+    return *limit > 0 || dialect_refuse(err, PROBLEM_REQUEST, "limit",
+                                        "'limit' is no number from 1 to %d", ADMIN_LINES_MAX);
+}
+
 static bool read_parameter(struct slice name, struct slice value, int64_t now,
                            struct admin_question *q, struct dialect_error *err)
 {
-    struct error why = {0};
     if (slice_is(name, "by"))
         return read_by(value, &q->by) ||
                dialect_refuse(err, PROBLEM_REQUEST, "by",
-                              "'by' is none of key, model, day, provider");
-    if (slice_is(name, "since") || slice_is(name, "until"))
-        return date_parse(value, now, -1, slice_is(name, "since") ? &q->since_s : &q->until_s,
-                          &why) ||
-               dialect_refuse(err, PROBLEM_REQUEST, NULL, "%s", why.text);
+                              "'by' is none of key, model, day, provider, request");
+    if (slice_is(name, "since"))
+        return read_moment(value, now, false, &q->since_s, err);
+    if (slice_is(name, "until"))
+        return read_moment(value, now, true, &q->until_s, err);
+    if (slice_is(name, "limit"))
+        return read_limit(value, &q->limit, err);
     if (slice_is(name, "key") && value.len < sizeof q->key_id) {
         (void)snprintf(q->key_id, sizeof q->key_id, "%.*s", (int)value.len, value.ptr);
         return value.len || dialect_refuse(err, PROBLEM_REQUEST, "key", "'key' is empty");
@@ -198,5 +224,9 @@ bool admin_read_question(struct slice query, int64_t now_s, struct admin_questio
             return false;
         rest = slice_sub(rest, n + 1, rest.len);
     }
+    if (q->limit && q->by != LEDGER_BY_REQUEST)
+        return dialect_refuse(err, PROBLEM_REQUEST, "limit", "'limit' goes with by=request only");
+    if (q->by == LEDGER_BY_REQUEST && !q->limit)
+        q->limit = ADMIN_LINES;
     return true;
 }

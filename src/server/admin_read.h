@@ -16,11 +16,15 @@ struct dialect_error;
 bool admin_read_key(const json_t *o, int64_t now_s, struct ledger_key *k,
                     struct dialect_error *err);
 
+// Of by=request: lines of an answer, and rows of the ledger that are read for one.
+enum { ADMIN_LINES = 1000, ADMIN_LINES_MAX = 10000, ADMIN_ROWS_MAX = 100000 };
+
 struct admin_question {
     enum ledger_by by;
     int64_t since_s, until_s;      // 0: not said
     char key_id[LEDGER_ID_BYTES];  // empty: everybody's
+    int limit;                     // lines by request; 0: not said, then there is no other
 };
-// by=, since=, until=, key= of a query, as it came. False with err.
+// by=, since=, until=, key=, limit= of a query, as it came. False with err.
 bool admin_read_question(struct slice query, int64_t now_s, struct admin_question *q,
                          struct dialect_error *err);

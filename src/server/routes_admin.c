@@ -109,6 +109,25 @@ void routes_admin_revoke(struct exchange *x)
 
 // Usage
 
+// Of requests the most expensive, as many as may be; their number has no bound of its own.
+static bool ask_usage(struct ledger *l, const struct admin_question *q, struct ledger_sum **sums,
+                      size_t *n, struct error *why)
+{
+    const char *key_id = q->key_id[0] ? q->key_id : NULL;
+    if (q->by != LEDGER_BY_REQUEST)
+        return ledger_usage_sum(l, q->by, q->since_s, q->until_s, key_id, sums, n, why);
+    if (!ledger_usage_requests(l, q->since_s, q->until_s, key_id, ADMIN_ROWS_MAX, sums, n, why)) {
+        if (why->code == ERR_LIMIT)
+            (void)error_set(why, ERR_LIMIT,
+                            "there are more than %d requests in that time: ask for a shorter one "
+                            "with 'since' and 'until', or for those of one 'key'",
+                            ADMIN_ROWS_MAX);
+        return false;
+    }
+    *n = *n < (size_t)q->limit ? *n : (size_t)q->limit;
+    return true;
+}
+
 void routes_admin_usage(struct exchange *x)
 {
     struct admin_question q;
@@ -121,8 +140,7 @@ void routes_admin_usage(struct exchange *x)
         exchange_refuse(x, &err);
         return;
     }
-    if (!ledger_usage_sum(x->server->options.ledger, q.by, q.since_s, q.until_s,
-                          q.key_id[0] ? q.key_id : NULL, &sums, &n, &why)) {
+    if (!ask_usage(x->server->options.ledger, &q, &sums, &n, &why)) {
         reply_error(x, &why);
         return;
     }

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 
 from server import BIN, MODEL_ID, ROOT, Server, bearer, claim, finish, until, keys as keys_of
 
@@ -142,7 +143,7 @@ def admin_api(s, admin):
           until(lambda: openai(s, bearer(made["key"]))[0] == 401), body)
     h = json.loads(s.get("/admin/health", **a)[1])
     claim("the ledger's health is told", h["writable"] is True and h["waiting"] >= 0 and h["committed"] >= 1, h)
-    for query in ("by=nobody", "since=tomorrow", "form=day", "key=key_nobody"):
+    for query in ("by=nobody", "since=tomorrow", "form=day", "key=key_nobody", "limit=5", "by=request&limit=0"):
         claim(f"usage?{query} is refused", s.get("/admin/usage?" + query, **a)[0] in (400, 404))
 
 
@@ -216,6 +217,15 @@ def usage(s, admin):
           3 * a["usage"]["prompt_tokens"] and r["cost_usd"] is not None and r["unpriced"] == 0, r)
     claim("by key, by day", any(k["id"] in r["by"] for r in rows("by=key")) and len(rows("by=day&key=" + k["id"])[0]["by"]) == 10)
     claim("others' is not in it", rows("by=model&until=2020-01-01") == [])
+    logged = [line["request"] for line in map(json.loads, filter(lambda t: t.startswith("{"), s.logged().splitlines()))
+              if line.get("request", "").startswith(k["id"])]
+    each = rows("by=request&since=1d&key=" + k["id"])
+    claim("by request, as the log names them", sorted(r["by"] for r in each) == sorted(set(logged)) and len(each) == 3 and
+          all(r["requests"] == 1 and r["completion_tokens"] == 2 for r in each), (each, logged))
+    claim("no more than were asked for, of that time", rows("by=request&limit=2&key=" + k["id"]) == each[:2] and
+          rows("by=request&until=1d&key=" + k["id"]) == [])
+    claim("the day of an end is part of it", rows("by=request&key=" + k["id"] + "&until=" +
+                                                  time.strftime("%Y-%m-%d", time.gmtime())) == each)
 
 
 def other_addresses(key):

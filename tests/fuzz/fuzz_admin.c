@@ -40,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct admin_question q;
     struct dialect_error err = {0};
     if (admin_read_question(slice_of((const char *)data, n), NOW, &q, &err))
-        check(q.by <= LEDGER_BY_PROVIDER && memchr(q.key_id, 0, sizeof q.key_id));
+        check(q.by <= LEDGER_BY_REQUEST && memchr(q.key_id, 0, sizeof q.key_id) &&
+              (q.by == LEDGER_BY_REQUEST ? q.limit > 0 && q.limit <= ADMIN_LINES_MAX : !q.limit));
     else
         check(err.text[0] != 0);
     json_t *o = line ? json_parse(slice_of(line + 1, size - n - 1), NULL) : NULL;

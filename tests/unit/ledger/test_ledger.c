@@ -376,6 +376,14 @@ static void parts_of_a_request_are_summed(void **state)
     assert_true(sums[1].requests == 2 && sums[1].cost == 12);
     assert_true(sums[2].requests == 1 && sums[2].unpriced == 1);
     free(sums);
+    assert_true(ledger_usage_requests(l, 0, 0, key.id, 6, &sums, &n, &err));
+    assert_int_equal(n, 3);
+    free(sums);
+    assert_false(ledger_usage_requests(l, 0, 0, key.id, 5, &sums, &n, &err));
+    assert_true(err.code == ERR_LIMIT && !sums && n == 0);
+    assert_true(ledger_usage_requests(l, 201, 0, key.id, 0, &sums, &n, &err));
+    assert_int_equal(n, 0);
+    free(sums);
     ledger_close(l);
 }
 

@@ -118,12 +118,30 @@ static void questions_are_read(void **state)
     assert_true(q.by == LEDGER_BY_KEY && !q.since_s && !q.until_s && !q.key_id[0]);
     assert_true(admin_read_question(slice_str("by=day&since=1d&&until=2026-11-01&key=key_1"), NOW,
                                     &q, &err));
-    assert_true(q.by == LEDGER_BY_DAY && q.since_s == NOW - 86400 && q.until_s == 1793491200);
+    assert_true(q.by == LEDGER_BY_DAY && q.since_s == NOW - 86400 &&
+                q.until_s == 1793491200 + 86400);
     assert_string_equal(q.key_id, "key_1");
-    static const char *const bad[] = {
-        "by=week", "by",       "since=", "until=x",
-        "key=",    "form=day", "=",      "key=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "by=day&x"};
+    assert_true(!q.limit);
+    assert_true(admin_read_question(slice_str("until=2h&by=request"), NOW, &q, &err));
+    assert_true(q.by == LEDGER_BY_REQUEST && q.limit == ADMIN_LINES && q.until_s == NOW - 7200);
+    assert_true(admin_read_question(slice_str("limit=10000&by=request"), NOW, &q, &err));
+    assert_int_equal(q.limit, 10000);
+    static const char *const bad[] = {"by=week",
+                                      "by",
+                                      "since=",
+                                      "until=x",
+                                      "key=",
+                                      "form=day",
+                                      "=",
+                                      "key=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                      "by=day&x",
+                                      "limit=5",
+                                      "by=request&limit=0",
+                                      "by=request&limit=10001",
+                                      "by=request&limit=-1",
+                                      "by=request&limit=",
+                                      "limit=18446744073709551617&by=request",
+                                      "limit=1x&by=request"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(admin_read_question(slice_str(bad[i]), NOW, &q, &err));
 }
