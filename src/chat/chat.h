@@ -125,6 +125,7 @@ struct chat_request {
     struct chat_constraint constraint;
     const struct json_t *extras;  // further template variables, or NULL
     struct chat_sampling sampling;
+    bool echo;          // the client wants the prompt before its answer, where the dialect puts it
     bool score_prompt;  // the prompt's tokens are told, with logprobs (CHAT_PROMPT_TOKENS)
     int max_tokens;     // -1: what is left of the context, at most 4,096
     bool stream;

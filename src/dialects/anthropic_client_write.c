@@ -76,9 +76,9 @@ static bool write_sampling(json_t *body, const struct chat_sampling *s, struct e
     if (!client_check_sampling(s, lacking, VENDOR, err))
         return false;
     if (s->n_choices > 1)
-        return client_lacks(VENDOR, "several choices", err);
+        return client_lacks_member(VENDOR, "n", "several choices", err);
     if (!isnan(s->temperature) && s->temperature > 1)
-        return client_lacks(VENDOR, "a temperature above 1", err);
+        return client_lacks_member(VENDOR, "temperature", "a temperature above 1", err);
     client_set_float(body, "temperature", s->temperature);
     client_set_float(body, "top_p", s->top_p);
     client_set_int(body, "top_k", s->top_k);

@@ -28,6 +28,9 @@ void client_pass_on(json_t *to, const json_t *from, const char *const *known);
 bool client_asks_messages(const struct chat_request *req, const char *vendor, struct error *err);
 // False with err, naming what a vendor has no word for: "vendor 'VENDOR': WHAT".
 bool client_lacks(const char *vendor, const char *what, struct error *err);
+// The same of what a member asks for, in OpenAI's words, whose clients are told its name.
+bool client_lacks_member(const char *vendor, const char *member, const char *what,
+                         struct error *err);
 // logit_bias, penalties, logprobs and the like, each only if it is set to something that matters.
 struct client_lacking {
     bool penalties, repetition, bias, logprobs;

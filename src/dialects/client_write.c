@@ -56,16 +56,27 @@ bool client_lacks(const char *vendor, const char *what, struct error *err)
     return error_set(err, ERR_UNSUPPORTED, "%s's format cannot express %s", vendor, what);
 }
 
+bool client_lacks_member(const char *vendor, const char *member, const char *what,
+                         struct error *err)
+{
+    (void)client_lacks(vendor, what, err);
+    if (err) {
+        err->said.dialect = "openai";
+        (void)snprintf(err->said.member, sizeof err->said.member, "%s", member);
+    }
+    return false;
+}
+
 bool client_asks_messages(const struct chat_request *req, const char *vendor, struct error *err)
 {
-    if (req->score_prompt)
-        return client_lacks(vendor, "echo", err);
+    if (req->echo || req->score_prompt)
+        return client_lacks_member(vendor, "echo", "echo", err);
     if (req->n_prompts >= 2 || req->input == INPUT_TEXT || req->input == INPUT_TOKENS)
-        return client_lacks(vendor, "a prompt without messages", err);
+        return client_lacks_member(vendor, "prompt", "a prompt without messages", err);
     if (req->input == INPUT_MESSAGES && req->n_messages == 0)
         return error_set(err, ERR_USAGE, "there are no messages");
     if (req->max_tokens == 0 && req->input == INPUT_MESSAGES)
-        return client_lacks(vendor, "an answer of no tokens", err);
+        return client_lacks_member(vendor, "max_tokens", "an answer of no tokens", err);
     return true;
 }
 
@@ -88,15 +99,15 @@ bool client_check_sampling(const struct chat_sampling *s, struct client_lacking 
                            const char *vendor, struct error *err)
 {
     if (lacking.penalties && matters(s->presence_penalty, 0))
-        return client_lacks(vendor, "presence_penalty", err);
+        return client_lacks_member(vendor, "presence_penalty", "presence_penalty", err);
     if (lacking.penalties && matters(s->frequency_penalty, 0))
-        return client_lacks(vendor, "frequency_penalty", err);
+        return client_lacks_member(vendor, "frequency_penalty", "frequency_penalty", err);
     if (lacking.repetition && matters(s->repetition_penalty, 1))
-        return client_lacks(vendor, "repetition_penalty", err);
+        return client_lacks_member(vendor, "repetition_penalty", "repetition_penalty", err);
     if (lacking.bias && s->n_bias > 0)
-        return client_lacks(vendor, "logit_bias", err);
+        return client_lacks_member(vendor, "logit_bias", "logit_bias", err);
     if (lacking.logprobs && s->n_logprobs >= 0)
-        return client_lacks(vendor, "logprobs", err);
+        return client_lacks_member(vendor, "logprobs", "logprobs", err);
     return true;
 }
 

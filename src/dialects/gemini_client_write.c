@@ -117,7 +117,8 @@ static bool write_tools(json_t *body, const struct chat_request *req, struct err
     if (!n)
         return true;
     if (req->one_tool_call && req->tool_choice != TOOLS_NONE)
-        return client_lacks(VENDOR, "only one call of a tool at a time", err);
+        return client_lacks_member(VENDOR, "parallel_tool_calls",
+                                   "only one call of a tool at a time", err);
     if (req->tool_choice == TOOLS_NONE)
         mode = "NONE";
     else if (req->tool_choice != TOOLS_AUTO)
@@ -176,7 +177,7 @@ static bool write_sampling(json_t *config, const struct chat_request *req, struc
     if (!client_check_sampling(s, lacking, VENDOR, err))
         return false;
     if (s->n_choices > CHOICES_MAX)
-        return client_lacks(VENDOR, "more than 8 choices", err);
+        return client_lacks_member(VENDOR, "n", "more than 8 choices", err);
     client_set_float(config, "temperature", s->temperature);
     client_set_float(config, "topP", s->top_p);
     client_set_int(config, "topK", s->top_k);

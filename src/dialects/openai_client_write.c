@@ -244,7 +244,7 @@ static bool write_extensions(json_t *body, const struct chat_request *req, const
     if (own)
         return true;
     if (s->top_k == 1)
-        return client_lacks(VENDOR, "a top_k of 1", err);
+        return client_lacks_member(VENDOR, "top_k", "a top_k of 1", err);
     return client_check_sampling(s, (struct client_lacking){.repetition = true}, VENDOR, err) &&
            client_check_extras(req->extras, VENDOR, err);
 }

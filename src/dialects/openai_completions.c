@@ -94,6 +94,7 @@ static void set_prompts(struct dialect_call *c)
         s->echoes[i] = (struct openai_echo){.given = given, .text = s->prompts[i].text};
         r->score_prompt = r->score_prompt || (s->echo && (s->logprobs || !given));
     }
+    r->echo = s->echo;
     r->input = s->prompts[0].input;
     r->text = s->prompts[0].text;
     r->tokens = s->prompts[0].tokens;
@@ -146,6 +147,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
         !member_int(body, "", "max_tokens", 0, TOKENS_MAX, &c->request.max_tokens, err))
         return false;
     c->request.model = model.ptr;
+    c->request.body = body;  // whose members errors may name; no vendor gets more of it
     if (!openai_session(c, body, err) || !openai_constraint(c, body, err) ||
         !read_prompts(c, body, err) || !read_rest(c, body, err))
         return false;

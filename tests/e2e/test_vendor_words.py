@@ -403,6 +403,31 @@ def said_in(dialect, e):
     return [c["text"] for o in e.get("output", []) for c in o.get("content", [])]
 
 
+def inexpressible():
+    """What no vendor's format has is named as the client wrote it."""
+    n = len(bodies)
+    for members, wanted in (({"echo": True}, "echo"), ({"echo": True, "logprobs": 1}, "echo"), ({}, "prompt"),
+                            ({"prompt": [1, 2], "echo": True}, "echo"), ({"prompt": ["a", "b"], "echo": True}, "echo"),
+                            ({"echo": False}, "prompt")):
+        for model in ("o/plain", "a/end_turn", "g/code"):
+            for stream in (False, True):
+                status, data, _ = gateway.request("POST", "/v1/completions", {
+                    "model": model, "prompt": "hi", "max_tokens": 5, "stream": stream, **members})
+                e = json.loads(data)["error"]
+                claim(f"{model}, {members}: {wanted} is named{', streamed' if stream else ''}", status == 400 and
+                      e["param"] == wanted and e["code"] == "unsupported_value" and
+                      ("echo" in e["message"]) == (wanted == "echo"), (status, e))
+    for member, value, model in (("logprobs", True, "a/end_turn"), ("presence_penalty", 1, "a/end_turn"),
+                                 ("logit_bias", {"5": 1}, "g/code"), ("n", 2, "a/end_turn"), ("n", 9, "g/code"),
+                                 ("temperature", 1.5, "a/end_turn")):
+        status, v = ask("openai", model, **{member: value})
+        claim(f"{model}: {member} is named", status == 400 and v["error"]["param"] == member, v)
+    status, v = ask("gemini", "a/end_turn", generationConfig={"presencePenalty": 1})
+    claim("what the client has another name for is told all the same", status == 400 and
+          "presence_penalty" in v["error"]["message"], v)
+    claim("nothing of it left", len(bodies) == n, bodies[n:])
+
+
 def failed_calls():
     """A call that Gemini's model made up wrongly: paid for as the vendor says."""
     end = {"content": {"role": "model", "parts": []}, "finishReason": "MALFORMED_FUNCTION_CALL", "index": 0,
@@ -446,7 +471,7 @@ def fewer_choices():
           "1 of 3" in err, (status, out, err))
 
 
-for part in (errors, ends, blocked, images, vendors_tools, failed_calls, fewer_choices):
+for part in (errors, ends, blocked, images, vendors_tools, inexpressible, failed_calls, fewer_choices):
     part()
 claim("the gateway ends", gateway.stop() == 0)
 claim("the double ends", double.stop() == 0)
