@@ -1,4 +1,4 @@
-// anthropic.c - POST /v1/messages, streamed and whole, and /v1/messages/count_tokens.
+// anthropic.c - answers of POST /v1/messages, streamed and whole, and of /v1/messages/count_tokens.
 //
 // A stream: message_start, ping, then each block between content_block_start and _stop, then
 // message_delta with the usage, message_stop. input_tokens leaves out what was cached.
@@ -9,10 +9,8 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "dialects/answer.h"
-#include "dialects/members.h"
 #include "dialects/turns.h"
 
-enum { TOKENS_MAX = 1 << 24 };
 enum block { BLOCK_NONE, BLOCK_TEXT, BLOCK_THINKING, BLOCK_TOOL, BLOCK_SERVER };
 
 struct state {
@@ -24,105 +22,6 @@ struct state {
     enum chat_finish finish;
     struct slice stop, end_word;
 };
-
-// Reading
-
-// Without `thinking` the model thinks as it likes.
-static bool read_thinking(const json_t *body, json_t *extras, struct dialect_error *err)
-{
-    const json_t *thinking = NULL;
-    struct slice type = slice_of(NULL, 0);
-    if (!member_object(body, "", "thinking", &thinking, err) ||
-        !member_text(thinking, "thinking", "type", &type, err))
-        return false;
-    if (!thinking)
-        return true;
-    bool on =
-        slice_is(type, "enabled") || slice_is(type, "adaptive") || slice_is(type, "between_tools");
-    if (!on && !slice_is(type, "disabled"))
-        return dialect_refuse(err, PROBLEM_REQUEST, "thinking.type",
-                              "'thinking.type' is not enabled, adaptive or disabled");
-    json_object_set_new(extras, "enable_thinking", json_boolean(on));
-    int budget = -1;
-    if (!member_int(thinking, "thinking", "budget_tokens", 0, TOKENS_MAX, &budget, err))
-        return false;
-    if (budget >= 0)
-        json_object_set_new(extras, "thinking_budget", json_integer(budget));
-    return true;
-}
-
-// What the vendor calls xhigh and max is as much as templates know.
-static bool read_output(struct dialect_call *c, const json_t *body, json_t *extras,
-                        struct dialect_error *err)
-{
-    const json_t *config = NULL, *format = json_object_get(body, "output_format");
-    struct slice effort = slice_of(NULL, 0);
-    if (!member_object(body, "", "output_config", &config, err) ||
-        !member_text(config, "output_config", "effort", &effort, err))
-        return false;
-    if (json_object_get(config, "format"))
-        format = json_object_get(config, "format");
-    if (format && !json_is_null(format)) {
-        const json_t *type = json_object_get(format, "type"),
-                     *schema = json_object_get(format, "schema");
-        if (!type || !json_is_string(type) || strcmp(json_string_value(type), "json_schema") != 0)
-            return dialect_refuse(err, PROBLEM_REQUEST, "output_config.format.type",
-                                  "'output_config.format.type' is not json_schema");
-        if (!json_is_object(schema))
-            return dialect_refuse(err, PROBLEM_REQUEST, "output_config.format.schema",
-                                  "'output_config.format.schema' must be an object");
-        c->request.constraint.kind = CONSTRAINT_JSON_SCHEMA;
-        c->request.constraint.schema = schema;
-    }
-    bool most = slice_is(effort, "xhigh") || slice_is(effort, "max");
-    if (effort.ptr)
-        json_object_set_new(extras, "reasoning_effort", json_string(most ? "high" : effort.ptr));
-    return true;
-}
-
-static bool read_extras(struct dialect_call *c, const json_t *body, struct dialect_error *err)
-{
-    json_t *extras = dialect_keep(c, json_object());
-    c->request.extras = extras;
-    return read_thinking(body, extras, err) && read_output(c, body, extras, err);
-}
-
-static bool read_common(const struct http_request *in, struct dialect_call *c,
-                        struct dialect_error *err)
-{
-    struct slice model = {0}, user = {0};
-    const json_t *metadata = NULL;
-    if (!member_text(in->body, "", "model", &model, err) ||
-        !member_object(in->body, "", "metadata", &metadata, err) ||
-        !member_text(metadata, "metadata", "user_id", &user, err))
-        return false;
-    if (!model.ptr)
-        return dialect_refuse(err, PROBLEM_REQUEST, "model", "'model' is missing");
-    c->request.model = model.ptr;
-    c->request.session = user.len ? user.ptr : NULL;
-    c->request.wire = "anthropic";
-    c->request.body = in->body;
-    return anthropic_tools(c, in->body, err) && read_extras(c, in->body, err) &&
-           anthropic_messages(c, in->body, err);
-}
-
-static bool read_request(const struct http_request *in, struct dialect_call *c,
-                         struct dialect_error *err)
-{
-    const json_t *body = in->body;
-    struct chat_sampling *s = &c->request.sampling;
-    if (!member_int(body, "", "max_tokens", 1, TOKENS_MAX, &c->request.max_tokens, err))
-        return false;
-    if (c->request.max_tokens < 0)
-        return dialect_refuse(err, PROBLEM_REQUEST, "max_tokens", "'max_tokens' is missing");
-    return member_float(body, "", "temperature", 0, 1, &s->temperature, err) &&
-           member_float(body, "", "top_p", 0, 1, &s->top_p, err) &&
-           member_int(body, "", "top_k", 0, TOKENS_MAX, &s->top_k, err) &&
-           member_bool(body, "", "stream", &c->request.stream, err) &&
-           member_stops(c, body, "stop_sequences", err) && read_common(in, c, err);
-}
-
-// Writing
 
 static const char *stop_reason(enum chat_finish f, struct slice stop)
 {
@@ -607,7 +506,7 @@ const struct dialect dialect_anthropic = {
     .state_size = sizeof(struct state),
     .id_header = "request-id",
     .limits = LIMITS_ANTHROPIC,
-    .read_request = read_request,
+    .read_request = anthropic_read_request,
     .write_event = write_event,
     .write_response = write_response,
     .write_error = anthropic_write_error,
@@ -621,7 +520,7 @@ const struct dialect dialect_anthropic_count = {
     .state_size = sizeof(struct state),
     .id_header = "request-id",
     .limits = LIMITS_ANTHROPIC,
-    .read_request = read_common,
+    .read_request = anthropic_read_count,
     .write_count = write_count,
     .write_error = anthropic_write_error,
 };

@@ -5,6 +5,11 @@
 #pragma once
 #include "dialects/dialect.h"
 
+// As a dialect's read_request: all of a request, and what counts of one.
+bool anthropic_read_request(const struct http_request *in, struct dialect_call *c,
+                            struct dialect_error *err);
+bool anthropic_read_count(const struct http_request *in, struct dialect_call *c,
+                          struct dialect_error *err);
 // system and messages of the body, as the request's messages.
 bool anthropic_messages(struct dialect_call *c, const json_t *body, struct dialect_error *err);
 // tools and tool_choice.
