@@ -60,6 +60,8 @@ hearth perplexity "$tmp/c.gguf" $text --ctx 256 --json --against "$tmp/logits"
 [ $bytes = 4000 ] || claim "calibration on another text brings the predictions nearer" py "o[\"kl_mean\"] < 0.7 * $kl"
 claim "at the same size" test "$(stat -c %s "$tmp/c.gguf")" -eq "$(stat -c %s "$tmp/q6_k.gguf")"
 head -c 2000 "$tmp/calibration" >"$tmp/few"; hearth quantize $model "$tmp/y.gguf" --type q6_k --calibration "$tmp/few"; claim "what a text was good for is told" eval '[ "$status" -eq 0 ] && has err "of rows gain"'
+claim "and how far the file is from the original" eval 'has err "KL divergence 0." && ! has err "something else" && ! ls "${TMPDIR:-/tmp}"/hearth-predictions-* 2>/dev/null'
+hearth quantize $model "$tmp/z.gguf" --type q2_k --calibration "$tmp/few"; claim "one that is far off is warned of" eval '[ "$status" -eq 0 ] && has err "predicts something else than the original"'
 hearth quantize $model "$tmp/z.gguf" --type q6_k --calibration "$tmp/few" --threads 1; claim "and one thread writes the same file" cmp -s "$tmp/y.gguf" "$tmp/z.gguf"
 hearth perplexity "$tmp/y.gguf" $text --ctx 256 --json --against "$tmp/logits"; claim "a very short text is no worse than none" py "o[\"kl_mean\"] <= $kl"; rm -f "$tmp/y.gguf" "$tmp/z.gguf"
 echo "too short" >"$tmp/short"; hearth quantize $model "$tmp/y.gguf" --type q4_k_m --calibration "$tmp/short"; claim "a short calibration text is told" eval '[ "$status" -eq 2 ] && has err "at least 128 are needed" && [ ! -e "$tmp/y.gguf" ]'

@@ -115,7 +115,7 @@ static void count_lost(const struct chunk *c, int64_t from, int64_t to, struct l
                 wrong += (row[k] - back[k]) * (row[k] - back[k]);
             }
             lost->n_groups += squares > 0;
-            lost->n_lost += wrong > squares / 2;
+            lost->n_lost += squares > 0 && wrong > squares / 2;
         }
     }
     free(back);

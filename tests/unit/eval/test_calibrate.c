@@ -145,6 +145,22 @@ static void a_small_budget_gives_the_same_numbers(void **state)
     calibration_free(b);
 }
 
+static void windows_that_were_kept_out_are_told(void **state)
+{
+    struct calibration_options o = {.ctx = CTX, .max_windows = 24};
+    struct calibration *c = calibrate(*state, &o);
+    size_t n_all, n_one;
+    int32_t *all = calibration_kept_out(c, 8, &n_all), *one = calibration_kept_out(c, 1, &n_one);
+    assert_int_equal(calibration_ctx(c), CTX);
+    assert_int_equal(n_all, calibration_tokens(c) / CTX / 8);
+    assert_true(n_all > 1 && n_one == 1);
+    assert_memory_equal(all, one, CTX * sizeof *one);
+    assert_memory_not_equal(all, all + CTX, CTX * sizeof *all);
+    free(all);
+    free(one);
+    calibration_free(c);
+}
+
 static void a_short_text_is_refused(void **state)
 {
     const struct setting *s = *state;
@@ -197,6 +213,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(matrices_find_their_inputs),
     cmocka_unit_test(squares_are_the_diagonal_of_the_products),
     cmocka_unit_test(a_small_budget_gives_the_same_numbers),
+    cmocka_unit_test(windows_that_were_kept_out_are_told),
     cmocka_unit_test(a_short_text_is_refused),
     cmocka_unit_test(it_can_be_cancelled),
     cmocka_unit_test(every_instruction_set_gives_the_same_products),
