@@ -120,16 +120,19 @@ static void end_chunk(const struct dialect_call *c, const struct chat_event *e, 
     buf_text_add(out, s->include_usage ? ",\"usage\":null}\n\n" : "}\n\n");
 }
 
+// Choices begin in order, since OpenAI's packages collect them in a list that grows at its end.
 static void write_role(struct dialect_call *c, int choice, struct buf *out)
 {
     struct state *s = c->state;
-    uint64_t bit = UINT64_C(1) << (choice % CHOICES_IN_MASK);
-    if (s->begun & bit)
-        return;
-    s->begun |= bit;
-    begin_chunk(c, choice, out);
-    buf_text_add(out, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
-    end_chunk(c, &(struct chat_event){0}, NULL, out);
+    for (int i = 0; i <= choice; i++) {
+        uint64_t bit = UINT64_C(1) << (i % CHOICES_IN_MASK);
+        if (s->begun & bit)
+            continue;
+        s->begun |= bit;
+        begin_chunk(c, i, out);
+        buf_text_add(out, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
+        end_chunk(c, &(struct chat_event){0}, NULL, out);
+    }
 }
 
 static void write_delta(struct dialect_call *c, const struct chat_event *e, const char *member,
