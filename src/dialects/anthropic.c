@@ -60,8 +60,11 @@ static bool read_output(struct dialect_call *c, const json_t *body, json_t *extr
     if (!member_object(body, "", "output_config", &config, err) ||
         !member_text(config, "output_config", "effort", &effort, err))
         return false;
-    if (json_object_get(config, "format"))
+    const char *at = "output_format.schema";
+    if (json_object_get(config, "format")) {
         format = json_object_get(config, "format");
+        at = "output_config.format.schema";
+    }
     if (format && !json_is_null(format)) {
         const json_t *type = json_object_get(format, "type"),
                      *schema = json_object_get(format, "schema");
@@ -73,6 +76,7 @@ static bool read_output(struct dialect_call *c, const json_t *body, json_t *extr
                                   "'output_config.format.schema' must be an object");
         c->request.constraint.kind = CONSTRAINT_JSON_SCHEMA;
         c->request.constraint.schema = schema;
+        dialect_note_form(c, at);
     }
     bool most = slice_is(effort, "xhigh") || slice_is(effort, "max");
     if (effort.ptr)

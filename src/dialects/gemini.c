@@ -91,6 +91,7 @@ static bool read_format(struct dialect_call *c, const json_t *config, struct dia
             return dialect_refuse(err, PROBLEM_REQUEST, "responseSchema",
                                   "'generationConfig.responseSchema' must be an object");
         standard = dialect_keep(c, gemini_schema(schema));
+        schema_key = "responseSchema";
     }
     if (standard && !json_is_null(standard)) {
         if (!json_is_object(standard))
@@ -98,6 +99,7 @@ static bool read_format(struct dialect_call *c, const json_t *config, struct dia
                                   "'generationConfig.%s' must be an object", schema_key);
         constraint->kind = CONSTRAINT_JSON_SCHEMA;
         constraint->schema = standard;
+        dialect_note_form(c, member_path("generationConfig", schema_key, -1).text);
     } else if (slice_is(type, "application/json")) {
         constraint->kind = CONSTRAINT_JSON_OBJECT;
     }
