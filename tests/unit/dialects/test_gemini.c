@@ -45,6 +45,30 @@ static void conversations_become_messages_of_templates(void **state)
     dialect_case_end(&d);
 }
 
+// As the vendor's own examples write it: one part without brackets, results of the role tool.
+static void what_the_vendor_takes_too(void **state)
+{
+    (void)state;
+    struct dialect_case d;
+    dialect_case_read(
+        &d, GENERATE,
+        "{\"system_instruction\":{\"parts\":{\"text\":\"be kind\"}},\"contents\":[{\"parts\":"
+        "{\"text\":\"hi\"}},{\"role\":\"model\",\"parts\":{\"functionCall\":{\"name\":\"f\"}}},"
+        "{\"role\":\"tool\",\"parts\":{\"functionResponse\":{\"name\":\"f\",\"response\":{"
+        "\"n\":1}}}}]}");
+    assert_string_equal(
+        dialect_case_messages(&d),
+        "[{\"role\":\"system\",\"content\":\"be kind\"},{\"role\":\"user\",\"content\":\"hi\"},"
+        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"call00000\",\"type\":"
+        "\"function\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]},{\"role\":\"tool\","
+        "\"content\":\"{\\\"n\\\": 1}\",\"tool_call_id\":\"call00000\",\"name\":\"f\"}]");
+    dialect_case_end(&d);
+    dialect_case_begin(&d, "POST", GENERATE, "{\"contents\":{\"parts\":{\"text\":5}}}");
+    assert_false(d.read);
+    assert_string_equal(d.err.text, "'contents.parts.text' must be a string, not a whole number");
+    dialect_case_end(&d);
+}
+
 static void settings_are_read_in_both_spellings(void **state)
 {
     static const char *const bodies[] = {
@@ -466,6 +490,7 @@ static void formats_of_answers_become_constraints(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(conversations_become_messages_of_templates),
+    cmocka_unit_test(what_the_vendor_takes_too),
     cmocka_unit_test(settings_are_read_in_both_spellings),
     cmocka_unit_test(tools_and_their_choice_are_read),
     cmocka_unit_test(what_is_wrong_is_named),
