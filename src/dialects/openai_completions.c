@@ -139,6 +139,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
 {
     const json_t *body = in->body;
     struct state *s = c->state;
+    const json_t *format = NULL;
     struct slice model = {0};
     if (!member_text(body, "", "model", &model, err) ||
         !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
@@ -146,8 +147,11 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
         !member_int(body, "", "max_tokens", 0, TOKENS_MAX, &c->request.max_tokens, err))
         return false;
     c->request.model = model.ptr;
-    if (!openai_session(c, body, err) || !openai_constraint(c, body, err) ||
-        !read_prompts(c, body, err) || !read_rest(c, body, err))
+    // Of OpenAI's only chat completions have response_format; other servers take it here, too.
+    if (!openai_session(c, body, err) ||
+        !member_object(body, "", "response_format", &format, err) ||
+        !openai_format(c, format, "response_format", "json_schema", err) ||
+        !openai_constraint(c, body, err) || !read_prompts(c, body, err) || !read_rest(c, body, err))
         return false;
     set_prompts(c);
     return true;

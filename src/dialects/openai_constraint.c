@@ -1,5 +1,5 @@
 // openai_constraint.c - the forms of an answer that OpenAI has no words for, in those of other
-// servers: vLLM's guided_... and structured_outputs, llama-server's grammar.
+// servers: vLLM's guided_... and structured_outputs, llama-server's grammar and json_schema.
 //
 // Source: the pages "Structured Outputs" of vLLM's documentation and "llama-server" of llama.cpp.
 #include "base/buf.h"
@@ -7,13 +7,9 @@
 #include "dialects/members.h"
 #include "dialects/openai.h"
 
-const char *const openai_constraint_members[] = {"grammar",
-                                                 "guided_json",
-                                                 "guided_regex",
-                                                 "guided_choice",
-                                                 "guided_grammar",
-                                                 "structured_outputs",
-                                                 NULL};
+const char *const openai_constraint_members[] = {
+    "grammar",       "json_schema",    "guided_json",        "guided_regex",
+    "guided_choice", "guided_grammar", "structured_outputs", NULL};
 
 // The answer has one form: whichever member asked for another one before.
 static bool choose(struct dialect_call *c, enum chat_constraint_kind kind, const char *member,
@@ -143,6 +139,7 @@ static bool read_structured(struct dialect_call *c, const json_t *body, struct d
 bool openai_constraint(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
     return read_text(c, body, "", "grammar", CONSTRAINT_GBNF, err) &&
+           read_json(c, body, "", "json_schema", err) &&
            read_json(c, body, "", "guided_json", err) &&
            read_text(c, body, "", "guided_regex", CONSTRAINT_REGEX, err) &&
            read_choice(c, body, "", "guided_choice", err) &&
