@@ -163,6 +163,11 @@ static void strings_fit_lengths_patterns_and_formats(void **s)
     CHECK("{\"type\":\"string\",\"format\":\"email\",\"maxLength\":12}", "\"a@b.de\"", NULL,
           "\"a@b\"", "\"abcdef@b-c.org\"");
     CHECK("{\"type\":\"string\",\"format\":\"uri\"}", "\"https://a.b/c?d=e#f\"", NULL, "\"a b\"");
+    CHECK("{\"type\":\"string\",\"format\":\"password\",\"maxLength\":2}", "\"\"", "\"a/\"", NULL,
+          "\"abc\"");
+    CHECK("{\"type\":\"string\",\"format\":\"path\",\"pattern\":\"^/\"}", "\"/a b\"", NULL,
+          "\"a\"");
+    CHECK("{\"type\":\"string\",\"format\":\"binary\",\"enum\":[\"a\"]}", "\"a\"", NULL, "\"b\"");
 }
 
 static void values_and_branches_are_combined(void **s)

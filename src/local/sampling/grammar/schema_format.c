@@ -49,6 +49,18 @@ static const struct {
     {"json-pointer", "(?:/[A-Za-z0-9_.-]{0,40}){0,10}"},
 };
 
+// OpenAPI's, as pydantic and others write them: they say how a text is shown or kept, not what is
+// in it.
+static const char *const any_text[] = {"password", "binary", "path", "file-path", "directory-path"};
+
+bool schema_format_is_any(const char *name)
+{
+    for (size_t i = 0; i < sizeof any_text / sizeof *any_text; i++)
+        if (strcmp(any_text[i], name) == 0)
+            return true;
+    return false;
+}
+
 const char *schema_format(const char *name)
 {
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
