@@ -90,6 +90,11 @@ static void objects_have_their_members_in_order(void **s)
           "{\"is\":1}", "{\"is\":\"\"}", "{\"x\":1}", "{\"in\":1,\"in\":2}");
     CHECK("{\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[a-z]+$\",\"maxLength\":3}}",
           "{\"abc\":1}", "{}", NULL, "{\"abcd\":1}", "{\"A\":1}", "{\"\":1}");
+    CHECK("{\"$defs\":{\"K\":{\"type\":\"string\",\"enum\":[\"x\",\"y\"]}},\"type\":\"object\","
+          "\"propertyNames\":{\"$ref\":\"#/$defs/K\"},\"additionalProperties\":{\"const\":1}}",
+          "{}", "{\"x\":1,\"y\":1}", "{\"y\":1}", NULL, "{\"z\":1}", "{\"x\":2}");
+    CHECK("{\"type\":\"object\",\"propertyNames\":{\"const\":\"x\"}}", "{}", "{\"x\":5}", NULL,
+          "{\"y\":5}");
     CHECK("{\"type\":\"object\",\"propertyNames\":{\"enum\":[\"x\",\"y\"]}}", "{\"x\":1,\"y\":2}",
           "{\"y\":0}", NULL, "{\"z\":1}", "{\"y\":1,\"y\":2}");
 }
