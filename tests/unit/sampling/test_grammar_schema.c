@@ -165,6 +165,9 @@ static void strings_fit_lengths_patterns_and_formats(void **s)
           "\"1:2:3:4:5:6:7:8:9\"");
     CHECK("{\"type\":\"string\",\"format\":\"uuid\"}", "\"123e4567-e89b-12d3-a456-426614174000\"",
           NULL, "\"123e4567e89b12d3a456426614174000\"");
+    CHECK("{\"type\":\"string\",\"format\":\"uuid4\"}", "\"123e4567-e89b-42d3-a456-426614174000\"",
+          NULL, "\"123e4567-e89b-12d3-a456-426614174000\"",
+          "\"123e4567-e89b-42d3-7456-426614174000\"");
     CHECK("{\"type\":\"string\",\"format\":\"email\",\"maxLength\":12}", "\"a@b.de\"", NULL,
           "\"a@b\"", "\"abcdef@b-c.org\"");
     CHECK("{\"type\":\"string\",\"format\":\"uri\"}", "\"https://a.b/c?d=e#f\"", NULL, "\"a b\"");
