@@ -80,16 +80,20 @@ static enum dialect_problem problem_of(const struct error *e)
 // "logit_bias: ...". What follows the member; NULL: they do not.
 static const char *names_member(const char *text, char member[96])
 {
-    static const char bias[] = "logit_bias";
-    const char *end = strncmp(text, "'messages[", 10) == 0 ? strchr(text + 1, '\'') : NULL;
+    static const char *const bare[] = {"logit_bias", "dimensions", "tool_choice"};
+    const char *end = strncmp(text, "'messages", 9) == 0 ? strchr(text + 1, '\'') : NULL;
     if (end && end[1] == ':') {
         (void)snprintf(member, 96, "%.*s", (int)(end - text - 1), text + 1);
         return end + 1;
     }
-    if (strncmp(text, bias, strlen(bias)) != 0 || text[strlen(bias)] != ':')
-        return NULL;
-    (void)snprintf(member, 96, "%s", bias);
-    return text + strlen(bias);
+    for (size_t i = 0; i < sizeof bare / sizeof *bare; i++) {
+        size_t n = strlen(bare[i]);
+        if (strncmp(text, bare[i], n) != 0 || text[n] != ':')
+            continue;
+        (void)snprintf(member, 96, "%s", bare[i]);
+        return text + n;
+    }
+    return NULL;
 }
 
 // What does not compile is told with what it is; schemas of tools have the tool's name before.
