@@ -91,6 +91,14 @@ static bool read_extras(struct dialect_call *c, const json_t *body, struct diale
     return read_thinking(body, extras, err) && read_output(c, body, extras, err);
 }
 
+// The vendor's answers go on with an assistant's text that ends the conversation.
+static void note_prefill(struct dialect_call *c)
+{
+    const struct chat_message *last = &c->request.messages[c->request.n_messages - 1];
+    c->request.continues = last->role == ROLE_ASSISTANT && last->text.len > 0 &&
+                           json_array_size(json_object_get(last->raw, "tool_calls")) == 0;
+}
+
 static bool read_common(const struct http_request *in, struct dialect_call *c,
                         struct dialect_error *err)
 {
@@ -106,8 +114,11 @@ static bool read_common(const struct http_request *in, struct dialect_call *c,
     c->request.session = user.len ? user.ptr : NULL;
     c->request.wire = "anthropic";
     c->request.body = in->body;
-    return anthropic_tools(c, in->body, err) && read_extras(c, in->body, err) &&
-           anthropic_messages(c, in->body, err);
+    if (!anthropic_tools(c, in->body, err) || !read_extras(c, in->body, err) ||
+        !anthropic_messages(c, in->body, err))
+        return false;
+    note_prefill(c);
+    return true;
 }
 
 static bool read_request(const struct http_request *in, struct dialect_call *c,

@@ -62,6 +62,22 @@ static bool read_extras(struct dialect_call *c, const json_t *body, struct diale
     return true;
 }
 
+// As vLLM has it; OpenAI's own answers begin anew.
+static bool read_continues(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    static const char name[] = "continue_final_message";
+    struct chat_request *r = &c->request;
+    if (!member_bool(body, "", name, &r->continues, err))
+        return false;
+    if (!r->continues)
+        return true;
+    const struct chat_message *last = &r->messages[r->n_messages - 1];
+    bool text = last->role == ROLE_ASSISTANT && last->text.len > 0 &&
+                json_array_size(json_object_get(last->raw, "tool_calls")) == 0;
+    return text || dialect_refuse(err, PROBLEM_REQUEST, name,
+                                  "'%s': the last message is not an assistant's text", name);
+}
+
 static bool read_request(const struct http_request *in, struct dialect_call *c,
                          struct dialect_error *err)
 {
@@ -78,7 +94,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     c->request.model = model.ptr;
     c->request.wire = "openai";
     c->request.body = body;
-    return openai_messages(c, body, err);
+    return openai_messages(c, body, err) && read_continues(c, body, err);
 }
 
 // Writing
