@@ -170,6 +170,16 @@ static void join_rows(json_t *messages)
     }
 }
 
+// A greeting that the conversation begins with answers a user who said nothing.
+static void begin_with_user(json_t *messages)
+{
+    size_t at = 0;
+    while (is_role(json_array_get(messages, at), "system"))
+        at++;
+    if (is_role(json_array_get(messages, at), "assistant"))
+        json_array_insert_new(messages, at, json_pack("{s:s, s:s}", "role", "user", "content", ""));
+}
+
 json_t *local_turns(const struct local_model *m, json_t *messages)
 {
     const struct template_habits *h = &m->habits;
@@ -184,7 +194,9 @@ json_t *local_turns(const struct local_model *m, json_t *messages)
     }
     if (h->no_system || h->alternates)
         systems_to_users(messages, h->no_system);
-    if (h->alternates)
+    if (h->alternates) {
         join_rows(messages);
+        begin_with_user(messages);
+    }
     return messages;
 }

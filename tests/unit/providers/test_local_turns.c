@@ -42,6 +42,8 @@ static const struct {
      USER("a") "," MODEL("b") "," USER("c\\n\\nd")},
     {NO_SYSTEM ALTERNATES, ANSWER_PLAIN, SYSTEM("a") "," USER("b"), USER("a\\n\\nb")},
     {NO_SYSTEM ALTERNATES, ANSWER_PLAIN, SYSTEM("a"), USER("a")},
+    {ALTERNATES, ANSWER_PLAIN, SYSTEM("a") "," MODEL("b") "," USER("c"),
+     SYSTEM("a") "," USER("") "," MODEL("b") "," USER("c")},
     {NO_SYSTEM ALTERNATES, ANSWER_JSON,
      USER("a") "," CALLS("", CALL("x", "1") "," CALL("y", "2")) "," RESULT("y", "two") "," RESULT(
          "x", "one") "," USER("b"),
