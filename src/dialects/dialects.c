@@ -197,6 +197,21 @@ void dialect_note_form(struct dialect_call *c, const char *member)
     (void)snprintf(c->form, sizeof c->form, "%s", member);
 }
 
+void dialect_write_literal(struct slice text, struct buf *out)
+{
+    buf_char(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (byte < 0x20 || byte == 0x7F)
+            buf_printf(out, "\\x%02X", byte);
+        else if (byte == '"' || byte == '\\')
+            buf_printf(out, "\\%c", byte);
+        else
+            buf_char(out, (char)byte);
+    }
+    buf_char(out, '"');
+}
+
 static bool path_fits(const char *pattern, const char *path, struct slice *matched)
 {
     const char *star = strchr(pattern, '*');

@@ -64,21 +64,6 @@ static bool read_json(struct dialect_call *c, const json_t *o, const char *at, c
     return choose(c, CONSTRAINT_JSON_SCHEMA, path.text, err);
 }
 
-static void write_literal(struct buf *out, struct slice text)
-{
-    buf_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte < 0x20 || byte == 0x7F)
-            buf_printf(out, "\\x%02X", byte);
-        else if (byte == '"' || byte == '\\')
-            buf_printf(out, "\\%c", byte);
-        else
-            buf_char(out, (char)byte);
-    }
-    buf_char(out, '"');
-}
-
 // One of some texts as a grammar.
 static bool read_choice(struct dialect_call *c, const json_t *o, const char *at, const char *key,
                         struct dialect_error *err)
@@ -101,7 +86,7 @@ static bool read_choice(struct dialect_call *c, const json_t *o, const char *at,
         if (i)
             buf_text_add(&text, " | ");
         if (json_is_string(one))
-            write_literal(&text, json_slice(one));
+            dialect_write_literal(json_slice(one), &text);
         else
             ok = dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' must be a string, not %s",
                                 p.text, member_type(one));

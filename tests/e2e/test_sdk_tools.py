@@ -11,7 +11,7 @@ import parrot
 from server import ROOT, Server, claim, finish
 
 COMMON = r'''
-import asyncio, json
+import asyncio, enum, json
 from enum import Enum
 from typing import List, Literal, Optional
 from pydantic import BaseModel, Field
@@ -191,6 +191,9 @@ r = run(response_mime_type="application/json", response_schema=list[Place])
 claim("gemini: a list of them", isinstance(r.parsed, list) and all(type(p) is Place for p in r.parsed), r)
 r = run(response_mime_type="application/json", response_json_schema=Report.model_json_schema())
 claim("gemini: response_json_schema", Report.model_validate_json(r.text), r)
+Kind = enum.Enum("Kind", {"RED": "red", "BLUE": "dark blue"}, type=str)
+r = run(response_mime_type="text/x.enum", response_schema=Kind)
+claim("gemini: an enum is the bare word", r.text in ("red", "dark blue") and r.parsed in list(Kind), r)
 r = run(tools=declared, tool_config=ask("ANY"))
 claim("gemini: ANY", right(r.candidates[0].content.parts) and
       r.candidates[0].finish_reason == types.FinishReason.STOP, r)

@@ -162,8 +162,16 @@ static void what_is_wrong_is_named(void **state)
          "'contents[0].parts[0].functionCall.name' is missing"},
         {"{" HI ",\"generationConfig\":{\"temperature\":3}}",
          "'generationConfig.temperature' is 3, which is not from 0 to 2"},
+        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/xml\"}}",
+         "'generationConfig.responseMimeType': only text/plain, application/json and text/x.enum "
+         "are supported"},
         {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\"}}",
-         "'generationConfig.responseMimeType': only text/plain and application/json are supported"},
+         "'generationConfig.responseMimeType' of text/x.enum needs a 'responseSchema' whose enum "
+         "is a list of texts"},
+        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\",\"responseSchema\":{"
+         "\"type\":\"INTEGER\"}}}",
+         "'generationConfig.responseMimeType' of text/x.enum needs a 'responseSchema' whose enum "
+         "is a list of texts"},
         {"{" HI ",\"generationConfig\":{\"responseSchema\":[]}}",
          "'generationConfig.responseSchema' must be an object"},
         {"{" HI ",\"generationConfig\":{\"responseJsonSchema\":5}}",
@@ -485,6 +493,12 @@ static void formats_of_answers_become_constraints(void **state)
                        ",\"generationConfig\":{\"response_mime_type\":\"application/json\"}}");
     assert_true(d.read);
     assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_JSON_OBJECT);
+    dialect_case_end(&d);
+    dialect_case_read(&d, GENERATE,
+                      "{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\","
+                      "\"responseSchema\":{\"type\":\"STRING\",\"enum\":[\"a\\\"b\",\"c\"]}}}");
+    assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_GBNF);
+    assert_true(slice_is(d.call.request.constraint.text, "root ::= \"a\\\"b\" | \"c\""));
     dialect_case_end(&d);
 }
 
