@@ -34,45 +34,64 @@ static void join(json_t *message, const json_t *more, bool before)
     buf_release(&text);
 }
 
-// Of one call per message: each with its result behind it, whatever order the results came in.
+// The results by their calls' ids, each in a list; those without an id are added to others.
+static json_t *results_by_id(const json_t *messages, size_t from, size_t end, json_t *others)
+{
+    json_t *index = json_object();
+    for (size_t i = from; i < end; i++) {
+        json_t *result = json_array_get(messages, i);
+        const char *id = json_get_text(result, "tool_call_id");
+        json_t *list = id ? json_object_get(index, id) : others;
+        if (!list) {
+            list = json_array();
+            json_object_set_new(index, id, list);
+        }
+        json_array_append(list, result);
+    }
+    return index;
+}
+
+// One message for each call, with its results behind it; results of no call come last.
+static void add_calls_apart(const json_t *messages, size_t at, size_t end, json_t *out)
+{
+    json_t *message = json_array_get(messages, at), *rest = json_array(), *list;
+    const json_t *calls = json_object_get(message, "tool_calls");
+    json_t *index = results_by_id(messages, at + 1, end, rest);
+    const char *key;
+    for (size_t k = 0; k < json_array_size(calls); k++) {
+        json_t *call = json_array_get(calls, k), *one = json_copy(message);
+        const char *id = json_get_text(call, "id");
+        json_object_set_new(one, "tool_calls", json_pack("[O]", call));
+        if (k > 0) {
+            json_object_set_new(one, "content", json_string(""));
+            json_object_del(one, "reasoning_content");
+            json_object_del(one, "thinking");
+        }
+        json_array_append_new(out, one);
+        if (id && (list = json_object_get(index, id))) {
+            json_array_extend(out, list);
+            json_object_del(index, id);
+        }
+    }
+    json_object_foreach(index, key, list) json_array_extend(rest, list);
+    json_array_extend(out, rest);
+    json_decref(index);
+    json_decref(rest);
+}
+
 static json_t *calls_apart(const json_t *messages)
 {
     json_t *out = json_array();
-    for (size_t i = 0; i < json_array_size(messages); i++) {
+    for (size_t i = 0, end; i < json_array_size(messages); i = end) {
         json_t *message = json_array_get(messages, i);
-        json_t *calls = json_object_get(message, "tool_calls");
-        size_t n = json_array_size(calls), end = i + 1;
-        if (n < 2) {
+        end = i + 1;
+        if (json_array_size(json_object_get(message, "tool_calls")) < 2) {
             json_array_append(out, message);
             continue;
         }
         while (is_role(json_array_get(messages, end), "tool"))
             end++;
-        json_t *results = json_array();
-        for (size_t k = i + 1; k < end; k++)
-            json_array_append(results, json_array_get(messages, k));
-        for (size_t k = 0; k < n; k++) {
-            json_t *call = json_array_get(calls, k), *one = json_copy(message);
-            const char *id = json_get_text(call, "id");
-            json_object_set_new(one, "tool_calls", json_pack("[O]", call));
-            if (k > 0) {
-                json_object_set_new(one, "content", json_string(""));
-                json_object_del(one, "reasoning_content");
-                json_object_del(one, "thinking");
-            }
-            json_array_append_new(out, one);
-            for (size_t r = 0; r < json_array_size(results); r++) {
-                json_t *result = json_array_get(results, r);
-                const char *of = json_get_text(result, "tool_call_id");
-                if (id && of && strcmp(id, of) == 0) {
-                    json_array_append(out, result);
-                    json_array_remove(results, r--);
-                }
-            }
-        }
-        json_array_extend(out, results);
-        json_decref(results);
-        i = end - 1;
+        add_calls_apart(messages, i, end, out);
     }
     return out;
 }
@@ -94,33 +113,26 @@ static void write_call(const json_t *call, struct buf *out)
     buf_char(out, '}');
 }
 
-static const char *name_of_call(const json_t *messages, size_t end, const char *id)
-{
-    for (size_t i = end; id && i-- > 0;) {
-        const json_t *calls = json_object_get(json_array_get(messages, i), "tool_calls");
-        for (size_t k = 0; k < json_array_size(calls); k++) {
-            const json_t *call = json_array_get(calls, k);
-            const char *its = json_get_text(call, "id");
-            if (its && strcmp(its, id) == 0)
-                return json_get_text(json_object_get(call, "function"), "name");
-        }
-    }
-    return NULL;
-}
-
 // Calls and results as texts: calls as local_tools.c taught them, results as the user's.
 static json_t *calls_as_text(const json_t *messages)
 {
-    json_t *out = json_array();
+    json_t *out = json_array(), *names = json_object();  // by ids of calls
     for (size_t i = 0; i < json_array_size(messages); i++) {
         const json_t *message = json_array_get(messages, i);
         json_t *copy = json_copy((json_t *)message), *text;
         const json_t *calls = json_object_get(message, "tool_calls");
         struct buf said = {0};
-        for (size_t k = 0; k < json_array_size(calls); k++)
-            write_call(json_array_get(calls, k), &said);
+        for (size_t k = 0; k < json_array_size(calls); k++) {
+            const json_t *call = json_array_get(calls, k);
+            const char *its = json_get_text(call, "id");
+            json_t *name = json_object_get(json_object_get(call, "function"), "name");
+            write_call(call, &said);
+            if (its && json_is_string(name))
+                json_object_set(names, its, name);
+        }
         if (is_role(message, "tool")) {
-            const char *name = name_of_call(messages, i, json_get_text(message, "tool_call_id"));
+            const char *id = json_get_text(message, "tool_call_id");
+            const char *name = id ? json_get_text(names, id) : NULL;
             buf_printf(&said, "Result of %s:", name ? name : "the call");
             json_object_set_new(copy, "role", json_string("user"));
         }
@@ -133,6 +145,7 @@ static json_t *calls_as_text(const json_t *messages)
         json_array_append_new(out, copy);
         buf_release(&said);
     }
+    json_decref(names);
     return out;
 }
 
@@ -152,22 +165,44 @@ static void systems_to_users(json_t *messages, bool none)
     }
 }
 
-// Messages in a row of who may speak but once are one. A user who speaks behind a call's result
+// Whether a message is of one row with the one before. A user who speaks behind a call's result
 // speaks in it, since templates that count turns want the model's next.
-static void join_rows(json_t *messages)
+static bool is_of_row(const json_t *before, const json_t *message)
 {
-    for (size_t i = 1; i < json_array_size(messages);) {
-        json_t *before = json_array_get(messages, i - 1), *message = json_array_get(messages, i);
-        const char *role = json_get_text(message, "role");
-        bool same = role && is_role(before, role) && !is_role(before, "tool");
-        bool behind = is_role(before, "tool") && is_role(message, "user");
-        if ((!same && !behind) || has_calls(before) || has_calls(message)) {
-            i++;
-            continue;
+    const char *role = json_get_text(message, "role");
+    bool same = role && is_role(before, role) && !is_role(before, "tool");
+    bool behind = is_role(before, "tool") && is_role(message, "user");
+    return (same || behind) && !has_calls(before) && !has_calls(message);
+}
+
+static void add_text(struct buf *text, const json_t *message)
+{
+    const json_t *content = json_object_get(message, "content");
+    if (!json_is_string(content) || json_string_length(content) == 0)
+        return;
+    if (text->len)
+        buf_text_add(text, "\n\n");
+    buf_slice(text, json_slice(content));
+}
+
+// Messages in a row of who may speak but once are one: the first of them, with all texts.
+static json_t *rows_joined(const json_t *messages)
+{
+    json_t *out = json_array();
+    for (size_t i = 0, end; i < json_array_size(messages); i = end) {
+        json_t *first = json_array_get(messages, i);
+        struct buf text = {0};
+        for (end = i + 1; is_of_row(first, json_array_get(messages, end)); end++) {
+            if (end == i + 1)
+                add_text(&text, first);
+            add_text(&text, json_array_get(messages, end));
         }
-        join(before, json_object_get(message, "content"), false);
-        json_array_remove(messages, i);
+        if (end > i + 1)
+            json_object_set_new(first, "content", local_text_json(buf_view(&text)));
+        json_array_append(out, first);
+        buf_release(&text);
     }
+    return out;
 }
 
 // A greeting that the conversation begins with answers a user who said nothing.
@@ -195,7 +230,9 @@ json_t *local_turns(const struct local_model *m, json_t *messages)
     if (h->no_system || h->alternates)
         systems_to_users(messages, h->no_system);
     if (h->alternates) {
-        join_rows(messages);
+        made = rows_joined(messages);
+        json_decref(messages);
+        messages = made;
         begin_with_user(messages);
     }
     return messages;
