@@ -103,6 +103,7 @@ struct chat_request {
     const char *model;  // as the client wrote it
     const struct chat_message *messages;
     size_t n_messages;
+    bool continues;         // the answer goes on with the last message, which is an assistant's
     struct slice text;      // INPUT_TEXT: raw, no template
     const int32_t *tokens;  // INPUT_TOKENS
     size_t n_tokens;

@@ -41,8 +41,11 @@ static bool read_output(struct dialect_call *c, const json_t *body, json_t *extr
     if (!member_object(body, "", "output_config", &config, err) ||
         !member_text(config, "output_config", "effort", &effort, err))
         return false;
-    if (json_object_get(config, "format"))
+    const char *at = "output_format.schema";
+    if (json_object_get(config, "format")) {
         format = json_object_get(config, "format");
+        at = "output_config.format.schema";
+    }
     if (format && !json_is_null(format)) {
         const json_t *type = json_object_get(format, "type"),
                      *schema = json_object_get(format, "schema");
@@ -54,6 +57,7 @@ static bool read_output(struct dialect_call *c, const json_t *body, json_t *extr
                                   "'output_config.format.schema' must be an object");
         c->request.constraint.kind = CONSTRAINT_JSON_SCHEMA;
         c->request.constraint.schema = schema;
+        dialect_note_form(c, at);
     }
     bool most = slice_is(effort, "xhigh") || slice_is(effort, "max");
     if (effort.ptr)
@@ -66,6 +70,14 @@ static bool read_extras(struct dialect_call *c, const json_t *body, struct diale
     json_t *extras = dialect_keep(c, json_object());
     c->request.extras = extras;
     return read_thinking(body, extras, err) && read_output(c, body, extras, err);
+}
+
+// The vendor's answers go on with an assistant's text that ends the conversation.
+static void note_prefill(struct dialect_call *c)
+{
+    const struct chat_message *last = &c->request.messages[c->request.n_messages - 1];
+    c->request.continues = last->role == ROLE_ASSISTANT && last->text.len > 0 &&
+                           json_array_size(json_object_get(last->raw, "tool_calls")) == 0;
 }
 
 bool anthropic_read_count(const struct http_request *in, struct dialect_call *c,
@@ -83,8 +95,11 @@ bool anthropic_read_count(const struct http_request *in, struct dialect_call *c,
     c->request.session = user.len ? user.ptr : NULL;
     c->request.wire = "anthropic";
     c->request.body = in->body;
-    return anthropic_tools(c, in->body, err) && read_extras(c, in->body, err) &&
-           anthropic_messages(c, in->body, err);
+    if (!anthropic_tools(c, in->body, err) || !read_extras(c, in->body, err) ||
+        !anthropic_messages(c, in->body, err))
+        return false;
+    note_prefill(c);
+    return true;
 }
 
 bool anthropic_read_request(const struct http_request *in, struct dialect_call *c,

@@ -90,6 +90,8 @@ json_t *dialect_keep(struct dialect_call *c, json_t *value);
 void dialect_note_media(struct dialect_call *c, const char *at, const char *key);
 // For read_request: what form the answer has is in this member, which may not compile.
 void dialect_note_form(struct dialect_call *c, const char *member);
+// A text as a literal of GBNF.
+void dialect_write_literal(struct slice text, struct buf *out);
 // As dialect_refuse_error, of a request that was read: members have the client's names, and one
 // that a vendor names is kept if the client sent it.
 bool dialect_refuse_call(const struct dialect_call *c, struct dialect_error *err,

@@ -80,16 +80,20 @@ static enum dialect_problem problem_of(const struct error *e)
 // "logit_bias: ...". What follows the member; NULL: they do not.
 static const char *names_member(const char *text, char member[96])
 {
-    static const char bias[] = "logit_bias";
-    const char *end = strncmp(text, "'messages[", 10) == 0 ? strchr(text + 1, '\'') : NULL;
+    static const char *const bare[] = {"logit_bias", "dimensions", "tool_choice"};
+    const char *end = strncmp(text, "'messages", 9) == 0 ? strchr(text + 1, '\'') : NULL;
     if (end && end[1] == ':') {
         (void)snprintf(member, 96, "%.*s", (int)(end - text - 1), text + 1);
         return end + 1;
     }
-    if (strncmp(text, bias, strlen(bias)) != 0 || text[strlen(bias)] != ':')
-        return NULL;
-    (void)snprintf(member, 96, "%s", bias);
-    return text + strlen(bias);
+    for (size_t i = 0; i < sizeof bare / sizeof *bare; i++) {
+        size_t n = strlen(bare[i]);
+        if (strncmp(text, bare[i], n) != 0 || text[n] != ':')
+            continue;
+        (void)snprintf(member, 96, "%s", bare[i]);
+        return text + n;
+    }
+    return NULL;
 }
 
 // What does not compile is told with what it is; schemas of tools have the tool's name before.
@@ -191,6 +195,21 @@ void dialect_note_media(struct dialect_call *c, const char *at, const char *key)
 void dialect_note_form(struct dialect_call *c, const char *member)
 {
     (void)snprintf(c->form, sizeof c->form, "%s", member);
+}
+
+void dialect_write_literal(struct slice text, struct buf *out)
+{
+    buf_char(out, '"');
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        if (byte < 0x20 || byte == 0x7F)
+            buf_printf(out, "\\x%02X", byte);
+        else if (byte == '"' || byte == '\\')
+            buf_printf(out, "\\%c", byte);
+        else
+            buf_char(out, (char)byte);
+    }
+    buf_char(out, '"');
 }
 
 static bool path_fits(const char *pattern, const char *path, struct slice *matched)

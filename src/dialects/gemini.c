@@ -75,6 +75,30 @@ static bool read_thinking(struct dialect_call *c, const json_t *config, struct d
     return true;
 }
 
+// One of the texts that the schema lists, as it is; the schema stays for a vendor of these words.
+static bool read_enum(struct dialect_call *c, const json_t *schema, struct dialect_error *err)
+{
+    struct chat_constraint *constraint = &c->request.constraint;
+    const json_t *list = json_object_get(schema, "enum");
+    struct buf text = {0};
+    bool ok = json_array_size(list) > 0;
+    buf_text_add(&text, "root ::= ");
+    for (size_t i = 0; ok && i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        ok = json_is_string(one);
+        buf_text_add(&text, i ? " | " : "");
+        if (ok)
+            dialect_write_literal(json_slice(one), &text);
+    }
+    constraint->kind = CONSTRAINT_GBNF;
+    constraint->schema = schema;
+    constraint->text = slice_of(arena_text(c->arena, buf_view(&text)), text.len);
+    buf_release(&text);
+    return ok || dialect_refuse(err, PROBLEM_REQUEST, "responseSchema",
+                                "'generationConfig.responseMimeType' of text/x.enum needs a "
+                                "'responseSchema' whose enum is a list of texts");
+}
+
 static bool read_format(struct dialect_call *c, const json_t *config, struct dialect_error *err)
 {
     struct chat_constraint *constraint = &c->request.constraint;
@@ -91,6 +115,7 @@ static bool read_format(struct dialect_call *c, const json_t *config, struct dia
             return dialect_refuse(err, PROBLEM_REQUEST, "responseSchema",
                                   "'generationConfig.responseSchema' must be an object");
         standard = dialect_keep(c, gemini_schema(schema));
+        schema_key = "responseSchema";
     }
     if (standard && !json_is_null(standard)) {
         if (!json_is_object(standard))
@@ -98,13 +123,18 @@ static bool read_format(struct dialect_call *c, const json_t *config, struct dia
                                   "'generationConfig.%s' must be an object", schema_key);
         constraint->kind = CONSTRAINT_JSON_SCHEMA;
         constraint->schema = standard;
+        dialect_note_form(c, member_path("generationConfig", schema_key, -1).text);
+        if (slice_is(type, "text/x.enum"))
+            return read_enum(c, standard, err);
     } else if (slice_is(type, "application/json")) {
         constraint->kind = CONSTRAINT_JSON_OBJECT;
     }
+    if (slice_is(type, "text/x.enum"))
+        return read_enum(c, NULL, err);
     return slice_is(type, "text/plain") || slice_is(type, "application/json") ||
            dialect_refuse(err, PROBLEM_UNSUPPORTED, key,
-                          "'generationConfig.%s': only text/plain and application/json are "
-                          "supported",
+                          "'generationConfig.%s': only text/plain, application/json and "
+                          "text/x.enum are supported",
                           key);
 }
 

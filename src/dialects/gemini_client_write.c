@@ -161,12 +161,19 @@ static void write_thinking(json_t *config, const struct chat_request *req, const
     json_object_set_new(config, "thinkingConfig", thinking);
 }
 
-static void write_format(json_t *config, const struct chat_constraint *c)
+static void write_format(json_t *config, const struct chat_constraint *c, const json_t *given)
 {
     if (c->kind == CONSTRAINT_NONE)
         return;
-    json_object_set_new(config, "responseMimeType", json_string("application/json"));
-    if (c->kind == CONSTRAINT_JSON_SCHEMA)
+    bool listed =
+        c->kind == CONSTRAINT_GBNF && c->schema;  // text/x.enum, of a client of these words
+    const json_t *schema =
+        listed ? gemini_member(given, "responseSchema", "response_schema", NULL) : NULL;
+    json_object_set_new(config, "responseMimeType",
+                        json_string(listed ? "text/x.enum" : "application/json"));
+    if (schema && !json_is_null(schema))
+        json_object_set(config, "responseSchema", (json_t *)schema);
+    else if (listed || c->kind == CONSTRAINT_JSON_SCHEMA)
         json_object_set(config, "responseJsonSchema", (json_t *)c->schema);
 }
 
@@ -201,9 +208,10 @@ static bool write_config(json_t *body, const struct chat_request *req, const cha
     json_t *config = json_object();
     const json_t *given = gemini_member(own, "generationConfig", "generation_config", NULL);
     json_t *thinking = (json_t *)gemini_member(given, "thinkingConfig", "thinking_config", NULL);
-    bool ok = client_check_constraint(&req->constraint, VENDOR, err) &&
+    bool listed = own && req->constraint.kind == CONSTRAINT_GBNF && req->constraint.schema;
+    bool ok = (listed || client_check_constraint(&req->constraint, VENDOR, err)) &&
               client_check_extras(req->extras, VENDOR, err) && write_sampling(config, req, err);
-    write_format(config, &req->constraint);
+    write_format(config, &req->constraint, given);
     if (json_is_object(thinking))
         json_object_set(config, "thinkingConfig", thinking);
     else if (!own)

@@ -206,7 +206,14 @@ static bool read_part(struct reading *r, const json_t *part, const char *at,
 static bool read_parts(struct reading *r, const json_t *content, const char *at,
                        struct dialect_error *err)
 {
-    const json_t *parts = NULL;
+    const json_t *parts = json_object_get(content, "parts");
+    struct member_path one = member_path(at, "parts", -1);
+    if (json_is_object(parts)) {  // the vendor takes one without the brackets
+        if (!read_part(r, parts, one.text, err))
+            return false;
+        read_signature(r, parts);
+        return true;
+    }
     if (!must_be(content, at, "an object", json_is_object(content), err) ||
         !member_array(content, at, "parts", &parts, err))
         return false;
@@ -229,7 +236,8 @@ static bool read_content(struct turns *t, const json_t *content, const char *at,
     if (!member_text(content, at, "role", &role, err))
         return false;
     r.model = slice_is(role, "model");
-    if (!r.model && !slice_is(role, "user") && !slice_is(role, "function"))
+    if (!r.model && !slice_is(role, "user") && !slice_is(role, "function") &&
+        !slice_is(role, "tool"))
         return dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' is not user or model", p.text);
     r.calls = json_array();
     r.blobs = dialect_keep(t->c, json_array());

@@ -270,12 +270,16 @@ bool openai_format(struct dialect_call *c, const json_t *format, const char *at,
     if (slice_is(type, "text"))
         return true;
     if (slice_is(type, "json_object")) {
+        const json_t *schema = json_object_get(format, "schema");
         out->kind = CONSTRAINT_JSON_OBJECT;
-        return true;
-    }
-    if (!slice_is(type, "json_schema"))
+        if (!schema || json_is_null(schema) ||
+            (json_is_object(schema) && json_object_size(schema) == 0))
+            return true;
+        wrapper = NULL;  // as llama-server and others have it
+    } else if (!slice_is(type, "json_schema")) {
         return dialect_refuse(err, PROBLEM_REQUEST, path.text,
                               "'%s' is not text, json_object or json_schema", path.text);
+    }
     out->kind = CONSTRAINT_JSON_SCHEMA;
     if (wrapper) {
         if (!member_object(format, at, wrapper, &format, err))

@@ -62,6 +62,22 @@ static bool read_extras(struct dialect_call *c, const json_t *body, struct diale
     return true;
 }
 
+// As vLLM has it; OpenAI's own answers begin anew.
+static bool read_continues(struct dialect_call *c, const json_t *body, struct dialect_error *err)
+{
+    static const char name[] = "continue_final_message";
+    struct chat_request *r = &c->request;
+    if (!member_bool(body, "", name, &r->continues, err))
+        return false;
+    if (!r->continues)
+        return true;
+    const struct chat_message *last = &r->messages[r->n_messages - 1];
+    bool text = last->role == ROLE_ASSISTANT && last->text.len > 0 &&
+                json_array_size(json_object_get(last->raw, "tool_calls")) == 0;
+    return text || dialect_refuse(err, PROBLEM_REQUEST, name,
+                                  "'%s': the last message is not an assistant's text", name);
+}
+
 static bool read_request(const struct http_request *in, struct dialect_call *c,
                          struct dialect_error *err)
 {
@@ -78,7 +94,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
     c->request.model = model.ptr;
     c->request.wire = "openai";
     c->request.body = body;
-    return openai_messages(c, body, err);
+    return openai_messages(c, body, err) && read_continues(c, body, err);
 }
 
 // Writing
@@ -120,16 +136,19 @@ static void end_chunk(const struct dialect_call *c, const struct chat_event *e, 
     buf_text_add(out, s->include_usage ? ",\"usage\":null}\n\n" : "}\n\n");
 }
 
+// Choices begin in order, since OpenAI's packages collect them in a list that grows at its end.
 static void write_role(struct dialect_call *c, int choice, struct buf *out)
 {
     struct state *s = c->state;
-    uint64_t bit = UINT64_C(1) << (choice % CHOICES_IN_MASK);
-    if (s->begun & bit)
-        return;
-    s->begun |= bit;
-    begin_chunk(c, choice, out);
-    buf_text_add(out, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
-    end_chunk(c, &(struct chat_event){0}, NULL, out);
+    for (int i = 0; i <= choice; i++) {
+        uint64_t bit = UINT64_C(1) << (i % CHOICES_IN_MASK);
+        if (s->begun & bit)
+            continue;
+        s->begun |= bit;
+        begin_chunk(c, i, out);
+        buf_text_add(out, "\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
+        end_chunk(c, &(struct chat_event){0}, NULL, out);
+    }
 }
 
 static void write_delta(struct dialect_call *c, const struct chat_event *e, const char *member,

@@ -140,6 +140,7 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
 {
     const json_t *body = in->body;
     struct state *s = c->state;
+    const json_t *format = NULL;
     struct slice model = {0};
     if (!member_text(body, "", "model", &model, err) ||
         !openai_stream(c, body, &s->include_usage, err) || !openai_sampling(c, body, err) ||
@@ -148,8 +149,11 @@ static bool read_request(const struct http_request *in, struct dialect_call *c,
         return false;
     c->request.model = model.ptr;
     c->request.body = body;  // whose members errors may name; no vendor gets more of it
-    if (!openai_session(c, body, err) || !openai_constraint(c, body, err) ||
-        !read_prompts(c, body, err) || !read_rest(c, body, err))
+    // Of OpenAI's only chat completions have response_format; other servers take it here, too.
+    if (!openai_session(c, body, err) ||
+        !member_object(body, "", "response_format", &format, err) ||
+        !openai_format(c, format, "response_format", "json_schema", err) ||
+        !openai_constraint(c, body, err) || !read_prompts(c, body, err) || !read_rest(c, body, err))
         return false;
     set_prompts(c);
     return true;

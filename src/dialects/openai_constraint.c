@@ -1,5 +1,5 @@
 // openai_constraint.c - the forms of an answer that OpenAI has no words for, in those of other
-// servers: vLLM's guided_... and structured_outputs, llama-server's grammar.
+// servers: vLLM's guided_... and structured_outputs, llama-server's grammar and json_schema.
 //
 // Source: the pages "Structured Outputs" of vLLM's documentation and "llama-server" of llama.cpp.
 #include "base/buf.h"
@@ -7,13 +7,9 @@
 #include "dialects/members.h"
 #include "dialects/openai.h"
 
-const char *const openai_constraint_members[] = {"grammar",
-                                                 "guided_json",
-                                                 "guided_regex",
-                                                 "guided_choice",
-                                                 "guided_grammar",
-                                                 "structured_outputs",
-                                                 NULL};
+const char *const openai_constraint_members[] = {
+    "grammar",       "json_schema",    "guided_json",        "guided_regex",
+    "guided_choice", "guided_grammar", "structured_outputs", NULL};
 
 // The answer has one form: whichever member asked for another one before.
 static bool choose(struct dialect_call *c, enum chat_constraint_kind kind, const char *member,
@@ -68,21 +64,6 @@ static bool read_json(struct dialect_call *c, const json_t *o, const char *at, c
     return choose(c, CONSTRAINT_JSON_SCHEMA, path.text, err);
 }
 
-static void write_literal(struct buf *out, struct slice text)
-{
-    buf_char(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char byte = (unsigned char)text.ptr[i];
-        if (byte < 0x20 || byte == 0x7F)
-            buf_printf(out, "\\x%02X", byte);
-        else if (byte == '"' || byte == '\\')
-            buf_printf(out, "\\%c", byte);
-        else
-            buf_char(out, (char)byte);
-    }
-    buf_char(out, '"');
-}
-
 // One of some texts as a grammar.
 static bool read_choice(struct dialect_call *c, const json_t *o, const char *at, const char *key,
                         struct dialect_error *err)
@@ -105,7 +86,7 @@ static bool read_choice(struct dialect_call *c, const json_t *o, const char *at,
         if (i)
             buf_text_add(&text, " | ");
         if (json_is_string(one))
-            write_literal(&text, json_slice(one));
+            dialect_write_literal(json_slice(one), &text);
         else
             ok = dialect_refuse(err, PROBLEM_REQUEST, p.text, "'%s' must be a string, not %s",
                                 p.text, member_type(one));
@@ -143,6 +124,7 @@ static bool read_structured(struct dialect_call *c, const json_t *body, struct d
 bool openai_constraint(struct dialect_call *c, const json_t *body, struct dialect_error *err)
 {
     return read_text(c, body, "", "grammar", CONSTRAINT_GBNF, err) &&
+           read_json(c, body, "", "json_schema", err) &&
            read_json(c, body, "", "guided_json", err) &&
            read_text(c, body, "", "guided_regex", CONSTRAINT_REGEX, err) &&
            read_choice(c, body, "", "guided_choice", err) &&

@@ -2,10 +2,10 @@
 //
 // local_model.c opens and closes a model with all that belongs to it, local_draft.c another one
 // that guesses for it, local_marks.c knows how it writes, local_messages.c gives its template what
-// it expects, local_prompt.c makes tokens and settings of a request, local_constraint.c keeps
-// grammars (answer_grammar.h makes those of whole answers), local_embed.c asks for embeddings,
-// local_answer.c makes chat's events of the engine's, local_carriers.c has the threads for that,
-// local_models.c knows which models are loaded, local.c
+// it expects, local_turns.c the turns that it takes, local_prompt.c makes tokens and settings of a
+// request, local_constraint.c keeps grammars (answer_grammar.h makes those of whole answers),
+// local_embed.c asks for embeddings, local_answer.c makes chat's events of the engine's,
+// local_carriers.c has the threads for that, local_models.c knows which models are loaded, local.c
 // is the provider.
 #pragma once
 #include <pthread.h>
@@ -45,6 +45,8 @@ struct template_habits {  // what a chat template wants of messages beside the u
     bool developer;       // it knows this role
     bool tools;           // it writes descriptions of tools
     bool no_system;       // it refuses messages of the system
+    bool alternates;      // it refuses two messages of one role in a row
+    bool one_call;        // it refuses a message with several calls
 };
 
 struct local_model {  // immutable once open, but for what local_models.h says
@@ -100,6 +102,8 @@ void local_marks_release(struct local_model *m);
 // The messages as the template wants them (local_messages.c). A new reference.
 struct template_habits local_habits(struct slice chat_template);
 json_t *local_messages(const struct local_model *m, const struct chat_request *req);
+// The same messages in turns that the template takes (local_turns.c), for the reference to these.
+json_t *local_turns(const struct local_model *m, json_t *messages);
 // A JSON string of any bytes: what is not UTF-8 becomes U+FFFD.
 json_t *local_text_json(struct slice s);
 

@@ -21,6 +21,8 @@ struct template_habits local_habits(struct slice t)
         .developer = has(t, "developer"),
         .tools = has(t, "tools"),
         .no_system = has(t, "ystem role not supported"),
+        .alternates = has(t, "roles must alternate"),
+        .one_call = has(t, "only supports single tool-calls"),
     };
 }
 
@@ -121,5 +123,5 @@ json_t *local_messages(const struct local_model *m, const struct chat_request *r
         json_array_append_new(list, o);
     }
     local_tools_tell(m, req, list);
-    return list;
+    return local_turns(m, list);
 }

@@ -38,7 +38,9 @@ static json_t *template_variables(const struct local_model *m, const struct chat
                 json_object_set(v, key, value);
         }
     }
-    if (!json_object_get(v, "add_generation_prompt"))
+    if (req->continues)
+        json_object_set_new(v, "add_generation_prompt", json_false());
+    else if (!json_object_get(v, "add_generation_prompt"))
         json_object_set_new(v, "add_generation_prompt", json_true());
     const json_t *tools = local_tools(req);
     json_object_set_new(v, "messages", local_messages(m, req));
@@ -78,6 +80,48 @@ static bool too_long(const struct local_model *m, const struct chat_request *req
                      n, ctx);
 }
 
+// Cuts what a template wrote behind the last message's text, so that the answer goes on with it.
+// Templates trim texts: white space at the end is put back. False if the text is not found.
+static bool cut_behind_last(struct rendered *r, struct slice said)
+{
+    size_t begin = 0, end = said.len;
+    while (begin < end && strchr(" \t\r\n", said.ptr[begin]))
+        begin++;
+    while (end > begin && strchr(" \t\r\n", said.ptr[end - 1]))
+        end--;
+    struct slice text = slice_of(said.ptr + begin, end - begin);
+    struct slice space = slice_sub(said, end, SIZE_MAX);
+    for (size_t i = r->n_from_values; text.len && i-- > 0;) {
+        struct rendered_span *span = &r->from_values[i];
+        for (size_t at = span->end; at >= span->start + text.len; at--) {
+            if (memcmp(r->text.ptr + at - text.len, text.ptr, text.len) != 0)
+                continue;
+            r->text.len = at;
+            buf_slice(&r->text, space);
+            r->n_from_values = i + 1;
+            span->end = r->text.len;
+            return true;
+        }
+    }
+    return false;
+}
+
+// Answers of two formats are no texts from their first byte on, and a form is that of a whole text.
+static bool cut_to_continue(const struct local_model *m, const struct chat_request *req,
+                            struct rendered *r, struct error *err)
+{
+    if (req->constraint.kind != CONSTRAINT_NONE)
+        return error_set(err, ERR_UNSUPPORTED,
+                         "'messages': an answer that must have a form cannot go on with an "
+                         "assistant's message at the end");
+    if (m->shape.format == ANSWER_HARMONY || m->shape.format == ANSWER_COHERE ||
+        !cut_behind_last(r, req->messages[req->n_messages - 1].text))
+        return error_set(err, ERR_UNSUPPORTED,
+                         "'messages': this model cannot go on with an assistant's message at the "
+                         "end");
+    return true;
+}
+
 // Special tokens are not added: a template writes them itself where the model wants them.
 static bool templated(const struct local_model *m, const struct chat_request *req,
                       struct tokens *out, enum answer_begins *begins, struct error *err)
@@ -89,7 +133,11 @@ static bool templated(const struct local_model *m, const struct chat_request *re
     if (!ok && err->code == ERR_LIMIT)
         return too_long(m, req, err);
     if (ok && begins)
-        *begins = begins_of(m, &rendered);
+        *begins = req->continues ? ANSWER_BEGINS_THOUGHT_OVER : begins_of(m, &rendered);
+    // Who only counts is told no reason why it cannot be answered.
+    struct error ignored = {0};
+    if (ok && req->continues)
+        ok = cut_to_continue(m, req, &rendered, begins ? err : &ignored) || !begins;
     if (ok) {
         size_t n = rendered.n_from_values;
         struct text_span *spans = memory_array(struct text_span, n + 1);

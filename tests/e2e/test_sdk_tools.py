@@ -11,7 +11,7 @@ import parrot
 from server import ROOT, Server, claim, finish
 
 COMMON = r'''
-import asyncio, json
+import asyncio, enum, json
 from enum import Enum
 from typing import List, Literal, Optional
 from pydantic import BaseModel, Field
@@ -59,6 +59,11 @@ with c.chat.completions.stream(**o, response_format=Report) as s:
     kinds = {e.type for e in s}
     claim("openai: a stream is parsed", type(s.get_final_completion().choices[0].message.parsed) is Report and
           "content.delta" in kinds, kinds)
+with c.chat.completions.stream(**o, n=6, response_format=Report) as s:
+    s.until_done()
+    got = s.get_final_completion().choices
+claim("openai: a stream of several choices is parsed", [k.index for k in got] == list(range(6)) and
+      all(type(k.message.parsed) is Report for k in got), got)
 r = c.chat.completions.create(**o, tools=tools, tool_choice="required", parallel_tool_calls=False)
 calls = r.choices[0].message.tool_calls
 claim("openai: required: one call", len(calls) == 1 and r.choices[0].finish_reason == "tool_calls" and
@@ -91,7 +96,7 @@ for word, members in (("a tool", dict(tools=hard, tool_choice="required")), ("a 
         claim("openai: " + word + " that cannot be compiled", False)
     except openai.BadRequestError as e:
         claim("openai: " + word + " that cannot be compiled is BadRequestError", '"not" at #/properties/a' in str(e) and
-              (word != "a tool" or "odd" in str(e)), str(e))
+              ("odd" if word == "a tool" else "response_format.json_schema.schema") in str(e), str(e))
 
 async def several():
     async with AsyncOpenAI(base_url=URL + "/v1", api_key="any", max_retries=0) as ac:
@@ -143,6 +148,12 @@ for word, members in (("required", {"tool_choice": {"type": "any"}}), ("strict",
         claim("anthropic: a tool that cannot be compiled", False)
     except anthropic.BadRequestError as e:
         claim("anthropic: a tool that cannot be compiled is BadRequestError", "odd" in str(e) and "not" in str(e), e)
+try:
+    c.messages.create(**o, output_config={"format": {"type": "json_schema", "schema": HARD}})
+    claim("anthropic: a form that cannot be compiled", False)
+except anthropic.BadRequestError as e:
+    claim("anthropic: a form that cannot be compiled is BadRequestError with member and keyword",
+          "'output_config.format.schema': schema: \"not\" at #/properties/a" in e.body["error"]["message"], e)
 
 async def several():
     async with anthropic.AsyncAnthropic(base_url=URL, api_key="any", max_retries=0) as ac:
@@ -180,6 +191,9 @@ r = run(response_mime_type="application/json", response_schema=list[Place])
 claim("gemini: a list of them", isinstance(r.parsed, list) and all(type(p) is Place for p in r.parsed), r)
 r = run(response_mime_type="application/json", response_json_schema=Report.model_json_schema())
 claim("gemini: response_json_schema", Report.model_validate_json(r.text), r)
+Kind = enum.Enum("Kind", {"RED": "red", "BLUE": "dark blue"}, type=str)
+r = run(response_mime_type="text/x.enum", response_schema=Kind)
+claim("gemini: an enum is the bare word", r.text in ("red", "dark blue") and r.parsed in list(Kind), r)
 r = run(tools=declared, tool_config=ask("ANY"))
 claim("gemini: ANY", right(r.candidates[0].content.parts) and
       r.candidates[0].finish_reason == types.FinishReason.STOP, r)
@@ -205,7 +219,8 @@ for word, config in (("tool", dict(tool_config=ask("ANY"), tools=[types.Tool(fun
         run(**config)
         claim("gemini: a " + word + " that cannot be compiled", False)
     except errors.ClientError as e:
-        claim("gemini: a " + word + " that cannot be compiled is a ClientError", e.code == 400 and "not" in e.message, e)
+        claim("gemini: a " + word + " that cannot be compiled is a ClientError", e.code == 400 and "not" in e.message and
+              ("odd" if word == "tool" else "'generationConfig.responseJsonSchema': ") in e.message, e)
 
 async def several():
     r = await c.aio.models.generate_content(model="caller", contents="?", config=types.GenerateContentConfig(

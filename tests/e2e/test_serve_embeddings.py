@@ -64,7 +64,8 @@ def refusals():
         claim(f"refused: {name}", status == 400 and a["error"]["param"] == what and
               a["error"]["type"] == "invalid_request_error", (status, a))
     status, a, _ = embed("a", dimensions=100000)
-    claim("more dimensions than there are", status == 400 and "100000" in a["error"]["message"], a)
+    claim("more dimensions than there are", status == 400 and "100000" in a["error"]["message"] and
+          a["error"]["param"] == "dimensions", a)
     status, a, _ = embed([[1], [99999999]])
     claim("an id that is none", status == 400 and "99999999" in a["error"]["message"], a)
     status, a, _ = embed(["a", "word " * 20000])

@@ -45,6 +45,30 @@ static void conversations_become_messages_of_templates(void **state)
     dialect_case_end(&d);
 }
 
+// As the vendor's own examples write it: one part without brackets, results of the role tool.
+static void what_the_vendor_takes_too(void **state)
+{
+    (void)state;
+    struct dialect_case d;
+    dialect_case_read(
+        &d, GENERATE,
+        "{\"system_instruction\":{\"parts\":{\"text\":\"be kind\"}},\"contents\":[{\"parts\":"
+        "{\"text\":\"hi\"}},{\"role\":\"model\",\"parts\":{\"functionCall\":{\"name\":\"f\"}}},"
+        "{\"role\":\"tool\",\"parts\":{\"functionResponse\":{\"name\":\"f\",\"response\":{"
+        "\"n\":1}}}}]}");
+    assert_string_equal(
+        dialect_case_messages(&d),
+        "[{\"role\":\"system\",\"content\":\"be kind\"},{\"role\":\"user\",\"content\":\"hi\"},"
+        "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"call00000\",\"type\":"
+        "\"function\",\"function\":{\"name\":\"f\",\"arguments\":{}}}]},{\"role\":\"tool\","
+        "\"content\":\"{\\\"n\\\": 1}\",\"tool_call_id\":\"call00000\",\"name\":\"f\"}]");
+    dialect_case_end(&d);
+    dialect_case_begin(&d, "POST", GENERATE, "{\"contents\":{\"parts\":{\"text\":5}}}");
+    assert_false(d.read);
+    assert_string_equal(d.err.text, "'contents.parts.text' must be a string, not a whole number");
+    dialect_case_end(&d);
+}
+
 static void settings_are_read_in_both_spellings(void **state)
 {
     static const char *const bodies[] = {
@@ -138,8 +162,16 @@ static void what_is_wrong_is_named(void **state)
          "'contents[0].parts[0].functionCall.name' is missing"},
         {"{" HI ",\"generationConfig\":{\"temperature\":3}}",
          "'generationConfig.temperature' is 3, which is not from 0 to 2"},
+        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/xml\"}}",
+         "'generationConfig.responseMimeType': only text/plain, application/json and text/x.enum "
+         "are supported"},
         {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\"}}",
-         "'generationConfig.responseMimeType': only text/plain and application/json are supported"},
+         "'generationConfig.responseMimeType' of text/x.enum needs a 'responseSchema' whose enum "
+         "is a list of texts"},
+        {"{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\",\"responseSchema\":{"
+         "\"type\":\"INTEGER\"}}}",
+         "'generationConfig.responseMimeType' of text/x.enum needs a 'responseSchema' whose enum "
+         "is a list of texts"},
         {"{" HI ",\"generationConfig\":{\"responseSchema\":[]}}",
          "'generationConfig.responseSchema' must be an object"},
         {"{" HI ",\"generationConfig\":{\"responseJsonSchema\":5}}",
@@ -462,10 +494,17 @@ static void formats_of_answers_become_constraints(void **state)
     assert_true(d.read);
     assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_JSON_OBJECT);
     dialect_case_end(&d);
+    dialect_case_read(&d, GENERATE,
+                      "{" HI ",\"generationConfig\":{\"responseMimeType\":\"text/x.enum\","
+                      "\"responseSchema\":{\"type\":\"STRING\",\"enum\":[\"a\\\"b\",\"c\"]}}}");
+    assert_int_equal(d.call.request.constraint.kind, CONSTRAINT_GBNF);
+    assert_true(slice_is(d.call.request.constraint.text, "root ::= \"a\\\"b\" | \"c\""));
+    dialect_case_end(&d);
 }
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(conversations_become_messages_of_templates),
+    cmocka_unit_test(what_the_vendor_takes_too),
     cmocka_unit_test(settings_are_read_in_both_spellings),
     cmocka_unit_test(tools_and_their_choice_are_read),
     cmocka_unit_test(what_is_wrong_is_named),

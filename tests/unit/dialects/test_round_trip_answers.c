@@ -376,7 +376,8 @@ static void a_refusal_stays_one(void **state)
     }
 }
 
-// A vendor that gives one choice where two were asked for has given one.
+// A vendor that gives one choice where two were asked for has given one. In a stream of chat
+// completions choices begin in order, so that one has begun that never says anything.
 static void choices_that_did_not_come_are_not_written(void **state)
 {
     static const char gemini[] = "{\"contents\":[{\"parts\":[{\"text\":\"hi\"}]}],"
@@ -412,7 +413,14 @@ static void choices_that_did_not_come_are_not_written(void **state)
         if (!d.call.request.stream)
             d.dialect->write_response(&d.call, &d.answer, &d.out);
         assert_non_null(strstr(buf_text(&d.out), "\"index\":1"));
-        assert_null(strstr(buf_text(&d.out), "\"index\":0"));
+        const char *other = strstr(buf_text(&d.out), "\"index\":0");
+        if (i == 1) {
+            static const char begun[] = "\"index\":0,\"delta\":{\"role\":\"assistant\"";
+            assert_non_null(other);
+            assert_memory_equal(other, begun, sizeof begun - 1);
+            other = strstr(other + 1, "\"index\":0");
+        }
+        assert_null(other);
         dialect_case_end(&d);
         buf_release(&request);
     }

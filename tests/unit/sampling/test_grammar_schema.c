@@ -90,6 +90,11 @@ static void objects_have_their_members_in_order(void **s)
           "{\"is\":1}", "{\"is\":\"\"}", "{\"x\":1}", "{\"in\":1,\"in\":2}");
     CHECK("{\"type\":\"object\",\"propertyNames\":{\"pattern\":\"^[a-z]+$\",\"maxLength\":3}}",
           "{\"abc\":1}", "{}", NULL, "{\"abcd\":1}", "{\"A\":1}", "{\"\":1}");
+    CHECK("{\"$defs\":{\"K\":{\"type\":\"string\",\"enum\":[\"x\",\"y\"]}},\"type\":\"object\","
+          "\"propertyNames\":{\"$ref\":\"#/$defs/K\"},\"additionalProperties\":{\"const\":1}}",
+          "{}", "{\"x\":1,\"y\":1}", "{\"y\":1}", NULL, "{\"z\":1}", "{\"x\":2}");
+    CHECK("{\"type\":\"object\",\"propertyNames\":{\"const\":\"x\"}}", "{}", "{\"x\":5}", NULL,
+          "{\"y\":5}");
     CHECK("{\"type\":\"object\",\"propertyNames\":{\"enum\":[\"x\",\"y\"]}}", "{\"x\":1,\"y\":2}",
           "{\"y\":0}", NULL, "{\"z\":1}", "{\"y\":1,\"y\":2}");
 }
@@ -160,9 +165,17 @@ static void strings_fit_lengths_patterns_and_formats(void **s)
           "\"1:2:3:4:5:6:7:8:9\"");
     CHECK("{\"type\":\"string\",\"format\":\"uuid\"}", "\"123e4567-e89b-12d3-a456-426614174000\"",
           NULL, "\"123e4567e89b12d3a456426614174000\"");
+    CHECK("{\"type\":\"string\",\"format\":\"uuid4\"}", "\"123e4567-e89b-42d3-a456-426614174000\"",
+          NULL, "\"123e4567-e89b-12d3-a456-426614174000\"",
+          "\"123e4567-e89b-42d3-7456-426614174000\"");
     CHECK("{\"type\":\"string\",\"format\":\"email\",\"maxLength\":12}", "\"a@b.de\"", NULL,
           "\"a@b\"", "\"abcdef@b-c.org\"");
     CHECK("{\"type\":\"string\",\"format\":\"uri\"}", "\"https://a.b/c?d=e#f\"", NULL, "\"a b\"");
+    CHECK("{\"type\":\"string\",\"format\":\"password\",\"maxLength\":2}", "\"\"", "\"a/\"", NULL,
+          "\"abc\"");
+    CHECK("{\"type\":\"string\",\"format\":\"path\",\"pattern\":\"^/\"}", "\"/a b\"", NULL,
+          "\"a\"");
+    CHECK("{\"type\":\"string\",\"format\":\"binary\",\"enum\":[\"a\"]}", "\"a\"", NULL, "\"b\"");
 }
 
 static void values_and_branches_are_combined(void **s)

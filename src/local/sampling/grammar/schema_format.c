@@ -15,6 +15,7 @@
 #define BYTE "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)"
 #define H "[0-9A-Fa-f]{1,4}"
 #define HEX "[0-9A-Fa-f]"
+#define UUID(version) HEX "{8}-" HEX "{4}-" version HEX "{3}-[89ab]" HEX "{3}-" HEX "{12}"
 #define PLAIN "[A-Za-z0-9._~-]"
 #define MAIL "[A-Za-z0-9_+-]{1,30}(?:\\.[A-Za-z0-9_+-]{1,30})?@" LABEL "(?:\\." LABEL "){1,3}"
 #define URI                                                                                        \
@@ -42,12 +43,28 @@ static const struct {
              "){1,2}|(?:" H ":){1,4}(?::" H "){1,3}|(?:" H ":){1,3}(?::" H "){1,4}|(?:" H
              ":){1,2}(?::" H "){1,5}|" H ":(?::" H "){1,6}|:(?:(?::" H "){1,7}|:)"},
     {"uuid", HEX "{8}-" HEX "{4}-" HEX "{4}-" HEX "{4}-" HEX "{12}"},
+    {"uuid1", UUID("1")},
+    {"uuid3", UUID("3")},
+    {"uuid4", UUID("4")},
+    {"uuid5", UUID("5")},
     {"uri", URI},
     {"uri-reference", URI},
     {"iri", URI},
     {"iri-reference", URI},
     {"json-pointer", "(?:/[A-Za-z0-9_.-]{0,40}){0,10}"},
 };
+
+// OpenAPI's, as pydantic and others write them: they say how a text is shown or kept, not what is
+// in it.
+static const char *const any_text[] = {"password", "binary", "path", "file-path", "directory-path"};
+
+bool schema_format_is_any(const char *name)
+{
+    for (size_t i = 0; i < sizeof any_text / sizeof *any_text; i++)
+        if (strcmp(any_text[i], name) == 0)
+            return true;
+    return false;
+}
 
 const char *schema_format(const char *name)
 {

@@ -161,6 +161,8 @@ bool schema_product(struct schema_compiler *c, const json_t *at, const char *key
 bool schema_text_fits(struct schema_compiler *c, const json_t *schema, struct slice text);
 // The expression of a format, or NULL.
 const char *schema_format(const char *name);
+// Whether any text is of this format.
+bool schema_format_is_any(const char *name);
 
 // The rule of the names of members that are not `names` and satisfy `schemas`' propertyNames, and
 // match the patterns of bits set in `which` and none of the others; after the first quote.

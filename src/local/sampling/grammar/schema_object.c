@@ -250,6 +250,20 @@ bool schema_member_counts(struct schema_compiler *c, const struct schema_set *fl
     return !c->failed;
 }
 
+// Adds the names that a schema of names lists; false if it lists none.
+static bool add_listed(struct schema_compiler *c, const json_t *names, struct members *m)
+{
+    const json_t *list = json_object_get(names, "enum"), *one = json_object_get(names, "const");
+    for (size_t k = 0; k < json_array_size(list); k++)
+        if (json_is_string(json_array_get(list, k)))
+            (void)member_of(m, json_string_value(json_array_get(list, k)));
+    if (json_is_string(one))
+        (void)member_of(m, json_string_value(one));
+    if (m->n > NAMES_MAX)
+        schema_fail(c, names, "enum", "more than %d names", NAMES_MAX);
+    return list || one;
+}
+
 // Members named by a propertyNames that lists them are members like others, and the only ones.
 static bool listed_names(struct schema_compiler *c, const struct schema_set *flat,
                          struct members *m)
@@ -257,13 +271,15 @@ static bool listed_names(struct schema_compiler *c, const struct schema_set *fla
     bool listed = false;
     for (size_t i = 0; i < flat->n && !c->failed; i++) {
         const json_t *names = json_object_get(flat->items[i].schema, "propertyNames");
-        const json_t *list = json_object_get(names, "enum");
-        for (size_t k = 0; k < json_array_size(list); k++)
-            if (json_is_string(json_array_get(list, k)))
-                (void)member_of(m, json_string_value(json_array_get(list, k)));
-        listed |= list != NULL;
-        if (m->n > NAMES_MAX)
-            schema_fail(c, names, "enum", "more than %d names", NAMES_MAX);
+        struct schema_set one = {0}, whole = {0};
+        if (!names)
+            continue;
+        set_add(&one, names, 0);
+        if (schema_flatten(c, &one, &whole))
+            for (size_t k = 0; k < whole.n && !c->failed; k++)
+                listed |= add_listed(c, whole.items[k].schema, m);
+        set_release(&one);
+        set_release(&whole);
     }
     return listed;
 }

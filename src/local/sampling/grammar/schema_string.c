@@ -62,6 +62,8 @@ static bool keyword_text(struct schema_compiler *c, const json_t *schema, bool f
         return false;
     }
     struct slice source = json_slice(value);
+    if (format && schema_format_is_any(source.ptr))
+        return true;
     if (format) {
         const char *expression = schema_format(source.ptr);
         if (!expression) {
