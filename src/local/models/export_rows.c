@@ -260,8 +260,8 @@ bool export_rows(struct export *e, const struct piece *p, const struct tensor_vi
     if (!is_kept(p, v) && !find_care(e, &c, numbers, rows))
         return false;
     c.rows_of_item = c.care ? FEEDBACK_ROWS : 1 + ITEM_VALUES / cols;
-    c.numbers = memory_new((size_t)most * (size_t)cols, sizeof *c.numbers);
-    c.out = memory_new((size_t)most, c.row_bytes);
+    c.numbers = memory_resize(NULL, (size_t)most * (size_t)cols, sizeof *c.numbers);
+    c.out = memory_resize(NULL, (size_t)most, c.row_bytes);
     c.errors = memory_array(struct error, n_threads);
     c.tallies = memory_array(struct care_tally, n_threads);
     c.lost = memory_array(struct lost, n_threads);

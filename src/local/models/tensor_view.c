@@ -110,6 +110,12 @@ void tensor_view_read(const struct tensor_view *v, int64_t from, int64_t n, void
 
 void tensor_view_numbers(const struct tensor_view *v, int64_t from, int64_t n, float *out)
 {
+    if (tensor_view_direct(v)) {
+        const char *rows = tensor_view_file_data(v);
+        dtype_to_f32(v->dtype, rows + row_bytes(v->dtype, v->cols) * (uint64_t)from, out,
+                     (size_t)(n * v->cols));
+        return;
+    }
     char *raw = v->tensor ? memory_new(1, row_bytes(v->dtype, v->cols)) : NULL;
     for (int64_t i = 0; i < n; i++, out += v->cols) {
         if (v->tensor) {

@@ -12,12 +12,6 @@ fit_block_fn fit_block_best(void)
     return fit_block_plain;
 }
 
-float round_inverse(double d)
-{
-    float id = d != 0 ? (float)(1 / d) : 0;
-    return isfinite(id) ? id : 0;
-}
-
 static float level_at(const struct format *f, int i)
 {
     return (float)(f->levels ? f->levels[i] : f->first + i);

@@ -6,6 +6,8 @@
 // improved in turn until nothing gets better. Deterministic, on every machine the same bits.
 // Internal to local/quantize. Threads: pure functions.
 #pragma once
+#include <float.h>
+
 #include "local/quantize/format.h"
 
 // x, w [format->block_len]; w > 0, x finite and below 65520. Never fails: what is too small for a
@@ -20,4 +22,9 @@ fit_block_fn fit_block_best(void);  // the fastest that this processor has; all 
 // is nearest to x in group g, and that value.
 uint8_t fit_code(const struct format *f, const struct block *b, int group, float x, float *value);
 
-float round_inverse(double d);  // 1 / d, or 0 where that is none
+// 1 / d, or 0 where that is none.
+static inline float round_inverse(double d)
+{
+    float inverse = (float)(1 / d);
+    return inverse >= -FLT_MAX && inverse <= FLT_MAX ? inverse : 0;
+}

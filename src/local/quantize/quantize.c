@@ -77,15 +77,16 @@ bool quantize_can(enum dtype type)
 // can hold.
 bool quantize_check(enum dtype type, const float *in, size_t n, struct error *err)
 {
-    enum { TOGETHER = 32 };
+    enum { TOGETHER = 256 };
     float below = methods[type].round ? methods[type].below : 65520.0f;
     size_t good = 0;  // values that are certain to be
-    for (bool all = true; all && good + TOGETHER <= n;) {
+    for (bool all = true; all && good < n;) {
+        size_t end = n - good < TOGETHER ? n : good + TOGETHER;
         int bad = 0;
-        for (size_t i = 0; i < TOGETHER; i++)
-            bad |= !(fabsf(in[good + i]) < below);
+        for (size_t i = good; i < end; i++)
+            bad |= !(fabsf(in[i]) < below);
         all = !bad;
-        good += all ? TOGETHER : 0;
+        good = all ? end : good;
     }
     for (size_t i = good; i < n; i++) {
         if (!isfinite(in[i]))
