@@ -152,7 +152,7 @@ static void what_is_found_is_next_to_the_best_there_is(void **state)
     for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
         const struct format *f = format_of(types[t]);
         double least = 0, even = 0, nearly = 0;
-        for (uint64_t seed = 0; seed < 1000; seed++) {
+        for (uint64_t seed = 0; seed < 300; seed++) {
             float x[BLOCK_MAX], same[BLOCK_MAX], other[BLOCK_MAX];
             struct block b = {0};
             for (int i = 0; i < f->block_len; i++) {
