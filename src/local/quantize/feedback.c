@@ -151,7 +151,7 @@ static void round_block(const struct feedback *f, const struct format *format, c
     float moved[BLOCK_MAX];
     for (size_t j = 0; j < len; j++)
         moved[j] = row[from + j] - dot_floats(f->pull + (from + j) * f->n, errors, from);
-    fit_block_best()(format, moved, weights, b);
+    fit_block_best()(format, moved, weights, true, b);
     for (size_t j = 0; j < len; j++) {
         float value,
             x = moved[j] - dot_floats(f->pull + (from + j) * f->n + from, errors + from, j);

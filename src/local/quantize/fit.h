@@ -7,15 +7,19 @@
 // Internal to local/quantize. Threads: pure functions.
 #pragma once
 #include <float.h>
+#include <stdbool.h>
 
 #include "local/quantize/format.h"
 
-// x, w [format->block_len]; w > 0, x finite and below 65520. Never fails: what is too small for a
-// half is zero.
-typedef void (*fit_block_fn)(const struct format *f, const float *x, const float *w,
+// x, w [format->block_len]; w > 0, x finite and below 65520. told: w comes from a text and may be
+// anything, which more beginnings must answer to. Never fails: what is too small for a half is
+// zero.
+typedef void (*fit_block_fn)(const struct format *f, const float *x, const float *w, bool told,
                              struct block *out);
-void fit_block_plain(const struct format *f, const float *x, const float *w, struct block *out);
-void fit_block_avx2(const struct format *f, const float *x, const float *w, struct block *out);
+void fit_block_plain(const struct format *f, const float *x, const float *w, bool told,
+                     struct block *out);
+void fit_block_avx2(const struct format *f, const float *x, const float *w, bool told,
+                    struct block *out);
 fit_block_fn fit_block_best(void);  // the fastest that this processor has; all give the same
 
 // With scales and mins as fit_block left them, codes can be chosen one by one: the one whose value

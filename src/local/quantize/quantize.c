@@ -152,7 +152,7 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
             quantize_weights(importance + i, len, weights);
         else if (f->has_min)
             usual_weights(f, in + i, weights);
-        fit(f, in + i, weights, &b);
+        fit(f, in + i, weights, importance != NULL, &b);
         f->pack(&b, to);
     }
     return true;

@@ -49,8 +49,8 @@ static void blocks_are_the_same_with_every_instruction_set(void **state)
             float x[BLOCK_MAX], w[BLOCK_MAX];
             struct block a = {0}, b = {0};
             fill(seed, x, w);
-            fit_block_plain(f, x, w, &a);
-            best(f, x, w, &b);
+            fit_block_plain(f, x, w, seed & 2, &a);
+            best(f, x, w, seed & 2, &b);
             if (memcmp(&a, &b, sizeof a) != 0)
                 fail_msg("%s: block %d", dtype_name((enum dtype)type), (int)seed);
         }
@@ -68,7 +68,7 @@ static void every_code_is_the_nearest(void **state)
             unsigned char bytes[BLOCK_MAX * 2];
             struct block b = {0};
             fill(seed, x, w);
-            best(f, x, w, &b);
+            best(f, x, w, false, &b);
             f->pack(&b, bytes);
             dtype_to_f32((enum dtype)type, bytes, back, (size_t)f->block_len);
             for (int i = 0; i < f->block_len; i++) {
@@ -111,7 +111,7 @@ static void hardly_a_scale_or_min_near_it_is_better(void **state)
             fill(seed, x, w);
             if (fabsf(x[0]) < 1e-4f)
                 continue;  // where the numbers that halves hold are far apart
-            best(f, x, w, &b);
+            best(f, x, w, false, &b);
             double here = loss_with(f, &b, x, w, 1, 1) * (1 - 1e-9);
             for (int k = -1; k <= 1; k += 2, tries += 2) {
                 better += loss_with(f, &b, x, w, 1 + 0.05 * k, 1) < here;
@@ -164,9 +164,9 @@ static void what_is_found_is_next_to_the_best_there_is(void **state)
                 other[i] = i ? 1 : 1.0001f;
             }
             least += least_loss(f, x);
-            best(f, x, same, &b);
+            best(f, x, same, false, &b);
             even += loss_with(f, &b, x, same, 1, 1);
-            best(f, x, other, &b);
+            best(f, x, other, false, &b);
             nearly += loss_with(f, &b, x, same, 1, 1);
         }
         print_message("%-7s %.5f and %.5f of the least\n", dtype_name(types[t]), even / least,
@@ -188,7 +188,7 @@ static void nothing_becomes_nothing(void **state)
         struct block b = {0};
         if (!f)
             continue;
-        fit_block_best()(f, x, w, &b);
+        fit_block_best()(f, x, w, false, &b);
         f->pack(&b, bytes);
         dtype_to_f32((enum dtype)type, bytes, back, (size_t)f->block_len);
         for (int i = 0; i < f->block_len; i++)
