@@ -156,8 +156,9 @@ neon-tests: $(NEON_TESTS)
 neon:                            ## the kernels' tests for 64-bit Arm, under an emulator
 	tools/test-neon
 
-# A short run runs every test, but the longest try fewer of their many like cases (HEARTH_SHORT).
-short := HEARTH_SHORT=1 HEARTH_KILLS=100 HEARTH_SEEDS=1
+# A short run runs every test, but the longest try fewer of their many like cases (HEARTH_SHORT), and browsers wait for
+# the release build's.
+short := HEARTH_SHORT=1 HEARTH_BROWSER= HEARTH_KILLS=100 HEARTH_SEEDS=1
 asan:                            ## the tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=asan test
 asan-short:                      ## the same with fewer rounds, as scripts/test.sh does
