@@ -175,6 +175,31 @@ static void what_is_found_is_next_to_the_best_there_is(void **state)
     }
 }
 
+// One value in a row, as constructed and pruned models have them: a scale that holds it exactly is
+// there wherever the lowest level is a power of two.
+static void a_value_alone_is_kept_exactly(void **state)
+{
+    (void)state;
+    static const enum dtype types[] = {DTYPE_Q4_0, DTYPE_Q5_0, DTYPE_Q6_K};
+    static const float values[] = {8, -1, 2.6015625f, 0.7998046875f, 6.3984375f, -0.5f};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++) {
+        const struct format *f = format_of(types[t]);
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            float x[BLOCK_MAX] = {0}, w[BLOCK_MAX], back[BLOCK_MAX];
+            unsigned char bytes[BLOCK_MAX * 2];
+            struct block b = {0};
+            for (int i = 0; i < BLOCK_MAX; i++)
+                w[i] = 1;
+            x[k * 3] = values[k];
+            fit_block_best()(f, x, w, false, &b);
+            f->pack(&b, bytes);
+            dtype_to_f32(types[t], bytes, back, (size_t)f->block_len);
+            for (int i = 0; i < f->block_len; i++)
+                assert_true(back[i] == x[i]);  // zeros may be negative
+        }
+    }
+}
+
 static void nothing_becomes_nothing(void **state)
 {
     (void)state;
@@ -201,6 +226,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(every_code_is_the_nearest),
     cmocka_unit_test(hardly_a_scale_or_min_near_it_is_better),
     cmocka_unit_test(what_is_found_is_next_to_the_best_there_is),
+    cmocka_unit_test(a_value_alone_is_kept_exactly),
     cmocka_unit_test(nothing_becomes_nothing),
 };
 
