@@ -175,7 +175,7 @@ static void tell_predictions(const struct perplexity_result *r, bool quiet)
             r->tokens, r->kl_mean, 100 * r->same_top);
     if (!(r->kl_mean < KL_FAR))
         log_warn("the file predicts something else than the original (mean KL divergence %.2f): "
-                 "take a type with more bits, such as q6_k or q8_0",
+                 "try q4_0 or q5_0, whose levels have an exact zero, or more bits (q6_k, q8_0)",
                  r->kl_mean);
 }
 
