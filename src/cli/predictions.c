@@ -23,6 +23,19 @@ static bool show_comparing(void *self, size_t done, size_t total)
     return !interrupted();
 }
 
+// Reads the tokens with a model that is loaded, and can be interrupted.
+static bool read_with(struct loaded *l, const struct predictions *p, struct perplexity_options o,
+                      struct perplexity_result *out, struct error *err)
+{
+    o.ctx = p->ctx;
+    o.progress = show_comparing;
+    o.progress_self = &l->progress;
+    bool ok =
+        perplexity_tokens(l->model, p->tokens, p->n_windows * (size_t)p->ctx, NO_BOS, &o, out, err);
+    progress_clear(&l->progress);
+    return ok;
+}
+
 // As many windows as the predictions of do not take much of a disk.
 static size_t windows_at_most(const struct loaded *l, int ctx)
 {
@@ -50,19 +63,17 @@ static bool make_place(char **path, struct error *err)
     return false;
 }
 
-bool predictions_keep(struct predictions *p, const struct loaded *l, const struct calibration *c,
+bool predictions_keep(struct predictions *p, struct loaded *l, const struct calibration *c,
                       const struct settings *s, struct error *err)
 {
     struct perplexity_result result;
     *p = (struct predictions){0};
     if (!make_place(&p->path, err))
         return false;
-    size_t most = windows_at_most(l, calibration_ctx(c));
     p->ctx = calibration_ctx(c);
-    p->tokens = calibration_kept_out(c, most, &p->n_windows);
-    struct perplexity_options o = {.ctx = p->ctx, .threads = s->threads, .save_logits = p->path};
-    return perplexity_tokens(l->model, p->tokens, p->n_windows * (size_t)p->ctx, NO_BOS, &o,
-                             &result, err);
+    p->tokens = calibration_kept_out(c, windows_at_most(l, p->ctx), &p->n_windows);
+    struct perplexity_options o = {.threads = s->threads, .save_logits = p->path};
+    return read_with(l, p, o, &result, err);
 }
 
 bool predictions_compare(const struct predictions *p, const char *path, const struct settings *s,
@@ -70,15 +81,8 @@ bool predictions_compare(const struct predictions *p, const char *path, const st
 {
     struct loaded l = {0};
     struct model_options m = {.ctx = p->ctx, .max_rows = p->ctx, .max_wanted = p->ctx};
-    struct perplexity_options o = {.ctx = p->ctx,
-                                   .threads = s->threads,
-                                   .against = p->path,
-                                   .progress = show_comparing,
-                                   .progress_self = &l.progress};
-    bool ok =
-        loaded_init(&l, path, s, m, false, err) &&
-        perplexity_tokens(l.model, p->tokens, p->n_windows * (size_t)p->ctx, NO_BOS, &o, out, err);
-    progress_clear(&l.progress);
+    struct perplexity_options o = {.threads = s->threads, .against = p->path};
+    bool ok = loaded_init(&l, path, s, m, false, err) && read_with(&l, p, o, out, err);
     loaded_release(&l);
     return ok;
 }

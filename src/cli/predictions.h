@@ -20,7 +20,7 @@ struct predictions {
 };
 
 // predictions_release is due in either case; {0} may be released.
-bool predictions_keep(struct predictions *p, const struct loaded *l, const struct calibration *c,
+bool predictions_keep(struct predictions *p, struct loaded *l, const struct calibration *c,
                       const struct settings *s, struct error *err);
 // Loads the model at `path` and compares its predictions of the same tokens.
 bool predictions_compare(const struct predictions *p, const char *path, const struct settings *s,
