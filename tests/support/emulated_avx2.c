@@ -3,10 +3,11 @@
 #include "emulated.h"
 
 #if defined(__x86_64__)
-#include "local/kernels/quads_avx2.inc"
+#include "local/kernels/simd_avx2.inc"
+#include "local/kernels/unpack_simd.inc"
 
 // What vpdpbusd means. Products of a pair of bytes in 16 bits need 17, so they are added in 32.
-INLINE ints dot4(ints sum, quads w, ints x)
+INLINE __m256i dot4(__m256i sum, __m256i w, __m256i x)
 {
     const __m256i low = _mm256_set1_epi16(255);
     __m256i even =

@@ -3,9 +3,10 @@
 #include "local/kernels/kernels.h"
 
 #if defined(__x86_64__)
-#include "local/kernels/quads_avx2.inc"
+#include "local/kernels/simd_avx2.inc"
+#include "local/kernels/unpack_simd.inc"
 
-INLINE ints dot4(ints sum, quads w, ints x)
+INLINE __m256i dot4(__m256i sum, __m256i w, __m256i x)
 {
     return _mm256_dpbusd_avx_epi32(sum, w, x);
 }
