@@ -1,38 +1,41 @@
-// emulated_amx_avx2.c - the AMX table with what tdpbsud means in plain C; AVX2 for the rest of it.
+// emulated_amx_avx2.c - the AMX table with what tdpbssd means in plain C; AVX2 for the
+// rest of it.
 #include "emulated.h"
 
 #if defined(__x86_64__)
 #include "local/kernels/simd_avx2.inc"
 #include "local/kernels/unpack_simd.inc"
 
-enum { FEW_X = 4 };
+enum { FEW_X = 20, FEW_TILE_ROWS = 4 };
 
-static struct kernels few;  // the emulated AVX2 VNNI table, of which FEW_X is the tile
-static int tile_rows, tile_k;
+static struct kernels few;  // the emulated AVX2 VNNI table, of which FEW_TILE_ROWS is the tile
+static int tile_rows;
 
-static void tiles_shape(int rows, int k)
+static void tiles_shape(int rows)
 {
     tile_rows = rows;
-    tile_k = k;
 }
-static void tiles_product(int32_t *c, const uint8_t *a, const uint8_t *b)
+static int32_t product(const uint8_t *a, const uint8_t *b)
 {
-    for (int t = 0; t < tile_rows; t++)
-        for (int r = 0; r < PANEL_ROWS; r++) {
-            int32_t sum = 0;
-            for (int i = 0; i < tile_k; i++)
-                sum += (int8_t)a[t * 32 + i] * b[i / 4 * 64 + r * 4 + i % 4];
-            c[t * PANEL_ROWS + r] = sum;
-        }
+    int32_t sum = 0;
+    for (int i = 0; i < 32; i++)
+        sum += (int8_t)a[i] * (int8_t)b[i / 4 * 64 + i % 4];
+    return sum;
+}
+static void tiles_products(int32_t *c, const uint8_t *a, size_t a_step, const uint8_t *b, int n)
+{
+    for (int i = 0; i < n; i++, a += a_step, b += Q_BLOCK, c += 16 * PANEL_ROWS)
+        for (int t = 0; t < tile_rows; t++)
+            for (int r = 0; r < PANEL_ROWS; r++)
+                c[t * PANEL_ROWS + r] = product(a + t * 32, b + r * 4);
 }
 static void tiles_done(void)
 {
-    tile_rows = tile_k = 0;
+    tile_rows = 0;
 }
-INLINE vec vec_of_sums(const int32_t *c, int32_t start)
+INLINE vec vec_of_sums(const int32_t *c)
 {
-    __m256i sums = _mm256_loadu_si256((const __m256i *)(const void *)c);
-    return _mm256_cvtepi32_ps(_mm256_add_epi32(sums, _mm256_set1_epi32(start)));
+    return _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)c));
 }
 static void gemm_few(const struct gemm *g, int first, int n, void *scratch)
 {

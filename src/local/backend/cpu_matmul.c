@@ -93,7 +93,7 @@ static struct prepared *find_prepared(struct plan *p, const struct matmul_job *j
     int rows = rows_in_pass(p, job);
     struct prepared *pr = &p->prepared[p->n_prepared++];
     *pr = (struct prepared){.job = job, .form = form, .offset = *bytes, .first_item = p->n_items};
-    pr->n_tiles = act_n_tiles(rows, p->c->kernels.tile_rows[form]);
+    pr->n_tiles = act_n_tiles(rows, kernels_tile_rows(&p->c->kernels, form, rows));
     p->n_items += pr->n_tiles;
     *bytes += ((size_t)rows * act_row_bytes(form, job->out[0].w->cols) + 127) & ~(size_t)63;
     return pr;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
+#include "local/kernels/kernels.h"
 
 enum { THREADS_MAX = 64, SAMPLES = 9 };
 static const size_t read_bytes = (size_t)256 << 20;
@@ -134,10 +135,13 @@ double probe_int8_tops(int threads)
     struct task tasks[THREADS_MAX] = {{0}};
     double (*int8)(long, int *) = probe_int8_scalar;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
+    unsigned isa = isa_detect();
+    if (isa & ISA_AVX2)
         int8 = probe_int8_avx2;
-    if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw"))
+    if (isa & ISA_AVX512_VNNI)
         int8 = probe_int8_avx512_vnni;
+    if (isa & ISA_AMX_INT8)
+        int8 = probe_int8_amx_int8;
 #endif
     for (int i = 0; i < n; i++)
         tasks[i] = (struct task){.work = multiply, .int8 = int8, .rounds = 1000000};

@@ -7,7 +7,8 @@
 // Bytes a second that `threads` threads read from memory far larger than the caches, in 1e9.
 double probe_read_gbytes_per_s(int threads);
 // Multiplications and additions of 8-bit integers a second, in 1e12, by the widest instructions
-// that products use here (VPDPBUSD, else VPMADDUBSW as for 4-bit weights, else plain C).
+// that products use here (TDPBSSD of whole tiles, else VPDPBUSD, else VPMADDUBSW as for 4-bit
+// weights, else plain C).
 double probe_int8_tops(int threads);
 
 // Cores this process may use.
@@ -18,3 +19,4 @@ int probe_cores(void);
 double probe_int8_scalar(long n, int *sink);
 double probe_int8_avx2(long n, int *sink);
 double probe_int8_avx512_vnni(long n, int *sink);
+double probe_int8_amx_int8(long n, int *sink);

@@ -82,8 +82,10 @@ struct gemm {
 };
 
 struct kernels {
-    const char *name;  // "scalar", "AVX2", ...
-    int tile_rows[ACT_FORM_COUNT];
+    const char *name;               // "scalar", "AVX2", ...
+    int tile_rows[ACT_FORM_COUNT];  // the most rows of x in a tile
+    // The same for block formats where x has few_x rows in all, or fewer (few_x is usually 0).
+    int few_x, few_tile_rows;
     // n rows (1..tile_rows) of x, x_stride floats apart, to a tile of that form.
     void (*act_tile[ACT_FORM_COUNT])(void *tile, const float *x, size_t x_stride, int n, int cols);
     // Panels first .. first + n - 1 against all of x. scratch: gemm_scratch(cols) bytes,
@@ -100,6 +102,12 @@ struct kernels {
     void (*rotate)(float *x, const float *table, int n);
     void (*to_f16)(uint16_t *out, const float *x, size_t n);
 };
+
+// Into how large tiles n_x rows of x are to be cut.
+static inline int kernels_tile_rows(const struct kernels *k, enum act_form form, int n_x)
+{
+    return form != ACT_F32 && n_x <= k->few_x ? k->few_tile_rows : k->tile_rows[form];
+}
 
 size_t gemm_scratch(int cols);
 

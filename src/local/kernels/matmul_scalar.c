@@ -185,6 +185,7 @@ void matmul_use_scalar(struct kernels *k)
 {
     for (int f = 0; f < ACT_FORM_COUNT; f++)
         k->tile_rows[f] = 8;
+    k->few_x = k->few_tile_rows = 0;
     k->act_tile[ACT_F32] = tile_f32;
     k->act_tile[ACT_Q8_OFFSET_8] = tile_offset_8;
     k->act_tile[ACT_Q8_OFFSET_16] = tile_offset_16;
