@@ -179,13 +179,15 @@ static float *slopes_of(const struct feedback *f, const float *errors, size_t n_
 
 // Every value of a rounded row once more, when all others are known: the level at which the loss
 // is least. True if any changed.
-static bool sweep_row(const struct feedback *f, const struct format *format, const float *row,
-                      float *errors, float *slope, struct block *blocks)
+static bool sweep_row(const struct feedback *f, const struct format *const *formats,
+                      const float *row, float *errors, float *slope, struct block *blocks)
 {
     bool changed = false;
+    size_t len = (size_t)formats[0]->block_len;
     for (size_t i = 0; i < f->n; i++) {
-        size_t j = i % (size_t)format->block_len;
-        struct block *b = &blocks[i / (size_t)format->block_len];
+        size_t j = i % len;
+        const struct format *format = formats[i / len];
+        struct block *b = &blocks[i / len];
         float now = row[i] + errors[i], value;
         uint8_t code = fit_code(format, b, (int)j / format->group_len,
                                 now - slope[i] / f->h[i * f->n + i], &value);
@@ -199,18 +201,17 @@ static bool sweep_row(const struct feedback *f, const struct format *format, con
     return changed;
 }
 
-static void pack_row(const struct format *format, size_t block_bytes, const struct block *blocks,
-                     size_t n_blocks, unsigned char *out)
+static void pack_row(const struct format *const *formats, size_t block_bytes,
+                     const struct block *blocks, size_t n_blocks, unsigned char *out)
 {
     for (size_t i = 0; i < n_blocks; i++)
-        format->pack(&blocks[i], out + i * block_bytes);
+        formats[i]->pack(&blocks[i], out + i * block_bytes);
 }
 
 bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows, size_t n_rows,
                    void *out, size_t *bad_row, struct error *err)
 {
-    const struct format *format = format_of(type);
-    size_t len = (size_t)format->block_len, bytes = (size_t)dtype_info(type)->block_bytes;
+    size_t len = (size_t)dtype_info(type)->block_len, bytes = (size_t)dtype_info(type)->block_bytes;
     size_t n = f->n, n_blocks = n / len;
     for (size_t r = 0; r < n_rows; r++) {
         *bad_row = r;
@@ -219,22 +220,28 @@ bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows,
     }
     float *errors = memory_array(float, n_rows *n), weights[BLOCK_MAX];
     struct block *blocks = memory_array(struct block, n_rows * n_blocks);
+    const struct format **formats = memory_array(const struct format *, n_rows *n_blocks);
     // Blocks outside, rows inside: the block's part of `pull` stays in the cache.
     for (size_t from = 0; from < n; from += len) {
         quantize_weights(f->diagonal + from, len, weights);
-        for (size_t r = 0; r < n_rows; r++)
-            round_block(f, format, rows + r * n, weights, from, errors + r * n,
-                        &blocks[r * n_blocks + from / len]);
+        for (size_t r = 0; r < n_rows; r++) {
+            size_t i = r * n_blocks + from / len;
+            formats[i] = format_for(type, rows + r * n + from);
+            round_block(f, formats[i], rows + r * n, weights, from, errors + r * n, &blocks[i]);
+        }
     }
     float *slopes = slopes_of(f, errors, n_rows);
     for (size_t r = 0; r < n_rows; r++) {
         struct block *of_row = blocks + r * n_blocks;
+        const struct format *const *formats_of_row = formats + r * n_blocks;
         for (int i = 0; i < SWEEPS; i++)
-            if (!sweep_row(f, format, rows + r * n, errors + r * n, slopes + r * n, of_row))
+            if (!sweep_row(f, formats_of_row, rows + r * n, errors + r * n, slopes + r * n, of_row))
                 break;
-        pack_row(format, bytes, of_row, n_blocks, (unsigned char *)out + r * n_blocks * bytes);
+        pack_row(formats_of_row, bytes, of_row, n_blocks,
+                 (unsigned char *)out + r * n_blocks * bytes);
     }
     free(slopes);
+    free(formats);
     free(blocks);
     free(errors);
     return true;

@@ -118,6 +118,10 @@ void quantize_weights(const float *importance, size_t n, float *weights)
 static void usual_weights(const struct format *f, const float *x, float *weights)
 {
     size_t len = (size_t)f->group_len;
+    for (size_t i = 0; i < (size_t)f->block_len; i++)
+        weights[i] = 1;
+    if (!f->has_min)
+        return;
     for (size_t g = 0; g < (size_t)f->block_len; g += len) {
         double squares = 0;
         for (size_t i = g; i < g + len; i++)
@@ -132,7 +136,7 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
                   struct error *err)
 {
     const struct dtype_info *info = dtype_info(type);
-    const struct format *f = methods[type].round ? NULL : format_of(type);
+    const bool searched = !methods[type].round;
     const size_t len = (size_t)info->block_len, bytes = (size_t)info->block_bytes;
     unsigned char *to = out;
     float weights[BLOCK_MAX];
@@ -141,16 +145,15 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
     assert(quantize_can(type) && n % len == 0);
     if (!quantize_check(type, in, n, err))
         return false;
-    for (size_t i = 0; f && i < len; i++)
-        weights[i] = 1;
     for (size_t i = 0; i < n; i += len, to += bytes) {
-        if (!f) {
+        if (!searched) {
             methods[type].round(in + i, to);
             continue;
         }
+        const struct format *f = format_for(type, in + i);
         if (importance)
             quantize_weights(importance + i, len, weights);
-        else if (f->has_min)
+        else
             usual_weights(f, in + i, weights);
         fit(f, in + i, weights, importance != NULL, &b);
         f->pack(&b, to);

@@ -211,6 +211,30 @@ static void inputs_that_are_always_zero_do_no_harm(void **state)
     feedback_free(f);
 }
 
+// A block with zeros of its own has a level for them, wherever errors move its values.
+static void blocks_with_zeros_keep_a_level_for_them(void **state)
+{
+    const struct setting *s = *state;
+    enum { ZERO = 8, ROW_BYTES = N / 256 * 144 };
+    float rows[2 * N];
+    unsigned char bytes[2 * ROW_BYTES];
+    size_t bad;
+    struct error err;
+    for (size_t i = 0; i < N; i++) {
+        rows[i] = s->rows[i];
+        rows[N + i] = i % 4 ? s->rows[i] : 0;
+    }
+    struct feedback *f = feedback_new(s->h, N, DOUBT, s->pool);
+    assert_true(feedback_rows(f, DTYPE_Q4_K, rows, 2, bytes, &bad, &err));
+    for (size_t at = 0; at < sizeof bytes; at += 144) {
+        uint16_t d, dmin;
+        memcpy(&d, bytes + at, 2);
+        memcpy(&dmin, bytes + at + 2, 2);
+        assert_int_equal(f16_to_f32(dmin) == ZERO * f16_to_f32(d), at >= ROW_BYTES);
+    }
+    feedback_free(f);
+}
+
 static void what_is_no_number_is_refused(void **state)
 {
     struct setting *s = *state;
@@ -236,6 +260,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(without_correlations_nothing_is_gained_or_lost),
     cmocka_unit_test(inputs_that_are_always_zero_do_no_harm),
     cmocka_unit_test(what_is_no_number_is_refused),
+    cmocka_unit_test(blocks_with_zeros_keep_a_level_for_them),
 };
 
 int main(void)

@@ -318,6 +318,40 @@ static void what_fits_is_kept(void **state)
     }
 }
 
+// Types with a min have no zero among their levels, but where a network has zeros on purpose.
+static void zeros_among_others_stay_zero(void **state)
+{
+    (void)state;
+    static const enum dtype types[] = {DTYPE_Q4_1, DTYPE_Q5_1, DTYPE_Q4_K, DTYPE_Q5_K};
+    static const double step_of[] = {1.0 / 8, 1.0 / 16, 1.0 / 7, 1.0 / 15};
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            float row[WIDE], importance[WIDE], back[WIDE];
+            unsigned char bytes[WIDE_BYTES_MAX];
+            struct error err;
+            for (uint64_t i = 0; i < WIDE; i++) {
+                double v = (double)(hash_mix(seed * WIDE + i) >> 11) * 0x1p-53 - 0.5;
+                row[i] = i % 3 == seed % 3 ? 0 : (float)(seed % 2 ? v : v * v * v);
+                importance[i] = (float)(1 + i % 7);
+            }
+            assert_true(
+                quantize_row(types[t], row, seed % 4 < 2 ? NULL : importance, bytes, WIDE, &err));
+            dtype_to_f32(types[t], bytes, back, WIDE);
+            for (int g = 0; g < WIDE; g += N) {
+                double most = 0;
+                for (int i = g; i < g + N; i++)
+                    most = fmax(most, fabs((double)row[i]));
+                for (int i = g; i < g + N; i++) {
+                    if (row[i] == 0)
+                        assert_true(back[i] == 0);
+                    assert_true(fabs((double)row[i] - (double)back[i]) <=
+                                2 * most * step_of[t]);  // ends may be cut off
+                }
+            }
+        }
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(rows_round_as_gguf_py_rounds_them),
     cmocka_unit_test(what_is_no_number_is_refused),
@@ -325,6 +359,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(subnormal_rows_become_zero),
     cmocka_unit_test(q8_0_errors_stay_within_half_a_step),
     cmocka_unit_test(what_fits_is_kept),
+    cmocka_unit_test(zeros_among_others_stay_zero),
     cmocka_unit_test(blocks_lose_less_than_the_reference),
     cmocka_unit_test(importance_moves_the_error),
     cmocka_unit_test(large_values_count_more_beside_a_min),
