@@ -205,7 +205,7 @@ static void pack_row(const struct format *const *formats, size_t block_bytes,
                      const struct block *blocks, size_t n_blocks, unsigned char *out)
 {
     for (size_t i = 0; i < n_blocks; i++)
-        formats[i]->pack(&blocks[i], out + i * block_bytes);
+        format_pack(formats[i], &blocks[i], out + i * block_bytes);
 }
 
 bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows, size_t n_rows,

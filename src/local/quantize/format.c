@@ -263,66 +263,34 @@ const struct format *format_of(enum dtype type)
     return formats[type].pack ? &formats[type] : NULL;
 }
 
-// Levels of formats with a min around a zero of their own: with dmin = zero * d and the min of a
-// group as large as its scale, code `zero` reads back as nothing, and the others as multiples of
-// the scale on either side. Powers of two make halves of halves: no bit of d is lost.
-static void pack_around_zero(const struct block *b, int zero, int least, int n_groups,
-                             void (*pack)(const struct block *b, unsigned char *out),
-                             unsigned char *out, int n)
-{
-    struct block with_min = *b;
-    with_min.dmin = (float)zero * b->d;
-    for (int g = 0; g < n_groups; g++)
-        with_min.min[g] = b->scale[g];
-    for (int i = 0; i < n; i++)
-        with_min.code[i] = (uint8_t)(b->code[i] + least);
-    pack(&with_min, out);
-}
-
-static void pack_q4_1_around_zero(const struct block *b, unsigned char *out)
-{
-    pack_around_zero(b, 8, 0, 1, pack_q4_1, out, QK);
-}
-
-static void pack_q5_1_around_zero(const struct block *b, unsigned char *out)
-{
-    pack_around_zero(b, 16, 0, 1, pack_q5_1, out, QK);
-}
-
-static void pack_q4_k_around_zero(const struct block *b, unsigned char *out)
-{
-    pack_around_zero(b, 8, 1, QK_K / 32, pack_q4_k, out, QK_K);
-}
-
-static void pack_q5_k_around_zero(const struct block *b, unsigned char *out)
-{
-    pack_around_zero(b, 16, 1, QK_K / 32, pack_q5_k, out, QK_K);
-}
-
 // Groups' scales are not negative in K formats, so one level less makes both sides alike.
 static const struct format around_zero[DTYPE_COUNT] = {
     [DTYPE_Q4_1] = {.block_len = 32,
                     .group_len = 32,
                     .n_levels = 16,
                     .first = -8,
-                    .pack = pack_q4_1_around_zero},
+                    .zero = 8,
+                    .pack = pack_q4_1},
     [DTYPE_Q5_1] = {.block_len = 32,
                     .group_len = 32,
                     .n_levels = 32,
                     .first = -16,
-                    .pack = pack_q5_1_around_zero},
+                    .zero = 16,
+                    .pack = pack_q5_1},
     [DTYPE_Q4_K] = {.block_len = 256,
                     .group_len = 32,
                     .n_levels = 15,
                     .first = -7,
                     .scale_hi = 63,
-                    .pack = pack_q4_k_around_zero},
+                    .zero = 8,
+                    .pack = pack_q4_k},
     [DTYPE_Q5_K] = {.block_len = 256,
                     .group_len = 32,
                     .n_levels = 31,
                     .first = -15,
                     .scale_hi = 63,
-                    .pack = pack_q5_k_around_zero},
+                    .zero = 16,
+                    .pack = pack_q5_k},
 };
 
 const struct format *format_for(enum dtype type, const float *x)
@@ -336,4 +304,22 @@ const struct format *format_for(enum dtype type, const float *x)
         n_far += fabsf(x[i]) > far;
     }
     return f->pack && n_zeros >= f->block_len / 8 && n_below && !n_far ? f : format_of(type);
+}
+
+// dmin = zero * d and the min of a group as large as its scale: code `zero` reads back as nothing,
+// and the others as multiples of the scale on either side. No bit of d is lost, `zero` being a
+// power of two.
+void format_pack(const struct format *f, const struct block *b, unsigned char *out)
+{
+    if (!f->zero) {
+        f->pack(b, out);
+        return;
+    }
+    struct block with_min = *b;
+    with_min.dmin = (float)f->zero * b->d;
+    for (int g = 0; g < f->block_len / f->group_len; g++)
+        with_min.min[g] = b->scale[g];
+    for (int i = 0; i < f->block_len; i++)
+        with_min.code[i] = (uint8_t)(b->code[i] + f->zero + f->first);
+    f->pack(&with_min, out);
 }

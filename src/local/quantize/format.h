@@ -31,7 +31,8 @@ struct format {
     bool has_min;            // the block has a dmin
     int min_hi;              // of a group's own min; 0: none, and dmin may have either sign
     bool power_of_two;       // d is one
-    void (*pack)(const struct block *b, unsigned char *out);
+    int zero;  // of a type with a min, levels around this code, which reads as 0; 0: not so
+    void (*pack)(const struct block *b, unsigned char *out);  // see format_pack
 };
 
 // NULL for plain types.
@@ -42,3 +43,5 @@ const struct format *format_of(enum dtype type);
 // Both have blocks of the same length and groups, and pack to the same type. What is zero was left
 // out of a network on purpose, and a small constant in its place adds up (docs/decisions.md, 87).
 const struct format *format_for(enum dtype type, const float *x);
+// The bytes of a block that was rounded as f says.
+void format_pack(const struct format *f, const struct block *b, unsigned char *out);

@@ -156,7 +156,7 @@ bool quantize_row(enum dtype type, const float *in, const float *importance, voi
         else
             usual_weights(f, in + i, weights);
         fit(f, in + i, weights, importance != NULL, &b);
-        f->pack(&b, to);
+        format_pack(f, &b, to);
     }
     return true;
 }
