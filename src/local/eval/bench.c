@@ -288,6 +288,7 @@ static bool measure(struct bench *b, struct error *err)
     b->total = 2 + (o->n_prefill + o->n_batch) * b->repeats + (o->decode ? b->repeats + 1 : 0);
     if (!probe_machine(b, err))
         return false;
+    model_warm_up(b->m);
     prefill(b, BENCH_BATCH_PROMPT);  // what is mapped and not yet touched, costs only here
     decode(b, BENCH_BATCH_PROMPT, 1);
     for (int i = 0; i < o->n_prefill; i++)

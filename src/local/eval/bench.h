@@ -4,8 +4,8 @@
 // a prompt from nothing, in steps of the model's max_rows, with logits of its last token. Decode
 // computes one token after another behind a context of `depth` tokens that a real prefill filled.
 // A batch decodes one token of each sequence in every step behind prompts of 32 tokens. Each is
-// repeated and the median told, with the bytes and operations a second that it comes to
-// (roofline.h).
+// repeated, after warming up (model_warm_up), and the median told, with the bytes and operations a
+// second that it comes to (roofline.h).
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

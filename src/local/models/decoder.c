@@ -12,7 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "local/models/model_impl.h"
 
 static void norm(struct model *m, float *out, float *x, const float *add, const float *weight,
@@ -317,7 +316,6 @@ void model_forward(struct model *m, struct kv_cache *const *kv, const struct bat
     const struct model_facts *f = &m->facts;
     assert(batch->n_rows <= m->max_rows && batch->n_seqs <= m->max_seqs);
     assert(batch->n_groups == m->n_groups);
-    double start = clock_s();
     m->backend->ops->begin(m->backend, batch);
     embed(m, batch);
     for (int set = 0; set < 1 + f->local_rope && !f->learned_positions; set++)
@@ -325,7 +323,12 @@ void model_forward(struct model *m, struct kv_cache *const *kv, const struct bat
     run_layers(m, kv, batch);
     logits(m, batch, out);
     m->backend->ops->end(m->backend);
-    packed_used(m->packed, clock_s() - start);
+    packed_used(m->packed);
+}
+
+void model_warm_up(struct model *m)
+{
+    packed_warm_up(m->packed);
 }
 
 // The last layer's output of the rows that were kept is still in the scratch. By as many rows at a

@@ -76,6 +76,9 @@ void model_observe(struct model *m, model_observer observer, void *self);
 // takes no place in out and is not counted.
 void model_forward(struct model *m, struct kv_cache *const *kv, const struct batch *batch,
                    float *out);
+// Does now what would otherwise happen beside the first hundreds of passes: mapped weights that
+// are slow to read move to memory of our own (packed.h). To be called before speed is measured.
+void model_warm_up(struct model *m);
 // After model_forward of the same batch: the normed hidden states of its rows with WANT_EMBEDDING,
 // in the batch's order. out [number of them, n_embd].
 void model_hidden(struct model *m, const struct batch *batch, float *out);

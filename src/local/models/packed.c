@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -23,13 +24,16 @@
 #define MADV_POPULATE_READ 22  // since Linux 5.14
 #endif
 
+enum { USES_TO_TRY = 16 };
+
 struct packed {
     unsigned char *data;
     size_t bytes;
     int fd;  // of a file that is being made lasting, which holds its lock; else -1
-    bool settling, moving, asked_to_move;
+    bool settling, moving, moved;  // moved: or is about to be
     pthread_t settler, mover;
-    double used_s;
+    long n_used;
+    atomic_long uses_to_move;  // LONG_MAX: never, as far as is known
     atomic_bool stop_moving;
     char temp[PACKED_PATH_BYTES], path[PACKED_PATH_BYTES];
 };
@@ -149,6 +153,7 @@ struct packed *packed_map(int fd, const struct packed_plan *plan, struct thread_
     struct packed *p = memory_array(struct packed, 1);
     p->bytes = (size_t)s->data_bytes;
     p->fd = -1;
+    atomic_store(&p->uses_to_move, LONG_MAX);
     bool ok = check_end(fd, s, sums, err);
     if (ok && !(p->data = map_aligned(fd, p->bytes)))
         ok = error_set(err, ERR_IO, "map it: %s", strerror(errno));
@@ -188,22 +193,59 @@ const void *packed_at(const struct packed *p, uint64_t offset)
     return p->data + offset;
 }
 
-static void *move(void *self)
+static long uses_to_move(const struct packed *p)
+{
+    struct packed_trial t;
+    return packed_try(p->data, p->bytes, &t) ? packed_uses_to_move(&t) : LONG_MAX;
+}
+
+static void *try_to_read(void *self)
 {
     struct packed *p = self;
-    packed_move_if_small(p->data, p->bytes, &p->stop_moving);
+    atomic_store(&p->uses_to_move, uses_to_move(p));
     return NULL;
 }
 
-void packed_used(struct packed *p, double seconds)
+static void *move(void *self)
 {
-    if (!p || p->asked_to_move)
+    struct packed *p = self;
+    (void)packed_move(p->data, p->bytes, &p->stop_moving);
+    return NULL;
+}
+
+static void wait_for_mover(struct packed *p)
+{
+    if (p->moving)
+        (void)pthread_join(p->mover, NULL);
+    p->moving = false;
+}
+
+static void start_mover(struct packed *p, void *run(void *))
+{
+    wait_for_mover(p);
+    p->moving = pthread_create(&p->mover, NULL, run, p) == 0;
+}
+
+void packed_used(struct packed *p)
+{
+    if (!p || p->moved)
         return;
-    p->used_s += seconds;
-    if (!packed_move_pays(p->used_s, p->bytes))
+    p->n_used++;
+    if (p->n_used == USES_TO_TRY)
+        start_mover(p, try_to_read);
+    p->moved = p->n_used >= atomic_load(&p->uses_to_move);
+    if (p->moved)
+        start_mover(p, move);
+}
+
+void packed_warm_up(struct packed *p)
+{
+    if (!p || p->moved)
         return;
-    p->asked_to_move = true;
-    p->moving = pthread_create(&p->mover, NULL, move, p) == 0;
+    wait_for_mover(p);
+    p->moved = true;
+    if (uses_to_move(p) != LONG_MAX)
+        (void)move(p);
 }
 
 // The name comes after the bytes, also on the disk.
@@ -242,8 +284,7 @@ void packed_close(struct packed *p)
     if (!p)
         return;
     atomic_store(&p->stop_moving, true);
-    if (p->moving)
-        (void)pthread_join(p->mover, NULL);
+    wait_for_mover(p);
     if (p->settling)
         (void)pthread_join(p->settler, NULL);
     if (p->fd >= 0)

@@ -51,9 +51,11 @@ struct packed;  // weights on disk, mapped
 struct packed *packed_open(const struct packed_options *o, const struct packed_plan *plan,
                            struct thread_pool *pool, struct error *err);
 const void *packed_at(const struct packed *p, uint64_t offset);
-// To be told after each use of all weights how long it took. Where the system holds the file on
-// small pages, weights that are used for long move to huge pages of our own, at the same addresses.
-void packed_used(struct packed *p, double seconds);  // NULL is fine
+// To be told after each use of all weights. Where what the system holds of the file is slow to
+// read, weights that are used for long move to memory of our own, at the same addresses.
+void packed_used(struct packed *p);  // NULL is fine
+// Does at once, and in this thread, what would be done after some use.
+void packed_warm_up(struct packed *p);  // NULL is fine
 // Waits until a file that was just written is on the disk; it has its name then.
 void packed_close(struct packed *p);  // NULL is fine
 

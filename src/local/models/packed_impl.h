@@ -22,10 +22,13 @@ struct packed *packed_map(int fd, const struct packed_plan *plan, struct thread_
 // Starts the thread that waits for the disk and then gives the file its name. Takes over fd.
 void packed_settle(struct packed *p, int fd, const char *temp, const char *path);
 
-// packed_move.c: whether forward passes of so many seconds have lost more to small pages than it
-// costs to move so many bytes to huge ones.
-bool packed_move_pays(double used_s, uint64_t bytes);
-// Does it, if the kernel has not and memory is there: the bytes stay what and where they are, and
-// may be read meanwhile. `stop` ends it early.
-void packed_move_if_small(unsigned char *data, size_t bytes, const atomic_bool *stop);
-size_t packed_move(unsigned char *data, size_t bytes, const atomic_bool *stop);  // how many moved
+// packed_move.c: what reading and moving cost, by a sample.
+struct packed_trial {
+    double old_s, fresh_s, copy_s;  // for as many bytes: to read, from fresh memory, to move there
+};
+bool packed_try(const unsigned char *data, size_t bytes, struct packed_trial *t);  // false: no room
+// After how many readings of all it would have paid to have moved before; LONG_MAX: never.
+long packed_uses_to_move(const struct packed_trial *t);
+// Moves all to fresh memory if there is much: the bytes stay what and where they are, and may be
+// read meanwhile. `stop` ends it early. Returns how many moved.
+size_t packed_move(unsigned char *data, size_t bytes, const atomic_bool *stop);

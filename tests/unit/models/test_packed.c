@@ -2,6 +2,7 @@
 // become of the file or of the folder, and the folder stays within its bound.
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -464,6 +465,16 @@ static void *read_all_the_time(void *self)
     return NULL;
 }
 
+static void weights_move_once_that_would_have_paid(void **state)
+{
+    (void)state;
+    struct packed_trial better = {.old_s = 4e-6, .fresh_s = 3e-6, .copy_s = 50e-6};
+    assert_int_equal(packed_uses_to_move(&better), 50);
+    assert_true(packed_uses_to_move(&(struct packed_trial){3e-6, 4e-6, 50e-6}) == LONG_MAX);
+    assert_true(packed_uses_to_move(&(struct packed_trial){4e-6, 3.9e-6, 50e-6}) == LONG_MAX);
+    assert_true(packed_uses_to_move(&(struct packed_trial){0}) == LONG_MAX);
+}
+
 static void moved_bytes_stay_what_and_where_they_are(void **state)
 {
     (void)state;
@@ -497,11 +508,11 @@ static void moved_bytes_stay_what_and_where_they_are(void **state)
     atomic_store(&r.stop, true);
     (void)pthread_join(thread, NULL);
     assert_false(atomic_load(&r.wrong));
-    packed_used(p, 1e9);  // a thread looks whether it should, and is waited for
+    for (int i = 0; i < 100; i++)
+        packed_used(p);  // a thread tries whether it should move, and is waited for
+    packed_warm_up(p);
     packed_close(p);
     assert_false(is_mapped(".packed"));
-    assert_false(packed_move_pays(10, 1000000000));
-    assert_true(packed_move_pays(30, 1000000000));
     packed_plan_release(&plan);
     thread_pool_free(pool);
     model_file_close(file);
@@ -585,6 +596,7 @@ int main(void)
         cmocka_unit_test(one_process_writes_at_a_time),
         cmocka_unit_test(what_was_not_used_for_longest_goes_first),
         cmocka_unit_test(bytes_come_back_as_they_were_written),
+        cmocka_unit_test(weights_move_once_that_would_have_paid),
         cmocka_unit_test(moved_bytes_stay_what_and_where_they_are),
         cmocka_unit_test(a_model_that_changes_meanwhile_is_not_kept),
         cmocka_unit_test(the_option_says_whether_where_and_how_much),
