@@ -148,6 +148,12 @@ static void tell_report(const char *to, const struct export_report *r)
             "%d of %d matrices are in formats with smaller blocks than the type's (such as %s): no "
             "block of the type divides their rows (of %" PRId64 " values)\n",
             r->n_other, r->n_matrices, r->other_type, r->other_cols);
+    if (r->n_zeros)
+        (void)fprintf(
+            stderr,
+            "%d of %d matrices have zeros among their values and are in q4_0: the type has "
+            "no zero\n",
+            r->n_zeros, r->n_matrices);
     if (r->n_quantized)
         (void)fprintf(stderr, "the source was quantized already: what that lost stays lost\n");
 }

@@ -48,7 +48,7 @@ q6_k 0.05 0.8
 Q5_K_M
 q4_k_m
 q4_0 0.2 0.6
-iq4_xs
+iq4_xs 0.2 0.6
 q3_k_m
 q2_k
 TYPES

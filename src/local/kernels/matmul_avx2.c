@@ -28,6 +28,7 @@ void matmul_use_avx2(struct kernels *k)
     use_act_tiles(k, true);
     use_float_gemms(k);
     use_panel_gemms(k);
+    k->gemm[DTYPE_Q6_K] = gemm_q6_k;
 }
 
 void act_use_sums(struct kernels *k)

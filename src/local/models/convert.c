@@ -33,6 +33,17 @@ bool convert_mix(const char *name, const struct mix **mix, struct error *err)
     return error_set(err, ERR_USAGE, "quantization: '%.40s' is none of %s", name, names);
 }
 
+enum dtype convert_type_for_zeros(enum dtype type, const struct tensor_view *matrix)
+{
+    enum dtype with_zero = mix_dtype_with_zero(type);
+    return with_zero != type && tensor_has_zeros(matrix) ? with_zero : type;
+}
+
+static bool is_expert(enum tensor_role role)
+{
+    return role >= TENSOR_EXPERT_GATE && role <= TENSOR_EXPERT_DOWN;
+}
+
 enum dtype convert_type(const struct mix *mix, const struct model_facts *f, enum tensor_role role,
                         int layer, const struct tensor_view *v)
 {
@@ -48,7 +59,11 @@ enum dtype convert_type(const struct mix *mix, const struct model_facts *f, enum
                            .n_experts = f->n_experts,
                            .heads_per_kv = f->n_heads / f->n_kv_heads,
                            .tied = f->tied};
-    return mix_dtype(mix, &t);
+    enum dtype type = mix_dtype(mix, &t);
+    struct tensor_view whole = *v;
+    whole.first_row = 0;
+    whole.rows = v->file_rows;
+    return is_expert(role) ? type : convert_type_for_zeros(type, &whole);
 }
 
 struct conversion {

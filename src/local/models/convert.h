@@ -20,6 +20,8 @@ bool convert_mix(const char *name, const struct mix **mix, struct error *err);
 // The type that the tensor gets; mix NULL: its own.
 enum dtype convert_type(const struct mix *mix, const struct model_facts *f, enum tensor_role role,
                         int layer, const struct tensor_view *view);
+// The type in which a whole matrix of a network, if it has zeros on purpose, keeps them.
+enum dtype convert_type_for_zeros(enum dtype type, const struct tensor_view *matrix);
 // All rows, in that type, to out: dtype_bytes(type, cols) bytes for each. False with err
 // (ERR_NUMERIC, ERR_UNSUPPORTED) naming tensor and row.
 bool convert_rows(const struct tensor_view *view, enum dtype type, struct thread_pool *pool,

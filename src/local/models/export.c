@@ -12,6 +12,7 @@
 #include "local/formats/gguf.h"
 #include "local/formats/gguf_write.h"
 #include "local/formats/model_file.h"
+#include "local/models/convert.h"
 #include "local/models/export_impl.h"
 #include "local/models/export_keys.h"
 #include "local/models/facts.h"
@@ -57,6 +58,15 @@ static struct piece *add_piece(struct export *e, const char *name, int n_dims, c
     return p;
 }
 
+// A matrix that has zeros on purpose gets a format that can say so. Experts are left alone.
+static void keep_zeros(struct export *e, struct piece *p, const struct tensor_view *v)
+{
+    enum dtype type = convert_type_for_zeros(p->dtype, v);
+    if (e->o->report)
+        e->o->report->n_zeros += type != p->dtype;
+    p->dtype = type;
+}
+
 // Adds a role if the folder has it (or must have it).
 static bool add_role(struct export *e, enum tensor_role role, int layer, bool needed, bool *found)
 {
@@ -76,6 +86,8 @@ static bool add_role(struct export *e, enum tensor_role role, int layer, bool ne
     p->role = role;
     p->layer = layer;
     p->n_experts = expert ? f->n_experts : 0;
+    if (!expert && !vector)
+        keep_zeros(e, p, &v);
     bool heads =
         role == TENSOR_Q || role == TENSOR_K || role == TENSOR_Q_BIAS || role == TENSOR_K_BIAS;
     p->head_dim = heads && strcmp(f->family->arch, "llama") == 0 ? f->head_dim : 0;
@@ -171,6 +183,17 @@ static bool plan_folder(struct export *e)
            (f->tied || add_role(e, TENSOR_OUTPUT, 0, true, &found));
 }
 
+// A GGUF file's tensor as one matrix.
+static struct tensor_view view_of(const struct model_tensor *t)
+{
+    struct tensor_view v = {
+        .tensor = t, .rows = 1, .cols = t->shape[t->n_dims - 1], .dtype = t->dtype};
+    for (int i = 0; i < t->n_dims - 1; i++)
+        v.rows *= t->shape[i];
+    v.file_rows = v.rows + 1;  // no vector: rows are rows
+    return v;
+}
+
 static bool plan_gguf(struct export *e)
 {
     for (size_t i = 0; i < model_file_n_tensors(e->file); i++) {
@@ -178,7 +201,12 @@ static bool plan_gguf(struct export *e)
         if (t->n_dims < 1 || t->n_dims > 3 || strlen(t->name) >= sizeof e->pieces->name)
             return error_set(e->err, ERR_UNSUPPORTED, "tensor '%.80s' has %d dimensions", t->name,
                              t->n_dims);
-        add_piece(e, t->name, t->n_dims, t->shape)->tensor = t;
+        struct piece *p = add_piece(e, t->name, t->n_dims, t->shape);
+        p->tensor = t;
+        if (t->n_dims == 2) {
+            struct tensor_view v = view_of(t);
+            keep_zeros(e, p, &v);
+        }
     }
     return true;
 }
@@ -210,20 +238,9 @@ static bool put_role(struct export *e, const struct piece *p)
 static bool put_tensor(struct export *e, const struct piece *p)
 {
     const struct model_tensor *t = p->tensor;
-    int64_t cols = t->shape[t->n_dims - 1], rows = 1;
-    for (int i = 0; i < t->n_dims - 1; i++)
-        rows *= t->shape[i];
-    bool ok;
-    if (t->dtype == p->dtype) {
-        ok = export_copy(e, p, t);
-    } else {
-        struct tensor_view v = {.tensor = t,
-                                .rows = rows,
-                                .cols = cols,
-                                .file_rows = rows + 1,  // no vector: rows are rows
-                                .dtype = t->dtype};
-        ok = export_rows(e, p, &v, NULL, rows, cols);
-    }
+    struct tensor_view v = view_of(t);
+    bool ok =
+        t->dtype == p->dtype ? export_copy(e, p, t) : export_rows(e, p, &v, NULL, v.rows, v.cols);
     model_file_forget(e->file, t);
     return ok;
 }

@@ -22,6 +22,7 @@ struct export_report {
     int n_matrices, n_other;  // of them: stored in another format than the mix wants
     int64_t other_cols;       // of the last of those: values in a row, which no block divides
     const char *other_type;   // what it became
+    int n_zeros;              // stored in another format because theirs has no zero
     int n_quantized;          // tensors that the source already had in blocks
     // The matrix with the largest share of groups of 32 values that lost more than half of their
     // squares, since their block's largest group leaves them no scale. Of some of its rows.

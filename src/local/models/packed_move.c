@@ -54,7 +54,8 @@ static double median_read_s(double *times, size_t n)
 static struct packed_trial time_sample(const unsigned char *data, size_t apart, size_t n,
                                        unsigned char *fresh)
 {
-    double old_s[SAMPLE_CHUNKS * STEPS], fresh_s[SAMPLE_CHUNKS * STEPS], start = clock_s();
+    double old_s[SAMPLE_CHUNKS * STEPS] = {0}, fresh_s[SAMPLE_CHUNKS * STEPS] = {0};
+    double start = clock_s();
     for (size_t i = 0; i < n; i++)
         memcpy(fresh + i * PACKED_CHUNK, data + i * apart, PACKED_CHUNK);
     double copy_s = (clock_s() - start) / (double)n / STEPS;

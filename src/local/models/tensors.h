@@ -105,5 +105,7 @@ void tensor_view_numbers(const struct tensor_view *view, int64_t from, int64_t n
 // A vector as floats [rows * cols].
 void tensor_view_floats(const struct tensor_view *view, float *out);
 
+// Whether zeros stand among the other values of a matrix (zeros.c), judged by some of its rows.
+bool tensor_has_zeros(const struct tensor_view *view);
 // False if a number (or a block's scale) is NaN or infinite.
 bool tensor_finite(enum dtype dtype, const void *data, uint64_t bytes);

@@ -238,6 +238,11 @@ enum dtype mix_dtype(const struct mix *m, const struct mix_tensor *t)
     return type;
 }
 
+enum dtype mix_dtype_with_zero(enum dtype type)
+{
+    return type == DTYPE_IQ4_NL || type == DTYPE_IQ4_XS ? DTYPE_Q4_0 : type;
+}
+
 bool mix_stands_in(const struct mix *m, const struct mix_tensor *t)
 {
     return !stays_float(t) && t->cols % dtype_info(wanted(m, t))->block_len != 0;

@@ -57,6 +57,8 @@ struct mix_tensor {
     bool tied;         // the embedding is the output
 };
 enum dtype mix_dtype(const struct mix *m, const struct mix_tensor *t);
+// What stands in for a format that has no zero, in a matrix that needs one; other formats stay.
+enum dtype mix_dtype_with_zero(enum dtype type);
 // Whether another format stands in for the one that the mix wants, whose blocks do not divide rows
 // of t->cols values.
 bool mix_stands_in(const struct mix *m, const struct mix_tensor *t);

@@ -159,6 +159,38 @@ static void parts_of_fused_tensors_are_their_rows(void **state)
     json_decref(golden);
 }
 
+// Rows of numbers, of whose groups of 32 every n-th has that many zeros.
+static bool has_zeros(int every, int n_zeros, bool only_zeros)
+{
+    enum { N_ROWS = 200, N_COLS = 96 };
+    static float numbers[N_ROWS * N_COLS];
+    for (int i = 0; i < N_ROWS * N_COLS; i++) {
+        int group = i / 32;
+        bool zero = group % every == 0 && i % 32 < n_zeros;
+        numbers[i] = zero || (only_zeros && group % every) ? 0 : (float)(i % 7 + 1);
+    }
+    struct model_tensor t = {.data = numbers,
+                             .bytes = sizeof numbers,
+                             .dtype = DTYPE_F32,
+                             .n_dims = 2,
+                             .shape = {N_ROWS, N_COLS}};
+    struct tensor_view v = {
+        .tensor = &t, .rows = N_ROWS, .cols = N_COLS, .file_rows = N_ROWS, .dtype = DTYPE_F32};
+    return tensor_has_zeros(&v);
+}
+
+static void zeros_on_purpose_are_seen(void **state)
+{
+    (void)state;
+    assert_false(has_zeros(1, 0, false));
+    assert_false(has_zeros(1, 3, false));   // few enough to be chance
+    assert_false(has_zeros(1, 32, false));  // empty: every type can say that
+    assert_true(has_zeros(1, 4, false));
+    assert_true(has_zeros(3, 31, false));
+    assert_false(has_zeros(100, 16, false));
+    assert_true(has_zeros(30, 16, true));  // beside empty groups
+}
+
 static void block_scales_that_are_no_numbers_are_found(void **state)
 {
     (void)state;
@@ -199,6 +231,7 @@ int main(void)
         cmocka_unit_test(fp8_weights_get_their_scales),
         cmocka_unit_test(scales_that_do_not_fit_are_named),
         cmocka_unit_test(parts_of_fused_tensors_are_their_rows),
+        cmocka_unit_test(zeros_on_purpose_are_seen),
         cmocka_unit_test(block_scales_that_are_no_numbers_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,16 @@ static void vectors_and_routers_stay_floats(void **state)
     assert_int_equal(of("q8_0", "position_embd.weight", 768, 12, true), DTYPE_F32);
 }
 
+// Same bits, or a quarter of a bit more; what says zero already stays.
+static void a_matrix_of_zeros_gets_a_type_with_a_zero(void **state)
+{
+    (void)state;
+    for (int t = 0; t < DTYPE_COUNT; t++) {
+        bool none = t == DTYPE_IQ4_NL || t == DTYPE_IQ4_XS;
+        assert_int_equal(mix_dtype_with_zero((enum dtype)t), none ? DTYPE_Q4_0 : t);
+    }
+}
+
 static void odd_rows_get_smaller_blocks(void **state)
 {
     (void)state;
@@ -165,6 +175,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(narrow_mixes_widen_values_and_down),
     cmocka_unit_test(values_of_many_heads_are_wider),
     cmocka_unit_test(vectors_and_routers_stay_floats),
+    cmocka_unit_test(a_matrix_of_zeros_gets_a_type_with_a_zero),
     cmocka_unit_test(odd_rows_get_smaller_blocks),
     cmocka_unit_test(a_small_mixture_keeps_attention_wide),
     cmocka_unit_test(mxfp4_is_for_experts),
