@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/doubles.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -181,18 +182,6 @@ static void batch_decode(struct bench *b, int n_seqs)
     }
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, compare_doubles);
-    return n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
-}
-
 static bool next_measurement(struct bench *b, const char *what, struct error *err)
 {
     if (b->o->progress && !b->o->progress(b->o->progress_self, what, b->done, b->total))
@@ -220,7 +209,7 @@ static bool measure_prefill(struct bench *b, int n, struct error *err)
         rates[i] = n / (clock_s() - start);
     }
     struct bench_rate *r = &b->out->prefill[b->out->n_prefill++];
-    *r = (struct bench_rate){.n = n, .tokens_per_s = median(rates, b->repeats)};
+    *r = (struct bench_rate){.n = n, .tokens_per_s = doubles_median(rates, (size_t)b->repeats)};
     for (int from = 0; from < n; from += b->max_rows) {
         int rows = n - from < b->max_rows ? n - from : b->max_rows;
         struct step_shape s = {rows, from + rows == n, 1, from + rows, b->kv_type};
@@ -243,7 +232,8 @@ static bool measure_decode(struct bench *b, struct error *err)
         rates[i] = b->o->decode / (clock_s() - start);
     }
     struct bench_rate *r = &b->out->decode;
-    *r = (struct bench_rate){.n = b->o->decode, .tokens_per_s = median(rates, b->repeats)};
+    *r = (struct bench_rate){.n = b->o->decode,
+                             .tokens_per_s = doubles_median(rates, (size_t)b->repeats)};
     b->out->depth = b->o->depth;
     struct step_shape s = {1, 1, 1, b->o->depth + b->o->decode / 2, b->kv_type};
     add_step(b, r, r->tokens_per_s, &s);
@@ -262,7 +252,8 @@ static bool measure_batch(struct bench *b, int n_seqs, struct error *err)
         rates[i] = (double)n_seqs * BENCH_BATCH_STEPS / (clock_s() - start);
     }
     struct bench_rate *r = &b->out->batch[b->out->n_batch++];
-    *r = (struct bench_rate){.n = n_seqs, .tokens_per_s = median(rates, b->repeats)};
+    *r =
+        (struct bench_rate){.n = n_seqs, .tokens_per_s = doubles_median(rates, (size_t)b->repeats)};
     int seen = BENCH_BATCH_PROMPT + BENCH_BATCH_STEPS / 2;
     struct step_shape s = {n_seqs, n_seqs, n_seqs, seen, b->kv_type};
     add_step(b, r, r->tokens_per_s / n_seqs, &s);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/doubles.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/thread_pool.h"
@@ -113,12 +114,6 @@ bool scoring_add(struct scoring *s, const float *logits, const int32_t *came, in
     return true;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 bool scoring_end(struct scoring *s, struct perplexity_result *out, struct error *err)
 {
     double n = (double)s->n, mean = s->nll / n;
@@ -130,7 +125,7 @@ bool scoring_end(struct scoring *s, struct perplexity_result *out, struct error 
     if (out->compared) {
         for (size_t i = 0; i < s->n; i++)
             out->kl_mean += s->kl[i] / n;
-        qsort(s->kl, s->n, sizeof *s->kl, compare_doubles);
+        doubles_sort(s->kl, s->n);
         out->kl_p99 = s->kl[(s->n - 1) * 99 / 100];
         out->same_top = (double)s->n_same_top / n;
         out->their_perplexity = exp(s->their_nll / n);

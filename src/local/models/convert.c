@@ -39,11 +39,6 @@ enum dtype convert_type_for_zeros(enum dtype type, const struct tensor_view *mat
     return with_zero != type && tensor_has_zeros(matrix) ? with_zero : type;
 }
 
-static bool is_expert(enum tensor_role role)
-{
-    return role >= TENSOR_EXPERT_GATE && role <= TENSOR_EXPERT_DOWN;
-}
-
 enum dtype convert_type(const struct mix *mix, const struct model_facts *f, enum tensor_role role,
                         int layer, const struct tensor_view *v)
 {
@@ -63,7 +58,7 @@ enum dtype convert_type(const struct mix *mix, const struct model_facts *f, enum
     struct tensor_view whole = *v;
     whole.first_row = 0;
     whole.rows = v->file_rows;
-    return is_expert(role) ? type : convert_type_for_zeros(type, &whole);
+    return tensor_is_expert(role) ? type : convert_type_for_zeros(type, &whole);
 }
 
 struct conversion {

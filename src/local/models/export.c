@@ -77,7 +77,7 @@ static bool add_role(struct export *e, enum tensor_role role, int layer, bool ne
         return false;
     if (!*found)
         return !needed || tensor_need(e->file, f, role, layer, 0, &v, e->err);
-    bool expert = role >= TENSOR_EXPERT_GATE && role <= TENSOR_EXPERT_DOWN;
+    bool expert = tensor_is_expert(role);
     bool vector = tensor_is_vector(role);
     int64_t shape[3] = {f->n_experts, v.rows, v.cols};
     int skip = expert ? 0 : vector ? 2 : 1;

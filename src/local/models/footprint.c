@@ -14,11 +14,6 @@ struct count {
     struct error *err;
 };
 
-static bool is_expert(enum tensor_role role)
-{
-    return role == TENSOR_EXPERT_GATE || role == TENSOR_EXPERT_UP || role == TENSOR_EXPERT_DOWN;
-}
-
 static enum dtype mixed(const struct count *c, enum tensor_role role, int layer, int64_t cols)
 {
     char name[80];
@@ -56,7 +51,7 @@ static bool measure(struct count *c, enum tensor_role role, int layer, bool need
         (void)whole;
         *bytes *= (uint64_t)v.rows;
     }
-    uint64_t n = is_expert(role) ? (uint64_t)c->f->n_experts : 1;
+    uint64_t n = tensor_is_expert(role) ? (uint64_t)c->f->n_experts : 1;
     c->out->parameters += (uint64_t)v.rows * (uint64_t)v.cols * n;
     c->out->narrow |= !tensor_is_vector(role) && v.dtype != DTYPE_F32;
     return true;

@@ -6,11 +6,11 @@
 // if it pays, weights move piece by piece beside the work: a piece is copied, then takes the old
 // one's place in one step, at the same addresses with the same bytes.
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "base/clock.h"
+#include "base/doubles.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/system.h"
@@ -39,18 +39,6 @@ static double read_s(const unsigned char *at, size_t len)
     return clock_s() - start;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-static double median_read_s(double *times, size_t n)
-{
-    qsort(times, n, sizeof *times, compare_doubles);
-    return times[n / 2];
-}
-
 static struct packed_trial time_sample(const unsigned char *data, size_t apart, size_t n,
                                        unsigned char *fresh)
 {
@@ -65,8 +53,8 @@ static struct packed_trial time_sample(const unsigned char *data, size_t apart, 
         fresh_s[i] = read_s(fresh + chunk * PACKED_CHUNK + at, STEP);
     }
     return (struct packed_trial){.copy_s = copy_s,
-                                 .old_s = median_read_s(old_s, n * STEPS),
-                                 .fresh_s = median_read_s(fresh_s, n * STEPS)};
+                                 .old_s = doubles_median(old_s, n * STEPS),
+                                 .fresh_s = doubles_median(fresh_s, n * STEPS)};
 }
 
 bool packed_try(const unsigned char *data, size_t bytes, struct packed_trial *t)

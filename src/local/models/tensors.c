@@ -164,6 +164,11 @@ bool tensor_is_vector(enum tensor_role role)
     return table[role].cols == DIM_NONE;
 }
 
+bool tensor_is_expert(enum tensor_role role)
+{
+    return role >= TENSOR_EXPERT_GATE && role <= TENSOR_EXPERT_GATE_UP;
+}
+
 void tensor_shape(const struct model_facts *f, enum tensor_role role, int64_t *rows, int64_t *cols)
 {
     bool vector = tensor_is_vector(role);
@@ -372,9 +377,8 @@ bool tensor_find(const struct model_file *file, const struct model_facts *f, enu
         *found = find(file, f, p.whole, layer, expert, v);
         v->first_row = p.first_row;
     }
-    bool is_expert = role == TENSOR_EXPERT_GATE || role == TENSOR_EXPERT_UP ||
-                     role == TENSOR_EXPERT_DOWN || role == TENSOR_EXPERT_GATE_UP;
-    v->stacked = is_expert && (model_file_gguf(file) || v->whole == TENSOR_EXPERT_GATE_UP);
+    v->stacked =
+        tensor_is_expert(role) && (model_file_gguf(file) || v->whole == TENSOR_EXPERT_GATE_UP);
     if (!*found && role == TENSOR_EXPERT_DOWN && !model_file_gguf(file)) {
         v->whole = role;
         *found = v->stacked = hf_find(file, f, expert_down_stacked, layer, 0, v);

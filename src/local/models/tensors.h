@@ -63,6 +63,7 @@ enum tensor_role {
 enum tensor_presence { TENSOR_ABSENT, TENSOR_OPTIONAL, TENSOR_NEEDED };
 enum tensor_presence tensor_presence(const struct model_facts *f, int layer, enum tensor_role role);
 bool tensor_is_vector(enum tensor_role role);
+bool tensor_is_expert(enum tensor_role role);  // one of many: the router is none
 // Rows and columns (of one expert) that the facts ask for; a vector is one row.
 void tensor_shape(const struct model_facts *f, enum tensor_role role, int64_t *rows, int64_t *cols);
 
