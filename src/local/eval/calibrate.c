@@ -14,6 +14,7 @@
 #include "local/models/model.h"
 #include "local/quantize/feedback.h"
 #include "local/quantize/importance.h"
+#include "local/quantize/triangle.h"
 #include "local/tokenizer/tokenizer.h"
 
 enum { INPUTS_OF_LAYER = INPUT_OUTPUT, DEFAULT_CTX = 512, DEFAULT_WINDOWS = 128 };
@@ -23,10 +24,10 @@ enum { HELD_OUT = 8, CTX_LEAST = 16, HELD_ROWS = 512 };
 // One input, which several matrices may share.
 struct seen {
     size_t n, n_rows;
-    double *squares;          // [n] sums
-    float *importance;        // [n] their means, made after the pass
-    float *products;          // [n, n] sums, then means; NULL: not in this pass, or n is too large
-    float *held;              // [n_held, n] of windows that are kept out; NULL: not in this pass
+    double *squares;    // [n] sums
+    float *importance;  // [n] their means, made after the pass
+    float *products;    // their triangle: sums, then means; NULL: not in this pass, or too large
+    float *held;        // [n_held, n] of windows that are kept out; NULL: not in this pass
     size_t n_held, n_passed;  // rows of those windows that were taken, and that came by
 };
 
@@ -41,23 +42,30 @@ struct calibration {
     int32_t *tokens;           // [n_windows, ctx]
     struct seen *seen;
     bool first_pass;
+    size_t used;  // bytes of products and held rows of this pass
+    bool full;    // no more inputs in this pass
 };
 
-// Rows of x against columns of x, added to a stripe of the products.
-struct stripe_job {
+// Rows of x as panels, and these against each other, added to the products.
+struct products_job {
     add_products_fn add;
-    float *products;
+    float *products, *panels;
     const float *x;
     size_t n, n_rows;
 };
-enum { ROWS_OF_STRIPE = 16 };
+
+static void make_panel(void *self, int item, int worker)
+{
+    (void)worker;
+    const struct products_job *job = self;
+    products_panel(job->panels, job->x, job->n, job->n_rows, (size_t)item);
+}
 
 static void add_stripe(void *self, int item, int worker)
 {
     (void)worker;
-    const struct stripe_job *job = self;
-    size_t from = (size_t)item * ROWS_OF_STRIPE, to = from + ROWS_OF_STRIPE;
-    job->add(job->products, job->x, job->n, job->n_rows, from, to < job->n ? to : job->n);
+    const struct products_job *job = self;
+    job->add(job->products, job->panels, job->n, job->n_rows, (size_t)item);
 }
 
 // Rows that are kept out, some of each window: an odd stride meets all places in a window alike.
@@ -75,8 +83,33 @@ static void add_rows(struct calibration *c, struct seen *s, const float *x, size
             s->squares[i] += (double)x[r * s->n + i] * (double)x[r * s->n + i];
     if (!s->products)
         return;
-    struct stripe_job job = {add_products_best(), s->products, x, s->n, n_rows};
-    thread_pool_run(c->pool, add_stripe, &job, (int)((s->n + ROWS_OF_STRIPE - 1) / ROWS_OF_STRIPE));
+    size_t n_panels = panels_of(s->n);
+    float *panels = memory_array(float, n_panels *n_rows *PANEL_COLS);
+    struct products_job job = {add_products_best(), s->products, panels, x, s->n, n_rows};
+    thread_pool_run(c->pool, make_panel, &job, (int)n_panels);
+    thread_pool_run(c->pool, add_stripe, &job, (int)n_panels);
+    free(panels);
+}
+
+static bool may_multiply(const struct seen *s)
+{
+    return s->n > 0 && s->n <= FEEDBACK_COLS_MAX;
+}
+
+// Makes room for the products of an input in this pass, and for its rows that are kept out: for the
+// first of a pass, and others as long as the budget lasts.
+static void take(struct calibration *c, struct seen *s)
+{
+    size_t budget = c->o->products_bytes ? c->o->products_bytes : (size_t)1 << 30;
+    size_t n_products = may_multiply(s) ? triangle_len(s->n) : 0;
+    size_t bytes = (s->n * c->held_rows + n_products) * sizeof(float);
+    c->full = c->full || (c->used > 0 && c->used + bytes > budget);
+    if (c->full || s->n == 0)
+        return;
+    c->used += bytes;
+    s->held = memory_array(float, c->held_rows * s->n);
+    if (n_products)
+        s->products = memory_array(float, n_products);
 }
 
 static void see(void *self, enum model_input input, int layer, const float *x, int n_rows, int n)
@@ -88,6 +121,7 @@ static void see(void *self, enum model_input input, int layer, const float *x, i
     if (!s->squares) {
         s->n = (size_t)n;
         s->squares = memory_array(double, s->n);
+        take(c, s);
     }
     assert(s->n == (size_t)n);
     if (c->now_held) {
@@ -194,11 +228,6 @@ static bool take_tokens(struct calibration *c, const struct tokenizer *t, struct
     return ok;
 }
 
-static bool may_multiply(const struct seen *s)
-{
-    return s->n > 0 && s->n <= FEEDBACK_COLS_MAX;
-}
-
 static void drop_products(struct calibration *c)
 {
     for (size_t i = 0; i < c->n_seen; i++) {
@@ -207,34 +236,28 @@ static void drop_products(struct calibration *c)
         c->seen[i].products = c->seen[i].held = NULL;
         c->seen[i].n_held = c->seen[i].n_passed = 0;
     }
+    c->used = 0;
+    c->full = false;
 }
 
-// Gathers products from input `from` on, as many as the budget takes, one at the least.
+static void sums_to_means(struct seen *s)
+{
+    for (size_t i = 0; s->products && i < triangle_len(s->n); i++)
+        s->products[i] /= (float)s->n_rows;
+}
+
+// Reads the text once more for the products from input `from` on, as many as the budget takes.
 static bool gather_products(struct calibration *c, size_t from, struct error *err)
 {
-    size_t budget = c->o->products_bytes ? c->o->products_bytes : (size_t)1 << 30, used = 0;
     drop_products(c);
-    for (size_t i = from; i < c->n_seen; i++) {
-        struct seen *s = &c->seen[i];
-        size_t bytes = s->n * (c->held_rows + (may_multiply(s) ? s->n : 0)) * sizeof(float);
-        if (s->n == 0)
-            continue;
-        if (i > from && used + bytes > budget)
-            break;
-        used += bytes;
-        s->held = memory_array(float, c->held_rows * s->n);
-        if (may_multiply(s))
-            s->products = memory_array(float, s->n * s->n);
-    }
+    for (size_t i = from; i < c->n_seen; i++)
+        take(c, &c->seen[i]);
     if (!read_text(c, err)) {
         drop_products(c);
         return false;
     }
-    for (size_t i = from; i < c->n_seen; i++) {
-        struct seen *s = &c->seen[i];
-        for (size_t k = 0; s->products && k < s->n * s->n; k++)
-            s->products[k] /= (float)s->n_rows;
-    }
+    for (size_t i = from; i < c->n_seen; i++)
+        sums_to_means(&c->seen[i]);
     return true;
 }
 
@@ -258,6 +281,7 @@ struct calibration *calibration_new(struct model *m, const struct tokenizer *t, 
             ok = ok && (isfinite(s->importance[k]) ||
                         error_set(err, ERR_NUMERIC, "the model's activations are no numbers"));
         }
+        sums_to_means(s);
     }
     if (ok)
         return c;

@@ -9,7 +9,9 @@
 #include "base/thread_pool.h"
 #include "local/quantize/feedback.h"
 #include "local/quantize/importance.h"
+#include "local/quantize/linear.h"
 #include "local/quantize/quantize.h"
+#include "local/quantize/triangle.h"
 
 // From much belief in the text to little; the first that is worse than the one before ends it.
 static const double doubts[] = {0.02, 0.1, 0.5};
@@ -20,7 +22,8 @@ struct care {
     struct thread_pool *pool;
     struct importance known;    // of the matrix under way
     bool any;                   // there was one before
-    struct feedback *feedback;  // of the input known.id; NULL: rows are too long
+    float *h;                   // [n, n] both halves of the products of the input known.id
+    struct feedback *feedback;  // of them; NULL: rows are too long
     float *weights;             // [n] its importance, with doubt
 };
 
@@ -36,39 +39,9 @@ void care_free(struct care *c)
     if (!c)
         return;
     feedback_free(c->feedback);
+    free(c->h);
     free(c->weights);
     free(c);
-}
-
-// Of the products with the judging inputs, for a row that is wrong by that much.
-static double error_of(const struct importance *known, const float *wrong)
-{
-    enum { LANES = 8 };
-    double sum = 0;
-    for (size_t t = 0; t < known->n_held_out; t++) {
-        const float *x = known->held_out + t * known->n;
-        float part[LANES] = {0};
-        size_t i = 0;
-        for (; i + LANES <= known->n; i += LANES)
-            for (size_t k = 0; k < LANES; k++)
-                part[k] += x[i + k] * wrong[i + k];
-        for (; i < known->n; i++)
-            part[0] += x[i] * wrong[i];
-        double y = 0;
-        for (size_t k = 0; k < LANES; k++)
-            y += (double)part[k];
-        sum += y * y;
-    }
-    return sum;
-}
-
-static double error_of_rounded(const struct care *c, enum dtype type, const float *row,
-                               const void *rounded, float *scratch)
-{
-    dtype_to_f32(type, rounded, scratch, c->known.n);
-    for (size_t i = 0; i < c->known.n; i++)
-        scratch[i] -= row[i];
-    return error_of(&c->known, scratch);
 }
 
 static size_t bytes_of_row(const struct care *c, enum dtype type)
@@ -78,44 +51,74 @@ static size_t bytes_of_row(const struct care *c, enum dtype type)
     return (size_t)bytes;
 }
 
-// Rows that one degree of doubt is tried on.
+// error [n_rows]: how wrong the rows' products with the judging inputs are, squared and summed.
+static void errors_of_rounded(const struct care *c, enum dtype type, const float *rows,
+                              size_t n_rows, const void *rounded, double *error)
+{
+    enum { INPUTS = 32 };  // at once
+    const struct importance *known = &c->known;
+    size_t n = known->n;
+    float *wrong = memory_array(float, n_rows *n);
+    float *products = memory_array(float, n_rows *INPUTS);
+    dtype_to_f32(type, rounded, wrong, n_rows * n);
+    for (size_t i = 0; i < n_rows * n; i++)
+        wrong[i] -= rows[i];
+    for (size_t r = 0; r < n_rows; r++)
+        error[r] = 0;
+    for (size_t t = 0; t < known->n_held_out; t += INPUTS) {
+        const float *inputs[INPUTS];
+        size_t n_inputs = known->n_held_out - t < INPUTS ? known->n_held_out - t : INPUTS;
+        for (size_t k = 0; k < n_inputs; k++)
+            inputs[k] = known->held_out + (t + k) * n;
+        linear_best()->dots(products, INPUTS, wrong, n, n_rows, inputs, n_inputs, n);
+        for (size_t r = 0; r < n_rows; r++)
+            for (size_t k = 0; k < n_inputs; k++)
+                error[r] += (double)products[r * INPUTS + k] * (double)products[r * INPUTS + k];
+    }
+    free(products);
+    free(wrong);
+}
+
+// Rows that one degree of doubt is tried on, some at once.
+enum { TRIAL_ROWS = 8 };
 struct trial {
     const struct care *c;
     enum dtype type;
     const float *rows;
+    size_t n_rows;
     const struct feedback *feedback;
     double error[CARE_ROWS];
 };
 
-static void try_row(void *self, int item, int worker)
+static void try_rows(void *self, int item, int worker)
 {
     (void)worker;
     struct trial *t = self;
-    size_t n = t->c->known.n, bad_row = 0;
-    const float *row = t->rows + (size_t)item * n;
+    size_t first = (size_t)item * TRIAL_ROWS, bad_row = 0;
+    size_t n = t->n_rows - first < TRIAL_ROWS ? t->n_rows - first : TRIAL_ROWS;
+    const float *rows = t->rows + first * t->c->known.n;
     struct error err = {0};
-    unsigned char *rounded = memory_new(bytes_of_row(t->c, t->type), 1);
-    float *scratch = memory_array(float, n);
-    t->error[item] = 0;  // where a row cannot be rounded: that is told when its turn comes
-    if (feedback_rows(t->feedback, t->type, row, 1, rounded, &bad_row, &err))
-        t->error[item] = error_of_rounded(t->c, t->type, row, rounded, scratch);
-    free(scratch);
+    unsigned char *rounded = memory_new(n, bytes_of_row(t->c, t->type));
+    if (feedback_rows(t->feedback, t->type, rows, n, rounded, &bad_row, &err))
+        errors_of_rounded(t->c, t->type, rows, n, rounded, t->error + first);
+    else  // rows that cannot be rounded are told of when their turn comes
+        memset(t->error + first, 0, n * sizeof *t->error);
     free(rounded);
 }
 
 static struct feedback *find_feedback(const struct care *c, enum dtype type, const float *rows,
                                       size_t n_rows)
 {
-    struct trial t = {.c = c, .type = type, .rows = rows};
+    struct trial t = {.c = c, .type = type, .rows = rows, .n_rows = n_rows};
     struct feedback *found = NULL;
     double least = INFINITY;
     for (int i = 0; i < N_DOUBTS; i++) {
-        struct feedback *f = feedback_new(c->known.products, c->known.n, doubts[i], c->pool);
+        struct feedback *f = feedback_new(c->h, c->known.n, doubts[i], c->pool);
         double error = 0;
         if (!f)
             return found;
         t.feedback = f;
-        thread_pool_run(c->pool, try_row, &t, (int)n_rows);
+        thread_pool_run(c->pool, try_rows, &t, (int)((n_rows + TRIAL_ROWS - 1) / TRIAL_ROWS));
         for (size_t r = 0; r < n_rows; r++)
             error += t.error[r];
         feedback_free(error > least ? f : found);
@@ -125,6 +128,15 @@ static struct feedback *find_feedback(const struct care *c, enum dtype type, con
         found = f;
     }
     return found;
+}
+
+static float *both_halves(const float *triangle, size_t n)
+{
+    float *h = memory_array(float, n *n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k <= i; k++)
+            h[i * n + k] = h[k * n + i] = triangle[triangle_row(i) + k];
+    return h;
 }
 
 void care_begin(struct care *c, const struct importance *known, enum dtype type, const float *rows,
@@ -137,9 +149,10 @@ void care_begin(struct care *c, const struct importance *known, enum dtype type,
     if (same)
         return;
     feedback_free(c->feedback);
-    c->feedback = known->products
-                      ? find_feedback(c, type, rows, n_rows < CARE_ROWS ? n_rows : CARE_ROWS)
-                      : NULL;
+    free(c->h);
+    c->h = known->products ? both_halves(known->products, known->n) : NULL;
+    c->feedback =
+        c->h ? find_feedback(c, type, rows, n_rows < CARE_ROWS ? n_rows : CARE_ROWS) : NULL;
     free(c->weights);
     c->weights = memory_array(float, known->n);
     for (size_t i = 0; i < known->n; i++)
@@ -163,26 +176,28 @@ static bool round_rows(const struct care *c, enum dtype type, const float *rows,
 bool care_rows(const struct care *c, enum dtype type, const float *rows, size_t n_rows, void *out,
                struct care_tally *tally, size_t *bad_row, struct error *err)
 {
-    size_t n = c->known.n, bytes = bytes_of_row(c, type);
+    size_t bytes = bytes_of_row(c, type);
     if (!round_rows(c, type, rows, n_rows, NULL, out, bad_row, err))
         return false;
     unsigned char *cared = memory_new(n_rows, bytes), *kept = out;
-    float *scratch = memory_array(float, n);
+    double *plain = memory_array(double, n_rows), *with = memory_array(double, n_rows);
     bool ok = c->feedback ? feedback_rows(c->feedback, type, rows, n_rows, cared, bad_row, err)
                           : round_rows(c, type, rows, n_rows, c->weights, cared, bad_row, err);
+    if (ok) {
+        errors_of_rounded(c, type, rows, n_rows, kept, plain);
+        errors_of_rounded(c, type, rows, n_rows, cared, with);
+    }
     for (size_t r = 0; ok && r < n_rows; r++) {
-        const float *row = rows + r * n;
-        double plain = error_of_rounded(c, type, row, kept + r * bytes, scratch);
-        double with = error_of_rounded(c, type, row, cared + r * bytes, scratch);
-        bool better = with < plain;
+        bool better = with[r] < plain[r];
         if (better)
             memcpy(kept + r * bytes, cared + r * bytes, bytes);
         tally->n_rows++;
         tally->n_cared += better;
-        tally->plain += plain;
-        tally->kept += better ? with : plain;
+        tally->plain += plain[r];
+        tally->kept += better ? with[r] : plain[r];
     }
-    free(scratch);
+    free(plain);
+    free(with);
     free(cared);
     return ok;
 }

@@ -7,111 +7,68 @@
 
 #include "base/memory.h"
 #include "base/thread_pool.h"
+#include "local/quantize/cholesky.h"
 #include "local/quantize/fit.h"
+#include "local/quantize/linear.h"
 #include "local/quantize/quantize.h"
+#include "local/quantize/triangle.h"
 
 enum { SWEEPS = 8 };  // at most, over a rounded row; after three hardly a value changes
 
 struct feedback {
     size_t n;
-    float *pull;  // [n, n]; row j, i < j: how much column j moves for an error of one in column i
-    float *h;     // [n, n]: H with the doubt, both halves
-    float *diagonal;  // [n] of h: how much an error in each column counts by itself
+    const struct linear *linear;
+    const float *h;   // [n, n]: H without the doubt; the caller's
+    float doubt;      // what is added to its diagonal
+    float *pull;      // a triangle: row j, i < j: how much column j moves for an error of one in i
+    float *diagonal;  // [n] of H with the doubt: how much an error in each column counts by itself
 };
 
-// Cholesky's factor of H with its rows and columns in reverse order, lower triangular, in place.
-struct factor {
-    size_t n, column;
-    double *l;  // [n, n]
-};
-
-static double dot_doubles(const double *a, const double *b, size_t n)
-{
-    double sum[4] = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t k = 0; k < 4; k++)
-            sum[k] += a[i + k] * b[i + k];
-    for (; i < n; i++)
-        sum[0] += a[i] * b[i];
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-enum { ROWS_OF_ITEM = 32 };
-
-static void factor_rows(void *self, int item, int worker)
-{
-    (void)worker;
-    struct factor *f = self;
-    size_t b = f->column, from = b + 1 + (size_t)item * ROWS_OF_ITEM, to = from + ROWS_OF_ITEM;
-    const double *pivot = f->l + b * f->n;
-    for (size_t a = from; a < to && a < f->n; a++) {
-        double *row = f->l + a * f->n;
-        row[b] = (row[b] - dot_doubles(row, pivot, b)) / pivot[b];
-    }
-}
-
-static bool factorize(struct factor *f, struct thread_pool *pool)
-{
-    for (size_t b = 0; b < f->n; b++) {
-        double *row = f->l + b * f->n, square = row[b] - dot_doubles(row, row, b);
-        if (!(square > 0) || !isfinite(square))
-            return false;
-        row[b] = sqrt(square);
-        f->column = b;
-        size_t n_items = (f->n - b - 1 + ROWS_OF_ITEM - 1) / ROWS_OF_ITEM;
-        thread_pool_run(pool, factor_rows, f, (int)n_items);
-    }
-    return true;
-}
-
-static float *damped(const float *products, size_t n, double doubt)
+static float doubt_of(const float *h, size_t n, double share)
 {
     double mean = 0;
     for (size_t i = 0; i < n; i++)
-        mean += (double)products[i * n + i] / (double)n;
-    double more = mean > 0 ? mean * doubt : 1;
-    float *h = memory_array(float, n *n);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k <= i; k++)
-            h[i * n + k] = h[k * n + i] =
-                (float)((double)products[i * n + k] + (i == k ? more : 0));
-    return h;
+        mean += (double)h[i * n + i] / (double)n;
+    return (float)(mean > 0 ? mean * share : 1);
 }
 
-static double *reversed(const float *h, size_t n)
+// H with its rows and columns in reverse order: the lower triangle of it.
+static double *reversed(const struct feedback *f)
 {
-    double *l = memory_array(double, n *n);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k <= i; k++)  // (i, k) of H lands at (n-1-k, n-1-i): still lower
-            l[(n - 1 - k) * n + (n - 1 - i)] = (double)h[i * n + k];
+    size_t n = f->n;
+    double *l = memory_array(double, triangle_len(n));
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)  // (i, k) of H lands at (n-1-k, n-1-i): still lower
+            l[triangle_row(n - 1 - k) + (n - 1 - i)] = (double)f->h[i * n + k];
+        l[triangle_row(n - 1 - i) + (n - 1 - i)] = (double)f->diagonal[i];
+    }
     return l;
 }
 
-struct feedback *feedback_new(const float *products, size_t n, double doubt,
-                              struct thread_pool *pool)
+struct feedback *feedback_new(const float *h, size_t n, double doubt, struct thread_pool *pool)
 {
     assert(n > 0 && n <= FEEDBACK_COLS_MAX);
-    float *h = damped(products, n, doubt);
-    struct factor l = {.n = n, .l = reversed(h, n)};
-    struct feedback *f = NULL;
-    if (factorize(&l, pool)) {
-        f = memory_array(struct feedback, 1);
-        f->n = n;
-        f->h = h;
-        f->pull = memory_array(float, n *n);
-        f->diagonal = memory_array(float, n);
-        for (size_t j = 0; j < n; j++) {
-            // R[i][j] = l[n-1-i][n-1-j]
-            double diagonal = l.l[(n - 1 - j) * n + (n - 1 - j)];
-            f->diagonal[j] = h[j * n + j];
-            for (size_t i = 0; i < j; i++)
-                f->pull[j * n + i] = (float)(l.l[(n - 1 - i) * n + (n - 1 - j)] / diagonal);
+    struct feedback *f = memory_array(struct feedback, 1);
+    *f = (struct feedback){n, linear_best(), h, doubt_of(h, n, doubt), NULL, NULL};
+    f->diagonal = memory_array(float, n);
+    for (size_t i = 0; i < n; i++)
+        f->diagonal[i] = h[i * n + i] + f->doubt;
+    double *l = reversed(f);
+    if (cholesky(l, n, pool)) {
+        f->pull = memory_array(float, triangle_len(n));
+        // R[i][j] = l[n-1-i][n-1-j]; the factor is read row by row.
+        for (size_t i = 0; i < n; i++) {
+            const double *row = l + triangle_row(n - 1 - i);
+            for (size_t j = i + 1; j < n; j++) {
+                double diagonal = l[triangle_row(n - 1 - j) + (n - 1 - j)];
+                f->pull[triangle_row(j) + i] = (float)(row[n - 1 - j] / diagonal);
+            }
         }
+    } else {
+        feedback_free(f);
+        f = NULL;
     }
-    if (!f)
-        free(h);
-    free(l.l);
+    free(l);
     return f;
 }
 
@@ -120,7 +77,6 @@ void feedback_free(struct feedback *f)
     if (!f)
         return;
     free(f->pull);
-    free(f->h);
     free(f->diagonal);
     free(f);
 }
@@ -130,119 +86,155 @@ bool feedback_can(enum dtype type)
     return format_of(type) != NULL;
 }
 
-static float dot_floats(const float *a, const float *b, size_t n)
+// Rows under way.
+struct rounding {
+    const struct feedback *f;
+    const float *rows;  // [n_rows, n]
+    size_t n_rows, n, len, n_blocks;
+    const struct format **formats;  // [n_rows, n_blocks]
+    struct block *blocks;           // [n_rows, n_blocks]
+    float *errors, *slopes;         // [n_rows, n]
+    float *moved;                   // [n_rows, len] values of the block under way
+    bool *changes;                  // [n_rows] whether the last sweep changed something
+};
+
+static void rounding_init(struct rounding *r, const struct feedback *f, enum dtype type,
+                          const float *rows, size_t n_rows)
 {
-    float sum[8] = {0};
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (size_t k = 0; k < 8; k++)
-            sum[k] += a[i + k] * b[i + k];
-    for (; i < n; i++)
-        sum[0] += a[i] * b[i];
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    size_t len = (size_t)dtype_info(type)->block_len, n = f->n;
+    *r = (struct rounding){
+        .f = f, .rows = rows, .n_rows = n_rows, .n = n, .len = len, .n_blocks = n / len};
+    r->formats = memory_array(const struct format *, n_rows * r->n_blocks);
+    r->blocks = memory_array(struct block, n_rows * r->n_blocks);
+    r->errors = memory_array(float, n_rows *n);
+    r->slopes = memory_array(float, n_rows *n);
+    r->moved = memory_array(float, n_rows *len);
+    r->changes = memory_array(bool, n_rows);
+    for (size_t i = 0; i < n_rows * r->n_blocks; i++)
+        r->formats[i] = format_for(type, rows + i * len);
+}
+
+static void rounding_free(struct rounding *r)
+{
+    free(r->formats);
+    free(r->blocks);
+    free(r->errors);
+    free(r->slopes);
+    free(r->moved);
+    free(r->changes);
 }
 
 // One block of one row: scales for the values as errors before the block have moved them, then
-// codes one by one. errors [from + block] of the row so far; those of the block are added.
-static void round_block(const struct feedback *f, const struct format *format, const float *row,
-                        const float *weights, size_t from, float *errors, struct block *b)
+// codes one by one.
+static void round_block(struct rounding *r, size_t i, size_t from, const float *weights)
 {
-    size_t len = (size_t)format->block_len;
-    float moved[BLOCK_MAX];
-    for (size_t j = 0; j < len; j++)
-        moved[j] = row[from + j] - dot_floats(f->pull + (from + j) * f->n, errors, from);
+    const struct feedback *f = r->f;
+    size_t at = i * r->n_blocks + from / r->len;
+    const struct format *format = r->formats[at];
+    struct block *b = &r->blocks[at];
+    const float *row = r->rows + i * r->n + from, *moved = r->moved + i * r->len;
+    float *errors = r->errors + i * r->n + from;
     fit_block_best()(format, moved, weights, true, b);
-    for (size_t j = 0; j < len; j++) {
-        float value,
-            x = moved[j] - dot_floats(f->pull + (from + j) * f->n + from, errors + from, j);
+    for (size_t j = 0; j < r->len; j++) {
+        const float *pull = f->pull + triangle_row(from + j) + from;
+        float value, x = moved[j] - f->linear->dot(pull, errors, j);
         b->code[j] = fit_code(format, b, (int)j / format->group_len, x, &value);
-        errors[from + j] = value - row[from + j];
+        errors[j] = value - row[j];
     }
 }
 
-static void add_scaled(float *to, const float *x, float scale, size_t n)
+// Blocks outside, rows inside: the block's part of `pull` is read once for all of them.
+static void round_blocks(struct rounding *r)
 {
-    for (size_t i = 0; i < n; i++)
-        to[i] += scale * x[i];
-}
-
-// slope [n_rows, n] = errors [n_rows, n] H: half of how much the loss grows with each value.
-static float *slopes_of(const struct feedback *f, const float *errors, size_t n_rows)
-{
-    size_t n = f->n;
-    float *slopes = memory_array(float, n_rows *n);
-    for (size_t i = 0; i < n; i++)  // rows inside: H is read once
-        for (size_t r = 0; r < n_rows; r++)
-            add_scaled(slopes + r * n, f->h + i * n, errors[r * n + i], n);
-    return slopes;
-}
-
-// Every value of a rounded row once more, when all others are known: the level at which the loss
-// is least. True if any changed.
-static bool sweep_row(const struct feedback *f, const struct format *const *formats,
-                      const float *row, float *errors, float *slope, struct block *blocks)
-{
-    bool changed = false;
-    size_t len = (size_t)formats[0]->block_len;
-    for (size_t i = 0; i < f->n; i++) {
-        size_t j = i % len;
-        const struct format *format = formats[i / len];
-        struct block *b = &blocks[i / len];
-        float now = row[i] + errors[i], value;
-        uint8_t code = fit_code(format, b, (int)j / format->group_len,
-                                now - slope[i] / f->h[i * f->n + i], &value);
-        if (code == b->code[j])
-            continue;
-        b->code[j] = code;
-        add_scaled(slope, f->h + i * f->n, value - now, f->n);
-        errors[i] = value - row[i];
-        changed = true;
+    float weights[BLOCK_MAX];
+    const float *pull[BLOCK_MAX];
+    for (size_t from = 0; from < r->n; from += r->len) {
+        quantize_weights(r->f->diagonal + from, r->len, weights);
+        for (size_t j = 0; j < r->len; j++)
+            pull[j] = r->f->pull + triangle_row(from + j);
+        r->f->linear->dots(r->moved, r->len, r->errors, r->n, r->n_rows, pull, r->len, from);
+        for (size_t i = 0; i < r->n_rows; i++) {
+            for (size_t j = 0; j < r->len; j++)
+                r->moved[i * r->len + j] = r->rows[i * r->n + from + j] - r->moved[i * r->len + j];
+            round_block(r, i, from, weights);
+        }
     }
-    return changed;
 }
 
-static void pack_row(const struct format *const *formats, size_t block_bytes,
-                     const struct block *blocks, size_t n_blocks, unsigned char *out)
+// slopes = errors H: half of how much the loss grows with each value.
+static void find_slopes(struct rounding *r)
 {
-    for (size_t i = 0; i < n_blocks; i++)
-        format_pack(formats[i], &blocks[i], out + i * block_bytes);
+    enum {
+        ROWS = 4,
+        COLS = 1024
+    };  // of H at once: the slopes of so many columns stay in the cache
+    size_t n = r->n;
+    for (size_t c = 0; c < n; c += COLS)
+        for (size_t k = 0; k < n; k += ROWS)
+            for (size_t i = 0; i < r->n_rows; i++)
+                r->f->linear->add_rows(r->slopes + i * n + c, r->f->h + k * n + c, n,
+                                       r->errors + i * n + k, n - k < ROWS ? n - k : ROWS,
+                                       n - c < COLS ? n - c : COLS);
+    for (size_t i = 0; i < r->n_rows * n; i++)
+        r->slopes[i] += r->f->doubt * r->errors[i];
+}
+
+// A value of a rounded row once more, all others being known: the level at which the loss is least.
+static void round_again(struct rounding *r, size_t i, size_t column)
+{
+    const struct feedback *f = r->f;
+    size_t at = i * r->n_blocks + column / r->len, j = column % r->len;
+    const struct format *format = r->formats[at];
+    struct block *b = &r->blocks[at];
+    float *error = r->errors + i * r->n + column, *slopes = r->slopes + i * r->n;
+    float value, row = r->rows[i * r->n + column], now = row + *error;
+    uint8_t code = fit_code(format, b, (int)j / format->group_len,
+                            now - slopes[column] / f->diagonal[column], &value);
+    if (code == b->code[j])
+        return;
+    float by = value - now;
+    f->linear->add_rows(slopes, f->h + column * r->n, r->n, &by, 1, r->n);
+    slopes[column] += f->doubt * by;
+    b->code[j] = code;
+    *error = value - row;
+    r->changes[i] = true;
+}
+
+// Columns outside, rows inside: H is read once for all rows.
+static void sweep(struct rounding *r)
+{
+    bool any = true, *active = memory_array(bool, r->n_rows);
+    memset(r->changes, true, r->n_rows);
+    for (int times = 0; times < SWEEPS && any; times++) {
+        any = false;
+        memcpy(active, r->changes, r->n_rows);
+        memset(r->changes, false, r->n_rows);
+        for (size_t c = 0; c < r->n; c++)
+            for (size_t i = 0; i < r->n_rows; i++)
+                if (active[i])
+                    round_again(r, i, c);
+        for (size_t i = 0; i < r->n_rows; i++)
+            any = any || r->changes[i];
+    }
+    free(active);
 }
 
 bool feedback_rows(const struct feedback *f, enum dtype type, const float *rows, size_t n_rows,
                    void *out, size_t *bad_row, struct error *err)
 {
-    size_t len = (size_t)dtype_info(type)->block_len, bytes = (size_t)dtype_info(type)->block_bytes;
-    size_t n = f->n, n_blocks = n / len;
-    for (size_t r = 0; r < n_rows; r++) {
-        *bad_row = r;
-        if (!quantize_check(type, rows + r * n, n, err))
+    size_t bytes = (size_t)dtype_info(type)->block_bytes;
+    for (size_t i = 0; i < n_rows; i++) {
+        *bad_row = i;
+        if (!quantize_check(type, rows + i * f->n, f->n, err))
             return false;
     }
-    float *errors = memory_array(float, n_rows *n), weights[BLOCK_MAX];
-    struct block *blocks = memory_array(struct block, n_rows * n_blocks);
-    const struct format **formats = memory_array(const struct format *, n_rows *n_blocks);
-    // Blocks outside, rows inside: the block's part of `pull` stays in the cache.
-    for (size_t from = 0; from < n; from += len) {
-        quantize_weights(f->diagonal + from, len, weights);
-        for (size_t r = 0; r < n_rows; r++) {
-            size_t i = r * n_blocks + from / len;
-            formats[i] = format_for(type, rows + r * n + from);
-            round_block(f, formats[i], rows + r * n, weights, from, errors + r * n, &blocks[i]);
-        }
-    }
-    float *slopes = slopes_of(f, errors, n_rows);
-    for (size_t r = 0; r < n_rows; r++) {
-        struct block *of_row = blocks + r * n_blocks;
-        const struct format *const *formats_of_row = formats + r * n_blocks;
-        for (int i = 0; i < SWEEPS; i++)
-            if (!sweep_row(f, formats_of_row, rows + r * n, errors + r * n, slopes + r * n, of_row))
-                break;
-        pack_row(formats_of_row, bytes, of_row, n_blocks,
-                 (unsigned char *)out + r * n_blocks * bytes);
-    }
-    free(slopes);
-    free(formats);
-    free(blocks);
-    free(errors);
+    struct rounding r;
+    rounding_init(&r, f, type, rows, n_rows);
+    round_blocks(&r);
+    find_slopes(&r);
+    sweep(&r);
+    for (size_t i = 0; i < n_rows * r.n_blocks; i++)
+        format_pack(r.formats[i], &r.blocks[i], (unsigned char *)out + i * bytes);
+    rounding_free(&r);
     return true;
 }

@@ -17,14 +17,13 @@ struct error;
 struct feedback;
 struct thread_pool;
 
-enum { FEEDBACK_COLS_MAX = 4096 };  // longer rows would take too long to prepare
+enum { FEEDBACK_COLS_MAX = 8192 };  // longer rows would take too long to prepare
 
-// products [n, n]: H, symmetric (only k <= i of row i is read). n^2 doubles while it is made, 2 n^2
-// floats from then on. doubt > 0: how little the text is believed what it says of correlations, as
-// a share of H's diagonal that is added to it. NULL if H is not finite. Inputs that are always zero
-// are let alone.
-struct feedback *feedback_new(const float *products, size_t n, double doubt,
-                              struct thread_pool *pool);
+// h [n, n]: H, symmetric, which must live as long as the feedback. n^2/2 doubles while it is
+// made, n^2/2 floats from then on. doubt > 0: how little the text is believed what it says of
+// correlations, as a share of H's diagonal that is added to it. NULL if H is not finite. Inputs
+// that are always zero are let alone.
+struct feedback *feedback_new(const float *h, size_t n, double doubt, struct thread_pool *pool);
 void feedback_free(struct feedback *f);  // NULL is fine
 
 // Whether the format's values can be chosen one by one: all block formats.

@@ -17,6 +17,7 @@
 #include "local/quantize/care.h"
 #include "local/quantize/feedback.h"
 #include "local/quantize/importance.h"
+#include "local/quantize/triangle.h"
 #include "local/quantize/quantize.h"
 
 enum {
@@ -86,10 +87,10 @@ static struct learned *learn(const struct setting *s, size_t n)
         make_input(sample, x);
         for (size_t i = 0; i < N; i++)
             for (size_t k = 0; k <= i; k++)
-                l->products[i * N + k] += x[i] * x[k] / (float)n;
+                l->products[triangle_row((size_t)i) + (size_t)k] += x[i] * x[k] / (float)n;
     }
     for (size_t i = 0; i < N; i++)
-        l->squares[i] = l->products[i * N + i];
+        l->squares[i] = l->products[triangle_row((size_t)i) + (size_t)i];
     l->known = (struct importance){.id = n,
                                    .n = N,
                                    .squares = l->squares,

@@ -48,8 +48,11 @@ static int set_up(void **state)
             for (int k = 0; k <= i; k++)
                 s->h[i * N + k] += x[i] * x[k] / N_SAMPLES;
     }
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < N; i++) {
         s->importance[i] = s->h[i * N + i];
+        for (int k = 0; k < i; k++)
+            s->h[k * N + i] = s->h[i * N + k];
+    }
     for (uint64_t i = 0; i < N_ROWS * N; i++)
         s->rows[i] = 0.05f * (uniform(3000000019 + i) + uniform(4000000007 + i));
     *state = s;

@@ -1,0 +1,12 @@
+// triangle.h - lower triangles of square matrices, stored row by row: row i has i + 1 numbers.
+#pragma once
+#include <stddef.h>
+
+static inline size_t triangle_row(size_t i)  // where row i begins
+{
+    return i * (i + 1) / 2;
+}
+static inline size_t triangle_len(size_t n)  // numbers of a matrix of n rows
+{
+    return triangle_row(n);
+}
