@@ -15,6 +15,7 @@ from server import BIN, MODEL, ROOT, Server, claim, finish
 
 TEXT = "The harbour was full of boats. The people stood on the quay and looked at the ships. Nobody spoke of the war."
 IDS = ("one", "two", "three")
+SLOW = "san/" in BIN  # under sanitizers less text keeps a model in use as long
 
 
 def loaded(s):
@@ -56,8 +57,8 @@ def room_for_one(paths):
 def in_use(paths):
     s = Server("--quiet", "--ctx", "512", "--models-memory", "20000000", "--load-wait", "1", "-m", paths[1], model=paths[0])
     done = []
-    choices = 4 if "san/" in BIN else 32  # sanitizers make it take long enough
-    busy = threading.Thread(target=lambda: done.append(s.chat(model="one", max_tokens=450, n=choices, temperature=1.5)))
+    much = {"max_tokens": 150, "n": 4} if SLOW else {"max_tokens": 450, "n": 32}
+    busy = threading.Thread(target=lambda: done.append(s.chat(model="one", temperature=1.5, **much)))
     busy.start()
     end = time.time() + 60
     while not s.metric("vllm:num_requests_running") and time.time() < end:
@@ -83,7 +84,7 @@ def fair(paths, folder):
 
     def ask():
         while not over.is_set():
-            answers.append(s.chat(model="one", max_tokens=100, temperature=1.5)[0])
+            answers.append(s.chat(model="one", max_tokens=25 if SLOW else 100, temperature=1.5)[0])
     asking = [threading.Thread(target=ask) for _ in range(3)]
     for t in asking:
         t.start()
@@ -96,7 +97,7 @@ def fair(paths, folder):
         t.join()
     claim("all of those are answered too", set(answers) == {200}, answers)
     # In use for long: what does not fit beside it waits, what does goes first.
-    busy = threading.Thread(target=lambda: s.chat(model="one", max_tokens=450, n=16, temperature=1.5))
+    busy = threading.Thread(target=lambda: s.chat(model="one", max_tokens=200 if SLOW else 450, n=4 if SLOW else 16, temperature=1.5))
     busy.start()
     s.wait_metric("vllm:num_requests_running", 4.0)
     done = []
@@ -119,7 +120,8 @@ def fair(paths, folder):
 def patient(paths):
     """A summary has many calls: between two of them a model that others wait for has its turn."""
     with open(os.path.join(ROOT, "docs/examples/declaration-of-independence.txt")) as f:
-        text = f.read() * (1 if os.environ.get("HEARTH_SHORT") else 3)
+        text = f.read() * 3
+    text = text[:4000] if SLOW else text[:8500] if os.environ.get("HEARTH_SHORT") else text
     s = Server("--quiet", "--ctx", "512", "--models-memory", "20000000", "--load-wait", "120", "-m", paths[1], model=paths[0])
     done = []
     summary = threading.Thread(target=lambda: done.append(("one", *s.post("/v1/summaries", {"model": "one", "text": text})[:2])))
