@@ -158,7 +158,7 @@ neon:                            ## the kernels' tests for 64-bit Arm, under an 
 
 # A short run runs every test, but the longest try fewer of their many like cases (HEARTH_SHORT), and browsers wait for
 # the release build's.
-short := HEARTH_SHORT=1 HEARTH_BROWSER= HEARTH_KILLS=100 HEARTH_SEEDS=1
+short := HEARTH_SHORT=1 HEARTH_BROWSER= HEARTH_KILLS=40 HEARTH_SEEDS=1
 asan:                            ## the tests under AddressSanitizer and UBSan
 	$(MAKE) BUILD=asan test
 asan-short:                      ## the same with fewer rounds, as scripts/test.sh does
