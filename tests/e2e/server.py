@@ -14,6 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BIN = os.environ.get("HEARTH_BIN", os.path.join(ROOT, "build/release/hearth"))
 MODEL = os.path.join(ROOT, "models/hearth-small.gguf")
 MODEL_ID = "hearth-small"
+SLOW = "san/" in BIN  # sanitizers: less text keeps a model as busy
 failed = False
 
 

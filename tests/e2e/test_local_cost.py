@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from server import BIN, MODEL_ID, ROOT, Server, claim, finish
+from server import BIN, MODEL_ID, ROOT, SLOW, Server, claim, finish
 
 # A tenth of a cent a second: a millionth of a dollar for a token that is read, ten for one that is written.
 CHARGED = """cost:
@@ -17,7 +17,7 @@ CHARGED = """cost:
 """
 folder = tempfile.TemporaryDirectory()
 text = os.path.join(ROOT, "docs/examples/declaration-of-independence.txt")
-if "san/" in BIN:  # the whole takes long there, and costs are told of any
+if SLOW:  # the whole takes long there, and costs are told of any
     whole, text = text, os.path.join(folder.name, "beginning.txt")
     with open(whole) as source, open(text, "w") as f:
         f.write(source.read()[:3000])

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from server import BIN, MODEL, MODEL_ID, Server, claim, finish
+from server import BIN, MODEL, MODEL_ID, SLOW, Server, claim, finish
 
 s = Server()
 
@@ -362,7 +362,7 @@ def tokens():
             text = c.get("text") or c.get("message", {}).get("content", "")
             claim(f"an answer has the form that other servers' members ask for: {list(members)[0]}, {path}", status == 200 and
                   (text.startswith(wanted) if wanted else text.lstrip("-").isdigit()), (status, a))
-    for text in ("hello " * (100000 if "san/" in BIN else 700000),):
+    for text in ("hello " * (100000 if SLOW else 700000),):
         for path, wanted in (("/v1/chat/completions", "context_length_exceeded"), ("/v1/messages", "invalid_request_error"),
                              ("/v1/responses", "context_length_exceeded")):
             body = {"model": MODEL_ID, "max_tokens": 5, "messages": [{"role": "user", "content": text}], "input": text}

@@ -11,11 +11,10 @@ import time
 import one_layer
 from hub.repository import Repository
 from hub_double import HubDouble
-from server import BIN, MODEL, ROOT, Server, claim, finish
+from server import BIN, MODEL, ROOT, SLOW, Server, claim, finish
 
 TEXT = "The harbour was full of boats. The people stood on the quay and looked at the ships. Nobody spoke of the war."
 IDS = ("one", "two", "three")
-SLOW = "san/" in BIN  # under sanitizers less text keeps a model in use as long
 
 
 def loaded(s):

@@ -10,10 +10,9 @@ import tempfile
 import threading
 import time
 
-from server import BIN, MODEL, MODEL_ID, Server, claim, finish, until
+from server import BIN, MODEL, MODEL_ID, SLOW, Server, claim, finish, until
 
 s = Server()
-SLOW = "san/" in BIN  # under sanitizers less text lasts as long
 TEXT = "\n\n".join(f"Day {i} of the voyage.\n\nThe ship sailed {i * 7} miles to the north, and the crew saw {i} whales. "
                    f"In the evening the cook made soup number {i} for everybody on board." for i in range(1, 13)) + "\n"
 LONG = "\n\n".join(f"Chapter {i}\n\n" + " ".join(

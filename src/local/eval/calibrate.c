@@ -101,7 +101,7 @@ static bool may_multiply(const struct seen *s)
 static void take(struct calibration *c, struct seen *s)
 {
     size_t budget = c->o->products_bytes ? c->o->products_bytes : (size_t)1 << 30;
-    size_t n_products = may_multiply(s) ? triangle_len(s->n) : 0;
+    size_t n_products = may_multiply(s) ? triangle_row(s->n) : 0;
     size_t bytes = (s->n * c->held_rows + n_products) * sizeof(float);
     c->full = c->full || (c->used > 0 && c->used + bytes > budget);
     if (c->full || s->n == 0)
@@ -242,7 +242,7 @@ static void drop_products(struct calibration *c)
 
 static void sums_to_means(struct seen *s)
 {
-    for (size_t i = 0; s->products && i < triangle_len(s->n); i++)
+    for (size_t i = 0; s->products && i < triangle_row(s->n); i++)
         s->products[i] /= (float)s->n_rows;
 }
 

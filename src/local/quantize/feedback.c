@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/thread_pool.h"
 #include "local/quantize/cholesky.h"
 #include "local/quantize/fit.h"
 #include "local/quantize/linear.h"
@@ -36,7 +35,7 @@ static float doubt_of(const float *h, size_t n, double share)
 static double *reversed(const struct feedback *f)
 {
     size_t n = f->n;
-    double *l = memory_array(double, triangle_len(n));
+    double *l = memory_array(double, triangle_row(n));
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < i; k++)  // (i, k) of H lands at (n-1-k, n-1-i): still lower
             l[triangle_row(n - 1 - k) + (n - 1 - i)] = (double)f->h[i * n + k];
@@ -55,7 +54,7 @@ struct feedback *feedback_new(const float *h, size_t n, double doubt, struct thr
         f->diagonal[i] = h[i * n + i] + f->doubt;
     double *l = reversed(f);
     if (cholesky(l, n, pool)) {
-        f->pull = memory_array(float, triangle_len(n));
+        f->pull = memory_array(float, triangle_row(n));
         // R[i][j] = l[n-1-i][n-1-j]; the factor is read row by row.
         for (size_t i = 0; i < n; i++) {
             const double *row = l + triangle_row(n - 1 - i);

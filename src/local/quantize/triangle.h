@@ -2,11 +2,7 @@
 #pragma once
 #include <stddef.h>
 
-static inline size_t triangle_row(size_t i)  // where row i begins
+static inline size_t triangle_row(size_t i)  // where row i begins: how many numbers i rows have
 {
     return i * (i + 1) / 2;
-}
-static inline size_t triangle_len(size_t n)  // numbers of a matrix of n rows
-{
-    return triangle_row(n);
 }

@@ -136,7 +136,7 @@ static void a_small_budget_gives_the_same_numbers(void **state)
         struct importance x = find(a, names[k]), y = find(b, names[k]);
         assert_int_equal(x.id, y.id);
         assert_memory_equal(x.squares, y.squares, x.n * sizeof *x.squares);
-        assert_memory_equal(x.products, y.products, triangle_len(x.n) * sizeof *x.products);
+        assert_memory_equal(x.products, y.products, triangle_row(x.n) * sizeof *x.products);
         assert_true(x.n_held_out > 0 && x.n_held_out == y.n_held_out);
         assert_memory_equal(x.held_out, y.held_out, x.n_held_out * x.n * sizeof(float));
     }

@@ -129,7 +129,7 @@ static void dot_products_of_rows_are_subtracted(void **state)
 // A A^T of `rank` columns, and something more on the diagonal.
 static double *triangle_of(size_t n, size_t rank, double more)
 {
-    double *l = calloc(triangle_len(n), sizeof *l);
+    double *l = calloc(triangle_row(n), sizeof *l);
     assert_non_null(l);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k <= i; k++) {
@@ -151,7 +151,7 @@ static void the_factor_times_itself_is_the_matrix(void **state)
         double *l = triangle_of(n, 20, 0.5), *again = triangle_of(n, 20, 0.5);
         assert_true(cholesky(l, n, one));
         assert_true(cholesky(again, n, three));
-        assert_memory_equal(l, again, triangle_len(n) * sizeof *l);
+        assert_memory_equal(l, again, triangle_row(n) * sizeof *l);
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k <= i; k++) {
                 double sum = 0;
