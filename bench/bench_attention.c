@@ -1,12 +1,13 @@
 // bench_attention.c - attention over a long context, without the model.
 //
 //   bench_attention [--kv f16] [--threads N] [--isa NAME] [--heads 32] [--kv-heads 4] [--dim 64]
-//                  [--layers 22] [--seconds 1] [--cpu-time]
+//                  [--layers 22] [--seconds 1] [--cpu-time] [--rows N] [--end N]
 //
 // One layer with K and V of 8,192 positions, the TinyLlama-1.1B shape unless told otherwise. A
-// prompt's chunk of 512 rows ending at several positions, and single rows (decoding). Reported:
-// median and tenth percentile, multiply-adds a second (of what a row sees), and bytes of K and V
-// that single rows read. A probe of multiply-adds on registers stands before and after.
+// prompt's chunk of 512 rows ending at several positions, and single rows (decoding); --rows and
+// --end leave one of them. Reported: median and tenth percentile, multiply-adds a second (of what a
+// row sees), and bytes of K and V that single rows read. A probe of multiply-adds on registers
+// stands before and after.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct setup {
     struct kv_cache *kv;
     struct batch *batch;
     int heads, kv_heads, dim, layers;
+    int rows, end;  // 0: all
     enum dtype type;
     float *qkv, *out;
     double seconds;
@@ -168,7 +170,8 @@ static bool read_options(int argc, char **argv, struct setup *s, struct cpu_opti
         {"isa", required_argument, NULL, 'i'},      {"heads", required_argument, NULL, 'h'},
         {"kv-heads", required_argument, NULL, 'g'}, {"dim", required_argument, NULL, 'd'},
         {"layers", required_argument, NULL, 'l'},   {"seconds", required_argument, NULL, 's'},
-        {"cpu-time", no_argument, NULL, 'c'},       {NULL, 0, NULL, 0},
+        {"cpu-time", no_argument, NULL, 'c'},       {"rows", required_argument, NULL, 'r'},
+        {"end", required_argument, NULL, 'e'},      {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         int n = optarg ? (int)strtol(optarg, NULL, 10) : 0;
@@ -185,6 +188,8 @@ static bool read_options(int argc, char **argv, struct setup *s, struct cpu_opti
         case 'l': s->layers = n; break;
         case 's': s->seconds = strtod(optarg, NULL); break;
         case 'c': s->cpu_time = true; break;
+        case 'r': s->rows = n; break;
+        case 'e': s->end = n; break;
         default: return false;
         }
     }
@@ -208,10 +213,11 @@ int main(int argc, char **argv)
                  dtype_name(s.type), s.heads, s.dim, s.kv_heads);
     static const int ends[] = {512, 2048, 8192};
     probe(&s);
-    for (size_t i = 0; i < 3; i++)
-        measure(&s, ROWS, ends[i]);
-    for (size_t i = 0; i < 3; i++)
-        measure(&s, 1, ends[i]);
+    static const int rows[] = {ROWS, 1};
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; i < 3; i++)
+            if ((!s.rows || s.rows == rows[k]) && (!s.end || s.end == ends[i]))
+                measure(&s, rows[k], ends[i]);
     probe(&s);
     s.b->ops->release(s.b, s.qkv, (size_t)ROWS * (size_t)width(&s));
     s.b->ops->release(s.b, s.out, (size_t)ROWS * (size_t)width(&s));

@@ -16,7 +16,7 @@
 #include "local/kernels/kv_page.h"
 
 enum {
-    ATTENTION_QUERIES = 64,
+    ATTENTION_QUERIES = 96,
     ATTENTION_SEGMENT = 8,
     SEGMENT_TOKENS = ATTENTION_SEGMENT * KV_PAGE
 };

@@ -349,7 +349,7 @@ static void one_long_text_with_one_kv_head_is_shared_by_threads(void **state)
     struct backend *b = open_watched(2);
     play(&s, b, 1025, qkv, freq, NULL, out);
     // 1,025 rows are enough items; the last five are one item, of three segments.
-    assert_int_equal(watched.n_all, (1025 + 63) / 64);
+    assert_int_equal(watched.n_all, (1025 + ATTENTION_QUERIES - 1) / ATTENTION_QUERIES);
     assert_int_equal(watched.n_part, 3);
     backend_free(b);
     free(qkv), free(out);
