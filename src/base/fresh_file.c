@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,25 +18,71 @@ static bool is_special(const char *path)
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
-static FILE *open_beside(struct fresh_file *f)
+// Calls `make` with names beside the path until one is free. It returns -1 with errno, EEXIST for a
+// name that is taken. The name is kept in f->temporary.
+static int named_beside(struct fresh_file *f, int (*make)(const char *name, int fd), int fd)
 {
     struct buf name = {0};
-    int fd = -1;
-    // Not mkstemp, whose files nobody else may read.
-    for (int i = 0; i < TRIES && fd < 0 && (i == 0 || errno == EEXIST); i++) {
+    int made = -1;
+    for (int i = 0; i < TRIES && made < 0 && (i == 0 || errno == EEXIST); i++) {
         buf_clear(&name);
         buf_printf(&name, "%s.%ld-%d.tmp", f->path, (long)getpid(), i);
-        fd = open(buf_text(&name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        made = make(buf_text(&name), fd);
     }
-    if (fd < 0) {
+    if (made < 0) {
         int why = errno;
         buf_release(&name);
         errno = why;
-        return NULL;
+    } else {
+        f->temporary = name.ptr;
     }
-    f->temporary = name.ptr;
-    FILE *file = fdopen(fd, "wb");
-    if (!file)
+    return made;
+}
+
+// Not mkstemp, whose files nobody else may read.
+static int create(const char *name, int fd)
+{
+    (void)fd;
+    return open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+static void open_file_name(char *name, size_t size, int fd)
+{
+    (void)snprintf(name, size, "/proc/self/fd/%d", fd);
+}
+
+static int give_name(const char *name, int fd)
+{
+    char from[40];
+    open_file_name(from, sizeof from, fd);
+    return linkat(AT_FDCWD, from, AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+}
+
+// A file without a name in the path's folder, or -1 where it could not be given one later.
+static int create_nameless(const char *path)
+{
+    char *folder = memory_text(path), *slash = strrchr(folder, '/'), name[40];
+    if (slash)
+        slash[slash == folder ? 1 : 0] = '\0';
+    int fd = open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    free(folder);
+    if (fd < 0)
+        return -1;
+    open_file_name(name, sizeof name, fd);
+    if (access(name, F_OK) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+static FILE *open_beside(struct fresh_file *f)
+{
+    int fd = create_nameless(f->path);
+    f->nameless = fd >= 0;
+    if (fd < 0)
+        fd = named_beside(f, create, -1);
+    FILE *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+    if (fd >= 0 && !file)
         (void)close(fd);
     return file;
 }
@@ -52,24 +99,26 @@ bool fresh_file_open(struct fresh_file *f, const char *path)
     return false;
 }
 
-static bool write_out(FILE *f, bool to_disk)
+// All of it on the disk and, if it had none, with a name beside the path.
+static bool write_out(struct fresh_file *f)
 {
-    bool ok = fflush(f) == 0 && (!to_disk || fsync(fileno(f)) == 0);
-    int why = errno;
-    if (fclose(f) == 0)
-        errno = why;
-    else
-        ok = false;
-    return ok;
+    bool special = !f->temporary && !f->nameless;
+    return fflush(f->f) == 0 && (special || fsync(fileno(f->f)) == 0) &&
+           (!f->nameless || named_beside(f, give_name, fileno(f->f)) == 0);
 }
 
 bool fresh_file_finish(struct fresh_file *f)
 {
     FILE *file = f->f;
-    f->f = NULL;
-    bool ok =
-        write_out(file, f->temporary) && (!f->temporary || rename(f->temporary, f->path) == 0);
+    bool ok = write_out(f);
     int why = errno;
+    f->f = NULL;
+    if (fclose(file) == 0)
+        errno = why;
+    else
+        ok = false;
+    ok = ok && (!f->temporary || rename(f->temporary, f->path) == 0);
+    why = errno;
     if (ok) {
         free(f->temporary);
         f->temporary = NULL;

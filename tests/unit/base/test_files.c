@@ -1,11 +1,13 @@
 // test_files.c - files that appear whole or not at all, and the control groups above a process.
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -54,6 +56,48 @@ static void a_file_is_the_old_one_until_it_is_whole(void **state)
     expect_text(path, "new");
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(folder), 0);  // nothing else is left in it
+}
+
+// A process that is killed while it writes leaves nothing behind, where files may have no name.
+static void a_writer_that_is_killed_leaves_nothing(void **state)
+{
+    (void)state;
+    char folder[200], path[300];
+    struct fresh_file f;
+    assert_true(temp_home(folder, sizeof folder));
+    (void)snprintf(path, sizeof path, "%s/file", folder);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(fresh_file_open(&f, path) && fputs("new", f.f) >= 0 && fflush(f.f) == 0 && f.nameless
+                  ? kill(getpid(), SIGKILL)
+                  : 7);
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 7)
+        skip();
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(rmdir(folder), 0);
+}
+
+// The name beside the path that a nameless file would get first may be taken.
+static void a_name_that_is_taken_is_left_alone(void **state)
+{
+    (void)state;
+    char folder[200], path[300], taken[340];
+    struct fresh_file f;
+    assert_true(temp_home(folder, sizeof folder));
+    (void)snprintf(path, sizeof path, "%s/file", folder);
+    (void)snprintf(taken, sizeof taken, "%s.%ld-0.tmp", path, (long)getpid());
+    write_text(taken, "theirs");
+    assert_true(fresh_file_open(&f, path));
+    assert_true(fputs("ours", f.f) >= 0);
+    assert_true(fresh_file_finish(&f));
+    expect_text(path, "ours");
+    expect_text(taken, "theirs");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(taken), 0);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 static void what_is_no_file_is_written_to_as_it_is(void **state)
@@ -126,6 +170,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_is_the_old_one_until_it_is_whole),
+        cmocka_unit_test(a_writer_that_is_killed_leaves_nothing),
+        cmocka_unit_test(a_name_that_is_taken_is_left_alone),
         cmocka_unit_test(what_is_no_file_is_written_to_as_it_is),
         cmocka_unit_test(groups_are_visited_up_to_the_root),
     };
