@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What a proxy adds: the same load on the double of the vendors alone, on `hearth serve` before it, and on LiteLLM's
-proxy before it, interleaved in one run; prints a table for docs/performance.md.
+proxy before it, interleaved in one run; prints a table for docs/performance/serving.md.
 
     bench/proxy.py [--rounds 5] [--seconds 4] [--rate 2000] [--litellm FOLDER] [--no-litellm] [--json FILE]
 

@@ -3,7 +3,7 @@
 //
 // The machine takes `fixed` seconds for a step, `row` for each of its rows and `seen` for each
 // position that a prompt's row looks at. The numbers of the first test are those of a small model
-// on two cores for which docs/performance.md states a goal; the clock is counted, not read.
+// on two cores for which docs/performance/serving.md states goals; the clock is counted, not read.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

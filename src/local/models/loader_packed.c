@@ -15,7 +15,7 @@ enum {
     READING = 1,  // to be raised when other numbers are read from the same bytes of a file
     PIECE_BYTES = 8 << 20,
 };
-// Less is packed in a tenth of a second: not worth the disk (docs/performance.md).
+// Less is packed in a tenth of a second: not worth the disk (docs/performance/starting.md).
 static const uint64_t min_bytes_default = (uint64_t)128 << 20;
 
 static struct weight_source source_of(const struct matrix *x, enum weight_use use, const void *data)
