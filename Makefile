@@ -155,6 +155,8 @@ neon-tests: CFLAGS_ALL += -Itests/cross
 neon-tests: $(NEON_TESTS)
 neon:                            ## the kernels' tests for 64-bit Arm, under an emulator
 	tools/test-neon
+neon-short:                      ## the same with fewer rounds, as scripts/test.sh does
+	$(short) $(MAKE) neon
 
 # A short run runs every test, but the longest try fewer of their many like cases (HEARTH_SHORT), and browsers wait for
 # the release build's.
@@ -220,6 +222,6 @@ clean:                           ## remove build/
 help:                            ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-.PHONY: libhearth all tests test warnings asan-short tsan-short fuzz-server double simulation guards neon neon-tests asan tsan test-threads fuzz fuzzers billing bench golden check format install clean help
+.PHONY: libhearth all tests test warnings asan-short tsan-short fuzz-server double simulation guards neon neon-short neon-tests asan tsan test-threads fuzz fuzzers billing bench golden check format install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up, builds and runs every check there is: the README's second command, and what CI calls. Sanitizers and fuzzing
-# run short here; `make asan`, `make tsan` and `make fuzz` are the whole.
+# Sets up, builds and runs every check there is: the README's second command, and what CI calls. Sanitizers, fuzzing and the
+# emulated Arm run short here; `make asan`, `make tsan`, `make neon` and `make fuzz` are the whole.
 # The last line counts the tests of the release build; it ends non-zero if anything failed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,6 +19,6 @@ section "checks";                           make -s check
 section "clients and browsers of others (skipped where they cannot be had)"; wait $getting; cat "$clients"
 section "tests under ASan and UBSan";       make -s -j"$jobs" asan-short
 section "threads under TSan";               make -s -j"$jobs" tsan-short
-section "64-bit Arm, emulated";             make -s neon
+section "64-bit Arm, emulated";             make -s neon-short
 section "fuzzing, a few seconds each";      FUZZ_SEED=1 make -s fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-5}"
 section "tests";                            make -s test
