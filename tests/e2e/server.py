@@ -45,12 +45,18 @@ def keys(home, *args):
     return json.loads(p.stdout) if p.stdout else None
 
 
+def environment(home):
+    """Of a program whose files all lie below `home`."""
+    env = dict(os.environ, HOME=home, LC_ALL="C.UTF-8", NO_COLOR="1")
+    for name in ("HEARTH_MODEL", "HEARTH_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        env.pop(name, None)
+    return env
+
+
 class Server:
     def __init__(self, *options, model=MODEL, wait=True, hearth_home=None):
         self.home = tempfile.TemporaryDirectory()
-        env = dict(os.environ, HOME=self.home.name, LC_ALL="C.UTF-8", NO_COLOR="1")
-        for name in ("HEARTH_MODEL", "HEARTH_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
-            env.pop(name, None)
+        env = environment(self.home.name)
         if hearth_home:
             env["HEARTH_HOME"] = hearth_home
         self.log = open(os.path.join(self.home.name, "log"), "w+b")

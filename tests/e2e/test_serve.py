@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from server import BIN, MODEL, MODEL_ID, SLOW, Server, claim, finish
+from server import BIN, MODEL, MODEL_ID, SLOW, Server, claim, environment, finish
 
 s = Server()
 
@@ -424,10 +424,16 @@ def ends():
 
 
 def refusals():
+    home = tempfile.TemporaryDirectory()
+
+    def refused(*options):
+        return subprocess.run([BIN, "serve", *options], env=environment(home.name), capture_output=True, text=True)
+
     def wrong(name, *options):
-        p = subprocess.run([BIN, "serve", *options], capture_output=True, text=True)
+        p = refused(*options)
         claim(name, p.returncode in (1, 2) and p.stderr.startswith("hearth serve: ") and
               p.stderr.count("\n") == 1 and not p.stdout, (p.returncode, p.stderr, p.stdout))
+    refused("--host", "0.0.0.0", "-m", MODEL)  # the first run in a home also tells of the ledger that it makes
     wrong("an address that others reach is refused", "--host", "0.0.0.0", "-m", MODEL)
     wrong("so is no address", "--host", "somewhere", "-m", MODEL)
     wrong("a model that is not there", "-m", "/nowhere.gguf")

@@ -2,9 +2,9 @@
 //
 // What the page cache holds may be slow to read: on small pages, or on huge ones that a virtual
 // machine's host keeps in small pieces, which no number of the kernel's shows. Fresh memory is
-// often better, but costs time too (docs/performance/starting.md). So a sample is copied and both are timed;
-// if it pays, weights move piece by piece beside the work: a piece is copied, then takes the old
-// one's place in one step, at the same addresses with the same bytes.
+// often better, but costs time too (docs/performance/starting.md). So a sample is copied and both
+// are timed; if it pays, weights move piece by piece beside the work: a piece is copied, then takes
+// the old one's place in one step, at the same addresses with the same bytes.
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>

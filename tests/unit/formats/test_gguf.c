@@ -490,9 +490,9 @@ static void failures_to_write_leave_nothing(void **state)
     w = gguf_writer_new();
     gguf_write_tensor(w, "w", DTYPE_F32, 1, shape);
     assert_true(gguf_writer_begin(w, scratch("x.gguf"), &err));
-    char temporary[160];
+    char temporary[160];  // the name that the file has meanwhile, where it must have one
     (void)snprintf(temporary, sizeof temporary, "%s.%ld-0.tmp", scratch("x.gguf"), (long)getpid());
-    assert_int_equal(access(temporary, F_OK), 0);
+    assert_int_not_equal(access(scratch("x.gguf"), F_OK), 0);
     gguf_writer_free(w);
     assert_int_not_equal(access(temporary, F_OK), 0);
     assert_int_not_equal(access(scratch("x.gguf"), F_OK), 0);
