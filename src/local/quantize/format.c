@@ -297,13 +297,12 @@ const struct format *format_for(enum dtype type, const float *x)
 {
     const struct format *f = &around_zero[type];
     const float far = 16384;  // 16 d must be a half, with room for what feedback moves
-    int n_zeros = 0, n_below = 0, n_far = 0;
+    int n_zeros = 0, n_far = 0;
     for (int i = 0; f->pack && i < f->block_len; i++) {
         n_zeros += x[i] == 0;
-        n_below += x[i] < 0;
         n_far += fabsf(x[i]) > far;
     }
-    return f->pack && n_zeros >= f->block_len / 8 && n_below && !n_far ? f : format_of(type);
+    return f->pack && n_zeros >= f->block_len / 8 && !n_far ? f : format_of(type);
 }
 
 // dmin = zero * d and the min of a group as large as its scale: code `zero` reads back as nothing,

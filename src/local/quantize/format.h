@@ -38,10 +38,11 @@ struct format {
 // NULL for plain types.
 const struct format *format_of(enum dtype type);
 // How a block of these values, x [block_len], is rounded: as its type is, but where an eighth of
-// them or more is exactly zero, some are below, and the type has a min, by levels of which one is
-// exactly zero too.
-// Both have blocks of the same length and groups, and pack to the same type. What is zero was left
-// out of a network on purpose, and a small constant in its place adds up (docs/decisions.md, 87).
+// them or more is exactly zero and the type has a min, by levels of which one is exactly zero too.
+// So are blocks of which nothing is below zero: a min of nothing would do there, but the search
+// takes a small one where that brings the largest values nearer. Both have blocks of the same
+// length and groups, and pack to the same type. What is zero was left out of a network on purpose,
+// and a small constant in its place adds up (docs/decisions.md, 87).
 const struct format *format_for(enum dtype type, const float *x);
 // The bytes of a block that was rounded as f says.
 void format_pack(const struct format *f, const struct block *b, unsigned char *out);

@@ -331,7 +331,9 @@ static void zeros_among_others_stay_zero(void **state)
             struct error err;
             for (uint64_t i = 0; i < WIDE; i++) {
                 double v = (double)(hash_mix(seed * WIDE + i) >> 11) * 0x1p-53 - 0.5;
-                row[i] = i % 3 == seed % 3 ? 0 : (float)(seed % 2 ? v : v * v * v);
+                v = seed % 5 == 0 ? fabs(v) : v;  // nothing below zero, once with few others
+                bool none = seed % 10 == 0 ? i % 16 != 0 : i % 3 == seed % 3;
+                row[i] = none ? 0 : (float)(seed % 2 ? v : v * v * v);
                 importance[i] = (float)(1 + i % 7);
             }
             assert_true(
@@ -344,8 +346,9 @@ static void zeros_among_others_stay_zero(void **state)
                 for (int i = g; i < g + N; i++) {
                     if (row[i] == 0)
                         assert_true(back[i] == 0);
+                    // Ends may be cut off; a group of little beside others may become nothing.
                     assert_true(fabs((double)row[i] - (double)back[i]) <=
-                                2 * most * step_of[t]);  // ends may be cut off
+                                most * (seed % 10 == 0 ? 1 : 2 * step_of[t]));
                 }
             }
         }
