@@ -5,9 +5,9 @@
 //
 // One layer with K and V of 8,192 positions, the TinyLlama-1.1B shape unless told otherwise. A
 // prompt's chunk of 512 rows ending at several positions, and single rows (decoding); --rows and
-// --end leave one of them. Reported: median and tenth percentile, multiply-adds a second (of what a
-// row sees), and bytes of K and V that single rows read. A probe of multiply-adds on registers
-// stands before and after.
+// --end give one number of rows and one position instead. Reported: median and tenth percentile,
+// multiply-adds a second (of what a row sees), and bytes of K and V that single rows read. A probe
+// of multiply-adds on registers stands before and after.
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,6 +193,9 @@ static bool read_options(int argc, char **argv, struct setup *s, struct cpu_opti
         default: return false;
         }
     }
+    if (s->rows < 0 || s->rows > ROWS || s->end < 0 || s->end > LEN ||
+        (s->end && (s->rows ? s->rows : ROWS) > s->end))
+        return false;
     return s->heads > 0 && s->kv_heads > 0 && s->dim > 0 && s->heads % s->kv_heads == 0;
 }
 
@@ -211,13 +214,11 @@ int main(int argc, char **argv)
     }
     (void)printf("%s, keys and values %s, %d heads of %d, %d of keys\n", s.b->ops->describe(s.b),
                  dtype_name(s.type), s.heads, s.dim, s.kv_heads);
-    static const int ends[] = {512, 2048, 8192};
+    static const int rows[] = {ROWS, 1}, ends[] = {512, 2048, 8192};
     probe(&s);
-    static const int rows[] = {ROWS, 1};
-    for (size_t k = 0; k < 2; k++)
-        for (size_t i = 0; i < 3; i++)
-            if ((!s.rows || s.rows == rows[k]) && (!s.end || s.end == ends[i]))
-                measure(&s, rows[k], ends[i]);
+    for (size_t k = 0; k < (s.rows ? 1 : 2); k++)
+        for (size_t i = 0; i < (s.end ? 1 : 3); i++)
+            measure(&s, s.rows ? s.rows : rows[k], s.end ? s.end : ends[i]);
     probe(&s);
     s.b->ops->release(s.b, s.qkv, (size_t)ROWS * (size_t)width(&s));
     s.b->ops->release(s.b, s.out, (size_t)ROWS * (size_t)width(&s));

@@ -35,13 +35,18 @@ static void expect_text(const char *path, const char *text)
     buf_release(&all);
 }
 
+static void folder_with_path(char folder[200], char path[300])
+{
+    assert_true(temp_home(folder, 200));
+    (void)snprintf(path, 300, "%s/file", folder);
+}
+
 static void a_file_is_the_old_one_until_it_is_whole(void **state)
 {
     (void)state;
     char folder[200], path[300];
     struct fresh_file f;
-    assert_true(temp_home(folder, sizeof folder));
-    (void)snprintf(path, sizeof path, "%s/file", folder);
+    folder_with_path(folder, path);
     write_text(path, "old");
     assert_true(fresh_file_open(&f, path));
     assert_true(fputs("new", f.f) >= 0);
@@ -64,8 +69,7 @@ static void a_writer_that_is_killed_leaves_nothing(void **state)
     (void)state;
     char folder[200], path[300];
     struct fresh_file f;
-    assert_true(temp_home(folder, sizeof folder));
-    (void)snprintf(path, sizeof path, "%s/file", folder);
+    folder_with_path(folder, path);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
@@ -86,8 +90,7 @@ static void a_name_that_is_taken_is_left_alone(void **state)
     (void)state;
     char folder[200], path[300], taken[340];
     struct fresh_file f;
-    assert_true(temp_home(folder, sizeof folder));
-    (void)snprintf(path, sizeof path, "%s/file", folder);
+    folder_with_path(folder, path);
     (void)snprintf(taken, sizeof taken, "%s.%ld-0.tmp", path, (long)getpid());
     write_text(taken, "theirs");
     assert_true(fresh_file_open(&f, path));
